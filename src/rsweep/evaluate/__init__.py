@@ -1,1 +1,1 @@
-
+"""Probes that say what an embedding bought."""

@@ -1,1 +1,1 @@
-
+"""The inference engine: batching, precision, memory."""

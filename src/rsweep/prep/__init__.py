@@ -1,1 +1,1 @@
-
+"""Frames to model-ready tiles: geometry, resampling, normalising."""

@@ -1,1 +1,1 @@
-
+"""Token maps to pooled vectors and georeferenced grids."""

@@ -1,0 +1,141 @@
+"""What a model card says: everything about a model that can be known without torch.
+
+A card is data. Planning, validation, keys, `rsweep describe` and the docs read it; the network
+beside it (`models/<family>/network.py`) is imported in an inference job alone. A value that a card
+supplies enters the key of a stage as the value, so editing a card invalidates what it should.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rsweep.settings.knobs import Knob
+
+
+@dataclass(frozen=True)
+class SensorInput:
+    """What a network reads of one sensor.
+
+    Attributes:
+        sensor: "s2" (reflectance x 10000), "s1" (backscatter in dB), …: see `sources/sensors.py`.
+        bands: default band names in the order that the network reads them.
+        bands_free: True if the study's `bands` may be any list of the sensor's bands.
+    """
+
+    sensor: str
+    bands: tuple[str, ...]
+    bands_free: bool = False
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How raw values of one sensor become what a network was trained on.
+
+    `y = (g(clip(x)) - mean) / std` with `g(v) = gain * v`, floored to an integer if `truncate`
+    (the published pipelines that go through uint8). `kind="tile_zscore"` standardises each tile
+    and band by its own valid pixels, for comparison with libraries that do.
+
+    Attributes:
+        stats: band -> (mean, std), in the units after gain; a band without an entry is refused.
+        clip: range of raw values kept, before the gain.
+        center: band -> value in the units after gain that a missing pixel is given before
+            normalisation; the mean where absent.
+        source: where the constants were published.
+    """
+
+    stats: Mapping[str, tuple[float, float]]
+    source: str
+    clip: tuple[float, float] | None = None
+    gain: float = 1.0
+    truncate: bool = False
+    kind: Literal["affine", "tile_zscore"] = "affine"
+    center: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where published weights live: a repository on the hub, its revision and file; or a URL."""
+
+    repository: str
+    file: str
+    revision: str = "main"
+    sha256: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One size of a model: width of a token, depth, heads, parameters in millions, weights."""
+
+    width: int
+    depth: int
+    heads: int
+    parameters_m: float
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True)
+class TokenGroup:
+    """One token map of a network: its name, and the input pixels that one token covers per side."""
+
+    name: str
+    patch_px: int
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model, as far as it can be described without torch.
+
+    Attributes:
+        id: what a study calls it.
+        modalities: name -> the sensors read together; the first is the default.
+        normalizations: name -> sensor -> constants; the first is the default and is upstream's.
+        variants: name -> size; the first is the default.
+        defaults: values of shared knobs when the study sets none (image_size, patch_size, frames,
+            scale_m, pooling, resample, …).
+        allowed: values of shared knobs that this model takes, where it takes only some.
+        knobs: knobs that only this model has.
+        groups: token maps for given settings, in the order that the network returns them.
+        check: everything wrong with a combination of settings, as (knob, message).
+        vectors: names of the vectors per tile that the network gives beside its tokens: "cls" (its
+            class token), "model" (its own pooled output where that is not a mean of tokens).
+        layers: names of the intermediate outputs, first to last, for given settings.
+        frames_range: least and most frames per tile; (1, 1) for a single-date network.
+        side_inputs: what else the network reads: "day_of_year", "month", "year", "lonlat", "gsd",
+            "wavelengths", "valid".
+        constants: values that the network reads beside pixels (wavelengths by band, …), for given
+            settings; they enter the inference key.
+    """
+
+    id: str
+    title: str
+    paper: str
+    modalities: Mapping[str, tuple[SensorInput, ...]]
+    normalizations: Mapping[str, Mapping[str, Normalization]]
+    variants: Mapping[str, Variant]
+    defaults: Mapping[str, Any]
+    groups: Callable[[Mapping[str, Any]], tuple[TokenGroup, ...]]
+    layers: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    licence_code: str
+    licence_weights: str
+    pretraining: str
+    allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    knobs: tuple[Knob, ...] = ()
+    check: Callable[[Mapping[str, Any]], list[tuple[str, str]]] = lambda settings: []
+    vectors: tuple[str, ...] = ()
+    frames_range: tuple[int, int] = (1, 1)
+    side_inputs: tuple[str, ...] = ()
+    constants: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda settings: {}
+    weights: tuple[str, ...] = ("pretrained", "random")
+    notes: str = ""
+
+
+def multiple_of(name: str, value: int, step: int, step_name: str) -> list[tuple[str, str]]:
+    """The problem with a size that is not a multiple of a step, with the nearest sizes that are."""
+    if value % step == 0:
+        return []
+    below = max(step, value // step * step)
+    return [(name, f"is {value}, which is not a multiple of {step_name} ({step}); "
+                   f"nearest: {below}, {value // step * step + step}")]  # fmt: skip
