@@ -1,0 +1,80 @@
+"""What every source does: list the scenes of a place and a window, and read them on its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsweep.grid import Grid
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One acquisition, as its provider names it.
+
+    Attributes:
+        id: the provider's identifier.
+        time: acquisition, ISO 8601 in UTC ("2022-06-03T10:20:30Z" or a date).
+        cloud_pct: the provider's cloud share of the whole scene in percent, or None.
+        gain, offset: a value of a frame is `gain * raw + offset` (a processing baseline of
+            Sentinel-2 from 04.00 on has offset -1000).
+        properties: what else identifies it: version, baseline, orbit, platform, sha256, …; JSON.
+    """
+
+    id: str
+    time: str
+    cloud_pct: float | None = None
+    gain: float = 1.0
+    offset: float = 0.0
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A scene on a grid.
+
+    Attributes:
+        bands: [C, H, W] raw values in the order asked for, the sensor's nodata where missing.
+        quality: layer -> [H, W]: "scl" (uint8 classes), "cloud" (uint8, cloud probability in
+            percent, 255 missing), "clear" (uint8, Cloud Score+ in percent, 255 missing).
+    """
+
+    bands: NDArray[Any]
+    quality: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """A provider opened for one collection. One module of `rsweep.sources` each.
+
+    A module `sources/<provider>.py` has:
+
+    - `OPTIONS`: the knobs of the study's `<provider>:` section;
+    - `COLLECTIONS`: sensor -> the collections that it serves, the first being the default;
+    - `identity(options, collection) -> dict`: what of the options and of the data changes pixels,
+      for the fetch key (never a path, a URL or an account);
+    - `open_source(options, collection, bands, orbit) -> Source`.
+    """
+
+    quality_layers: tuple[str, ...]
+
+    def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
+        """Scenes that touch the grid with start <= time < end, ordered by (time, id).
+
+        Raises:
+            RoiError: there are none, for a reason that will not pass.
+            TransientError: the provider cannot say now.
+        """
+        ...
+
+    def read(self, scenes: Sequence[Scene], grid: Grid) -> Iterator[Pixels]:
+        """Pixels of each scene in the order given, on the grid.
+
+        Raises:
+            RoiError: a scene cannot be read, for good; the text names it.
+            TransientError: a scene cannot be read now.
+        """
+        ...

@@ -1,0 +1,81 @@
+"""What the bands of a sensor are: names, wavelengths, units and what is missing.
+
+A collection (see each source) delivers a sensor's bands under the names used here; models name
+bands by them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Band:
+    """Centre wavelength in µm (for radar 0), and native pixel in metres."""
+
+    wavelength_um: float
+    native_m: int
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A kind of measurement.
+
+    Attributes:
+        bands: name -> band, in the sensor's own order.
+        unit: unit of a frame's values: "reflectance x 10000" or "dB".
+        nodata: value of a missing raw pixel in a scene.
+        dtype: type in which scenes are stored.
+        decibel: True if averages are taken of linear power and expressed in dB again.
+    """
+
+    bands: Mapping[str, Band]
+    unit: str
+    nodata: float
+    dtype: str
+    decibel: bool = False
+
+
+REFLECTANCE = "reflectance x 10000"
+
+SENSORS: Mapping[str, Sensor] = {
+    "s2": Sensor(
+        {
+            "B1": Band(0.443, 60), "B2": Band(0.490, 10), "B3": Band(0.560, 10),
+            "B4": Band(0.665, 10), "B5": Band(0.705, 20), "B6": Band(0.740, 20),
+            "B7": Band(0.783, 20), "B8": Band(0.842, 10), "B8A": Band(0.865, 20),
+            "B9": Band(0.945, 60), "B10": Band(1.375, 60), "B11": Band(1.610, 20),
+            "B12": Band(2.190, 20),
+        },
+        REFLECTANCE, nodata=0, dtype="uint16",
+    ),
+    "s1": Sensor(
+        {"VV": Band(0.0, 10), "VH": Band(0.0, 10)},
+        "dB", nodata=float("nan"), dtype="float32", decibel=True,
+    ),
+    "landsat": Sensor(
+        {
+            "B1": Band(0.443, 30), "B2": Band(0.482, 30), "B3": Band(0.561, 30),
+            "B4": Band(0.655, 30), "B5": Band(0.865, 30), "B6": Band(1.609, 30),
+            "B7": Band(2.201, 30),
+        },
+        REFLECTANCE, nodata=0, dtype="uint16",
+    ),
+    "hls": Sensor(
+        {
+            "BLUE": Band(0.490, 30), "GREEN": Band(0.560, 30), "RED": Band(0.660, 30),
+            "NIR": Band(0.865, 30), "SWIR1": Band(1.610, 30), "SWIR2": Band(2.200, 30),
+        },
+        REFLECTANCE, nodata=-9999, dtype="int16",
+    ),
+    "modis": Sensor(
+        {
+            "b01": Band(0.645, 500), "b02": Band(0.858, 500), "b03": Band(0.469, 500),
+            "b04": Band(0.555, 500), "b05": Band(1.240, 500), "b06": Band(1.640, 500),
+            "b07": Band(2.130, 500),
+        },
+        REFLECTANCE, nodata=-28672, dtype="int16",
+    ),
+}  # fmt: skip
+"""Sentinel-2 wavelengths: ESA's spectral responses, S2A centres; Landsat: USGS; MODIS: NASA LP DAAC."""
