@@ -17,7 +17,7 @@ from rsweep.errors import RoiError
 from rsweep.roi import MAX_LAT, MIN_LAT, Roi
 
 SNAP_M = 60
-"""Grid origins are multiples of this, the coarsest Sentinel-2 pixel, so that 10, 20 and 60 m nest."""
+"""Grid origins are multiples of the coarsest Sentinel-2 pixel, so that 10, 20 and 60 m nest."""
 MAX_SIDE_M = 200_000
 """Beyond this a UTM zone is no longer a faithful map of a ROI, nor is one ROI one job."""
 

@@ -64,7 +64,9 @@ def read_rois(path: str | Path) -> tuple[list[Roi], list[Problem]]:
 def _parse_rows(
     path: Path, rows: list[tuple[str, dict[str, Any]]]
 ) -> tuple[list[Roi], list[Problem]]:
-    rois, problems, seen = [], [], {}
+    rois: list[Roi] = []
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
     for where, row in rows:
         try:
             roi = _parse_row(row)
@@ -98,8 +100,10 @@ def _csv_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
                 break
         else:
             missing = next((c for c in ("id", *POINT) if c not in columns), "id")
-            raise ValueError(f"columns are {', '.join(columns)}; expected id, {', '.join(POINT)} or "
-                             f"id, {', '.join(BOX)}{nearest(missing, columns)}")  # fmt: skip
+            raise ValueError(
+                f"columns are {', '.join(columns)}; expected id, {', '.join(POINT)} "
+                f"or id, {', '.join(BOX)}{nearest(missing, columns)}"
+            )
         for number, row in enumerate(reader, start=2):
             yield f"line {number}", {k: v for k, v in row.items() if k is not None}
 
@@ -191,6 +195,3 @@ def _check_place(lon: float, lat: float) -> None:
         raise ValueError(f"longitude is {lon:g}; expected degrees from -180 to 180")
     if not -90 <= lat <= 90:
         raise ValueError(f"latitude is {lat:g}; expected degrees from -90 to 90")
-    if not MIN_LAT <= lat <= MAX_LAT:
-        raise ValueError(f"latitude is {lat:g}; ROIs lie on UTM grids, which cover "
-                         f"{MIN_LAT:g} to {MAX_LAT:g}")  # fmt: skip

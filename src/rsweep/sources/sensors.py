@@ -78,4 +78,4 @@ SENSORS: Mapping[str, Sensor] = {
         REFLECTANCE, nodata=-28672, dtype="int16",
     ),
 }  # fmt: skip
-"""Sentinel-2 wavelengths: ESA's spectral responses, S2A centres; Landsat: USGS; MODIS: NASA LP DAAC."""
+"""Centres of the spectral responses published by ESA (Sentinel-2A), USGS (Landsat) and NASA."""
