@@ -1,0 +1,60 @@
+"""Which weights a setting means, for the inference key; nothing is fetched and torch not needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rsweep.digests import sha256_files
+from rsweep.models.card import ModelCard
+
+URL = re.compile(r"https?://", re.IGNORECASE)
+SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+
+
+def weights_identity(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
+    """What the inference key says of the weights: a digest, or repository, revision and file.
+
+    Raises:
+        ValueError: the weights cannot be those of this model; the text says what would be right.
+    """
+    weights = settings["weights"]
+    if weights == "none":
+        return {"weights": "none"}
+    if weights == "random":
+        return {"weights": "random", "seed": settings["seed"]}
+    if weights == "pretrained":
+        return _published(settings, card)
+    if URL.match(weights):
+        return _from_url(settings)
+    path = Path(weights)
+    if not path.is_file():
+        options = ", ".join(card.weights)
+        raise ValueError(f"is {weights!r}, which is no file; allowed: {options}, a file, or a URL")
+    return {"sha256": sha256_files([path])[0]}
+
+
+def _published(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
+    checkpoint = card.variants[settings["variant"]].checkpoint
+    if checkpoint is None:
+        raise ValueError(f"is 'pretrained', but {card.id} {settings['variant']} has no published "
+                         f"weights; allowed: {', '.join(card.weights)}, a file, or a URL")  # fmt: skip
+    if checkpoint.sha256:
+        return {"sha256": checkpoint.sha256}
+    if checkpoint.url:
+        return {"url": checkpoint.url}
+    return {
+        "repository": checkpoint.repository,
+        "revision": checkpoint.revision,
+        "file": checkpoint.file,
+    }
+
+
+def _from_url(settings: Mapping[str, Any]) -> dict[str, Any]:
+    expected = settings["weights_sha256"]
+    if not expected or not SHA256.fullmatch(expected):
+        raise ValueError(f"is a URL, so weights_sha256 must be the file's sha256 in 64 hex digits; "
+                         f"it is {expected!r}")  # fmt: skip
+    return {"sha256": expected.lower()}

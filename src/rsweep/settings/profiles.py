@@ -1,0 +1,267 @@
+"""Profiles: a combination of settings, resolved to a value for every knob that the model has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from rsweep.models import layers
+from rsweep.models.card import ModelCard
+from rsweep.models.registry import find_card
+from rsweep.settings.keys import Node
+from rsweep.settings.knobs import MODEL, Knob, nearest
+from rsweep.settings.table import CORE, SHARED_DEFAULTS
+from rsweep.sources.registry import choose_collection, parse_options
+from rsweep.sources.sensors import SENSORS
+
+Errors = list[tuple[str, str]]
+"""(knob, what is wrong with its value)"""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One cell of a sweep: its name, every setting, and the stitch node that it asks for."""
+
+    name: str
+    settings: Mapping[str, Any]
+    node: Node
+
+    def keys(self) -> dict[str, str]:
+        """Stage -> key; several joined by + where a stage runs once per sensor."""
+        found: dict[str, list[str]] = {}
+        for node in self.node.upstream():
+            found.setdefault(node.stage, []).append(node.key)
+        return {stage: "+".join(keys) for stage, keys in found.items()}
+
+
+def knobs_of(card: ModelCard) -> dict[str, Knob]:
+    """The knobs that a model has: the table's, less those that mean nothing to it, and its own."""
+    absent = set() if "patch_size" in card.defaults else {"patch_size"}
+    table = {name: knob for name, knob in CORE.items() if name not in absent}
+    return table | {knob.name: knob for knob in card.knobs}
+
+
+def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, Any], Errors]:
+    """Every setting of a profile, canonical, and everything wrong with it.
+
+    Args:
+        own: what the profile itself sets; a knob that the model lacks is an error.
+        base: the study's baseline; a knob that the model lacks is left out, since a sweep may
+            run over several models.
+    """
+    raw = {**base, **own}
+    try:
+        card = find_card(str(raw.get("model", CORE["model"].default)))
+    except ValueError as error:
+        return {}, [("model", str(error))]
+    knobs = knobs_of(card)
+    errors = [(name, _unknown(name, card, knobs)) for name in own if name not in knobs]
+    settings: dict[str, Any] = {}
+    for name, knob in knobs.items():
+        try:
+            settings[name] = _value(knob, raw.get(name), card)
+        except ValueError as error:
+            errors.append((name, str(error)))
+    return settings, errors or check(settings, card)
+
+
+def _unknown(name: str, card: ModelCard, knobs: Mapping[str, Knob]) -> str:
+    if name in CORE:
+        return f"is not a knob of {card.id}"
+    return f"is not a knob; {card.id} has: {', '.join(knobs)}{nearest(name, knobs)}"
+
+
+def _value(knob: Knob, raw: Any, card: ModelCard) -> Any:
+    if raw is None:
+        return _default(knob, card)
+    value = knob.parse(raw)
+    allowed = _allowed(knob.name, card)
+    if allowed and value not in allowed:
+        options = ", ".join(str(v) for v in allowed)
+        raise ValueError(f"is {value!r}; {card.id} takes: {options}{nearest(value, allowed)}")
+    return value
+
+
+def _allowed(name: str, card: ModelCard) -> tuple[Any, ...]:
+    own = {
+        "variant": tuple(card.variants),
+        "modality": tuple(card.modalities),
+        "normalization": tuple(card.normalizations),
+    }
+    return own.get(name) or tuple(card.allowed.get(name, ()))
+
+
+def _default(knob: Knob, card: ModelCard) -> Any:
+    if knob.name in card.defaults:
+        return knob.parse(card.defaults[knob.name])
+    if knob.default is not MODEL:
+        return None if knob.default is None else knob.parse(knob.default)
+    if knob.name == "weights":
+        return card.weights[0]
+    if knob.name == "bands":
+        return None
+    first = _allowed(knob.name, card)
+    return first[0] if first else knob.parse(SHARED_DEFAULTS[knob.name])
+
+
+def sensor_bands(settings: Mapping[str, Any], card: ModelCard) -> dict[str, list[str]]:
+    """Sensor -> the bands that the model is fed, in order."""
+    asked = settings["bands"]
+    found = {}
+    for needed in card.modalities[settings["modality"]]:
+        own = [b for b in asked or () if b in SENSORS[needed.sensor].bands]
+        found[needed.sensor] = own or list(needed.bands)
+    return found
+
+
+def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    """What is wrong with a combination of values that are each allowed."""
+    errors: Errors = []
+    for test in (_check_temporal, _check_bands, _check_normalization, _check_frames, _check_layer,
+                 _check_pooling, _check_source):  # fmt: skip
+        errors += test(settings, card)
+    errors += card.check(settings)
+    return errors or _check_tiles(settings, card)
+
+
+def window(temporal: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Canonical window {start, end} of a `temporal` setting; {year: 2022} is that year's.
+
+    Raises:
+        ValueError: it is neither, or start is not before end.
+    """
+    if temporal is None:
+        return None
+    if set(temporal) == {"year"}:
+        year = int(str(temporal["year"]))
+        return {"start": f"{year:04d}-01-01", "end": f"{year + 1:04d}-01-01"}
+    if set(temporal) != {"start", "end"}:
+        raise ValueError(f"has {', '.join(map(str, temporal))}; expected start and end, or year")
+    start, end = (date.fromisoformat(str(temporal[name])[:10]) for name in ("start", "end"))
+    if start >= end:
+        raise ValueError(f"start {start} is not before end {end} (the end is exclusive)")
+    return {"start": start.isoformat(), "end": end.isoformat()}
+
+
+def _check_temporal(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    try:
+        window(settings["temporal"])
+    except ValueError as error:
+        return [("temporal", str(error))]
+    return []
+
+
+def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    needed = card.modalities[settings["modality"]]
+    known = [band for n in needed for band in SENSORS[n.sensor].bands]
+    unknown = [b for b in settings["bands"] or () if b not in known]
+    if unknown:
+        return [("bands", f"has {unknown[0]!r}, which {settings['modality']} lacks; it has: "
+                          f"{', '.join(known)}{nearest(unknown[0], known)}")]  # fmt: skip
+    chosen = sensor_bands(settings, card)
+    return [
+        ("bands", f"is {','.join(chosen[n.sensor])}; {card.id} reads {','.join(n.bands)}")
+        for n in needed
+        if not n.bands_free and chosen[n.sensor] != list(n.bands)
+    ]
+
+
+def _check_normalization(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    name = settings["normalization"]
+    errors: Errors = []
+    for sensor, bands in sensor_bands(settings, card).items():
+        constants = card.normalizations[name].get(sensor)
+        if constants is None:
+            fit = [n for n, sensors in card.normalizations.items() if sensor in sensors]
+            errors.append(("normalization", f"is {name!r}, which has no constants for {sensor}; "
+                                            f"allowed: {', '.join(fit)}"))  # fmt: skip
+        elif constants.kind == "affine":
+            bare = [b for b in bands if b not in constants.stats]
+            if bare:
+                fit = [n for n, by in card.normalizations.items() if sensor in by
+                       and all(b in by[sensor].stats for b in bands)]  # fmt: skip
+                errors.append(("normalization", f"is {name!r}, which has no constants for "
+                               f"{', '.join(bare)}; allowed: {', '.join(fit) or 'none'}"))  # fmt: skip
+    return errors
+
+
+def _check_frames(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    low, high = card.frames_range
+    frames = settings["frames"]
+    if frames == "auto" or low <= frames <= high:
+        return []
+    span = str(low) if low == high else f"{low} to {high}"
+    return [("frames", f"is {frames}; {card.id} takes {span}")]
+
+
+def _check_layer(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    try:
+        layers.chosen(settings["layer"], len(card.layers(settings)))
+    except ValueError as error:
+        return [("layer", str(error))]
+    return []
+
+
+def _check_pooling(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    pooling = settings["pooling"]
+    if settings["output"] != "pooled" or pooling not in ("cls", "model"):
+        return []
+    if pooling in card.vectors:
+        return []
+    options = ("mean", "max", "stats", *card.vectors)
+    return [("pooling", f"is {pooling!r}; {card.id} gives: {', '.join(options)}")]
+
+
+def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    provider = settings["provider"]
+    try:
+        parse_options(provider, settings[provider])
+    except ValueError as error:
+        return [(provider, str(error))]
+    errors: Errors = []
+    for sensor in sensor_bands(settings, card):
+        try:
+            choose_collection(provider, sensor, settings["collection"])
+        except ValueError as error:
+            errors.append(("provider", str(error)))
+    return errors
+
+
+def token_step(settings: Mapping[str, Any], card: ModelCard) -> Fraction:
+    """Pixels of the grid per token of the coarsest group, in tile mode."""
+    coarsest = max(group.patch_px for group in card.groups(settings))
+    return Fraction(coarsest * tile_size(settings), settings["image_size"])
+
+
+def tile_size(settings: Mapping[str, Any]) -> int:
+    """Side of a tile in pixels of the grid."""
+    return int(settings["tile_size"] or settings["image_size"])
+
+
+def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    coarsest = max(group.patch_px for group in card.groups(settings))
+    if settings["image_size"] % coarsest:
+        return [("image_size", f"is {settings['image_size']}, not a multiple of the token "
+                               f"({coarsest} px)")]  # fmt: skip
+    if settings["input_prep"] == "resize" or not settings["tile_overlap"]:
+        return []
+    size, overlap = tile_size(settings), settings["tile_overlap"]
+    if overlap >= size:
+        return [("tile_overlap", f"is {overlap}; it must be below tile_size ({size})")]
+    step = token_step(settings, card)
+    if (size - overlap) % step == 0:
+        return []
+    fit = sorted(o for o in range(size) if (size - o) % step == 0)
+    closest = sorted(sorted(fit, key=lambda o: abs(o - overlap))[:2])
+    return [("tile_overlap", f"is {overlap}, so tiles {size - overlap} px apart do not meet on "
+                             f"whole tokens ({float(step):g} px); nearest: "
+                             f"{', '.join(map(str, closest))}")]  # fmt: skip
+
+
+def slug(text: str) -> str:
+    """A word that is safe as a folder name on any system."""
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "-", text).strip("-.") or "profile"

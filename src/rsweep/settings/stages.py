@@ -1,0 +1,141 @@
+"""What each stage reads: a resolved profile becomes the chain of nodes that it asks for.
+
+This module is the only place where a knob enters a key. A value that a card supplies is hashed as
+the value; a knob that a stage does not read under the other settings is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rsweep.composite.rules import MASK_RULES
+from rsweep.models.card import ModelCard, Normalization
+from rsweep.models.registry import find_card
+from rsweep.models.weights_identity import weights_identity
+from rsweep.settings.keys import Node
+from rsweep.settings.profiles import sensor_bands, tile_size, window
+from rsweep.sources.registry import choose_collection, parse_options, provider_module
+from rsweep.sources.sensors import SENSORS
+
+Settings = Mapping[str, Any]
+
+
+def build_nodes(settings: Settings) -> Node:
+    """The stitch node of a resolved profile, with all that it depends on.
+
+    Raises:
+        ValueError: weights or data named by the profile are not there.
+    """
+    card = find_card(settings["model"])
+    bands = sensor_bands(settings, card)
+    composites = {sensor: _composite(settings, card, sensor, bands[sensor]) for sensor in bands}
+    prep = Node("prep", _prep(settings, card, bands), composites)
+    infer = Node("infer", _infer(settings, card, bands), {"tiles": prep})
+    return Node("stitch", _stitch(settings, card), {"tokens": infer, "tiles": prep})
+
+
+def _composite(s: Settings, card: ModelCard, sensor: str, bands: list[str]) -> Node:
+    return Node("composite", _composite_settings(s, card), {"scenes": _fetch(s, sensor, bands)})
+
+
+def _fetch(s: Settings, sensor: str, bands: list[str]) -> Node:
+    provider = s["provider"]
+    options = parse_options(provider, s[provider])
+    collection = choose_collection(provider, sensor, s["collection"])
+    settings = {
+        "provider": provider,
+        "collection": collection,
+        "sensor": sensor,
+        "source": provider_module(provider).identity(options, collection),
+        "bands": "all" if s["fetch_bands"] == "all" else bands,
+        "scale_m": s["scale_m"],
+        "context_m": s["context_m"],
+        "temporal": window(s["temporal"]),
+        "fetch_cloudy_pct": s["fetch_cloudy_pct"],
+    }
+    if SENSORS[sensor].decibel:
+        settings["orbit"] = s["orbit"]
+    return Node("fetch", settings)
+
+
+def _composite_settings(s: Settings, card: ModelCard) -> dict[str, Any]:
+    frames: dict[str, Any] = {"frames": s["frames"], "empty_frame": s["empty_frame"]}
+    if s["frames"] == "auto":
+        frames["max_frames"] = card.frames_range[1]
+    if s["frames"] != 1 or s["frame_policy"] != "equal":
+        frames["frame_policy"] = s["frame_policy"]
+    return {
+        "composite": s["composite"],
+        "cloudy_pct": s["cloudy_pct"],
+        "cloud_mask": {
+            name: rule.constants(s["mask_threshold"])
+            for name, rule in MASK_RULES.items()
+            if s["cloud_mask"] in (name, "auto")
+        },
+        **frames,
+    }
+
+
+def _prep(s: Settings, card: ModelCard, bands: Mapping[str, list[str]]) -> dict[str, Any]:
+    constants = card.normalizations[s["normalization"]]
+    settings: dict[str, Any] = {
+        "bands": dict(bands),
+        "normalization": {n: _normalization(constants[n], bands[n]) for n in bands},
+        "input_prep": s["input_prep"],
+        "image_size": s["image_size"],
+        "resample": s["resample"],
+        "edge": s["edge"],
+        "min_frames": card.frames_range[0],
+    }
+    if s["input_prep"] != "resize":
+        size = tile_size(s)
+        settings |= {"tile_size": size, "stride": size - s["tile_overlap"],
+                     "max_tiles": s["max_tiles"]}  # fmt: skip
+    return settings
+
+
+def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
+    if n.kind != "affine":
+        return {"kind": n.kind, "clip": n.clip}
+    return {
+        "kind": n.kind, "clip": n.clip, "gain": n.gain, "truncate": n.truncate,
+        "mean": [n.stats[b][0] for b in bands],
+        "std": [n.stats[b][1] for b in bands],
+        "center": [n.center.get(b, n.stats[b][0]) for b in bands],
+    }  # fmt: skip
+
+
+def _infer(s: Settings, card: ModelCard, bands: Mapping[str, list[str]]) -> dict[str, Any]:
+    own = {knob.name: s[knob.name] for knob in card.knobs if knob.stage == "infer"}
+    if "patch_size" in s:
+        own["patch_size"] = s["patch_size"]
+    if s["weights"] == "none":
+        own["seed"] = s["seed"]
+    return {
+        "model": s["model"],
+        "variant": s["variant"],
+        **weights_identity(s, card),
+        "layer": s["layer"],
+        "final_norm": s["final_norm"],
+        "precision": s["precision"],
+        "compile": s["compile"],
+        "bands": dict(bands),
+        "image_size": s["image_size"],
+        "constants": card.constants(s),
+        **own,
+    }
+
+
+def _stitch(s: Settings, card: ModelCard) -> dict[str, Any]:
+    settings = {"output": s["output"], "storage_dtype": s["storage_dtype"]}
+    own = {knob.name: s[knob.name] for knob in card.knobs if knob.stage == "stitch"}
+    if s["output"] == "pooled":
+        settings["pooling"] = s["pooling"]
+        if s["pooling"] in ("cls", "model"):
+            return settings | own
+    if len(card.groups(s)) > 1:
+        settings["group_merge"] = s["group_merge"]
+    settings["blend"] = s["blend"]
+    settings["groups"] = {group.name: group.patch_px for group in card.groups(s)}
+    return settings | own

@@ -1,0 +1,57 @@
+"""The provider modules, by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rsweep.settings.knobs import Knob, nearest
+
+
+def provider_module(provider: str) -> Any:
+    """The module of a provider; see `protocol.Source` for what it has."""
+    return importlib.import_module(f"rsweep.sources.{provider}")
+
+
+def parse_options(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Canonical options of a provider, with defaults.
+
+    Raises:
+        ValueError: an option that the provider does not have, or a value that it does not take.
+    """
+    knobs: dict[str, Knob] = {k.name: k for k in provider_module(provider).OPTIONS}
+    unknown = [name for name in raw if name not in knobs]
+    if unknown:
+        raise ValueError(f"has no option {unknown[0]!r}; options: {', '.join(knobs)}"
+                         f"{nearest(unknown[0], knobs)}")  # fmt: skip
+    options = {name: knob.default for name, knob in knobs.items()}
+    for name, value in raw.items():
+        if value is None:
+            continue
+        try:
+            options[name] = knobs[name].parse(value)
+        except ValueError as error:
+            raise ValueError(f"option {name} {error}") from None
+    return options
+
+
+def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -> str:
+    """The collection of a sensor: the one asked for, or the provider's default.
+
+    Raises:
+        ValueError: the provider has none for this sensor, or none of those asked for is.
+    """
+    collections: Mapping[str, Sequence[str]] = provider_module(provider).COLLECTIONS
+    served = collections.get(sensor, ())
+    if not served:
+        raise ValueError(f"is {provider!r}, which has no {sensor} collection; it has: "
+                         f"{', '.join(collections)}")  # fmt: skip
+    if asked is None:
+        return served[0]
+    known = [name for names in collections.values() for name in names]
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise ValueError(f"collection {unknown[0]!r} is not one of {provider}'s: "
+                         f"{', '.join(known)}{nearest(unknown[0], known)}")  # fmt: skip
+    return next((name for name in asked if name in served), served[0])
