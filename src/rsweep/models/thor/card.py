@@ -1,0 +1,146 @@
+"""What is known of THOR without torch. Paper: arXiv 2601.16011; weights: Hugging Face FM4CS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rsweep.models.card import (
+    Checkpoint,
+    ModelCard,
+    Normalization,
+    SensorInput,
+    TokenGroup,
+    Variant,
+)
+from rsweep.models.thor.channels import BAND_CHANNELS, Group, present
+
+S2_BANDS = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
+_S2_MEAN = (0.176620, 0.195923, 0.213948, 0.263378, 0.300818, 0.313144, 0.308133, 0.320993,
+            0.221550, 0.175772)  # fmt: skip
+_S2_STD = (0.264520, 0.252949, 0.259180, 0.272771, 0.248175, 0.235432, 0.226434, 0.223274,
+           0.171606, 0.156223)  # fmt: skip
+
+
+def _groups_of(settings: Mapping[str, Any]) -> list[Group]:
+    bands = settings["bands"].items()
+    channels = [BAND_CHANNELS[s][b] for s, names in bands for b in names if b in BAND_CHANNELS[s]]
+    return [group for group, _ in present(channels)]
+
+
+def _token_groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+    patch = settings["patch_size"]
+    return tuple(TokenGroup(g.name, patch * g.pixel_ratio) for g in _groups_of(settings))
+
+
+def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
+
+
+def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The image must hold whole patches of every group, the coarsest of which decides."""
+    unknown = [
+        ("bands", f"has {band}, for which THOR has no channel; {sensor} bands: {', '.join(known)}")
+        for sensor, known in BAND_CHANNELS.items()
+        for band in settings["bands"].get(sensor, ())
+        if band not in known
+    ]
+    groups = _groups_of(settings)
+    if not groups:
+        return unknown
+    coarsest = max(groups, key=lambda group: group.pixel_ratio)
+    return unknown + _check_sizes(settings["image_size"], settings["patch_size"], coarsest)
+
+
+def _check_sizes(image: int, patch: int, coarsest: Group) -> list[tuple[str, str]]:
+    ratio = coarsest.pixel_ratio
+    step = patch * ratio
+    if image % step == 0:
+        return []
+    below, above = max(step, image // step * step), image // step * step + step
+    images = " or ".join(str(size) for size in sorted({below, above}))
+    fits = [p for p in range(1, image // ratio + 1) if image % (p * ratio) == 0]
+    patches = sorted(sorted(fits, key=lambda p: abs(p - patch))[:3])
+    return [
+        (
+            "image_size",
+            f"is {image}, which does not hold whole patches of {patch} pixels of the "
+            f"{coarsest.name} bands (multiples of {step}); nearest image_size: {images}"
+            + (f"; nearest patch_size for {image}: {_listed(patches)}" if patches else ""),
+        )
+    ]
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _checkpoint(variant: str) -> Checkpoint:
+    return Checkpoint(f"FM4CS/THOR-1.0-{variant.capitalize()}", f"thor_v1_vit_{variant}.pt")
+
+
+CARD = ModelCard(
+    id="thor",
+    title="THOR 1.0",
+    paper="https://arxiv.org/abs/2601.16011",
+    modalities={
+        "s2": (SensorInput("s2", S2_BANDS, bands_free=True),),
+        "s1": (SensorInput("s1", ("VV", "VH"), bands_free=True),),
+    },
+    normalizations={
+        "thor": {
+            "s2": Normalization(
+                stats=dict(zip(S2_BANDS, zip(_S2_MEAN, _S2_STD, strict=True), strict=True)),
+                clip=(0.0, 10000.0),
+                gain=1e-4,
+                source="THOR 1.0 pre-training statistics of reflectance; none for B1 and B9",
+            ),
+        },
+        "galileo_s1": {
+            "s1": Normalization(
+                stats={"VV": (-11.7287, 4.8871), "VH": (-18.8556, 5.7303)},
+                source="mean and standard deviation of dB in Galileo's pre-training data "
+                "(nasaharvest/galileo, config/normalization.json), because THOR's own Sentinel-1 "
+                "statistics are not known to this project",
+            ),
+        },
+        "unit": {
+            "s2": Normalization(
+                stats=dict.fromkeys(BAND_CHANNELS["s2"], (0.0, 1.0)),
+                clip=(0.0, 10000.0),
+                gain=1e-4,
+                center=dict.fromkeys(BAND_CHANNELS["s2"], 0.25),
+                source="reflectance as it is: this project's, for the bands without published "
+                "statistics (B1, B9); a missing pixel is 0.25, about the mean of THOR's",
+            ),
+        },
+    },
+    variants={
+        "base": Variant(768, 12, 12, 94.1, _checkpoint("base")),
+        "tiny": Variant(192, 12, 3, 7.6, _checkpoint("tiny")),
+        "small": Variant(384, 12, 6, 25.8, _checkpoint("small")),
+        "large": Variant(1024, 24, 16, 314.0, _checkpoint("large")),
+    },
+    defaults={
+        "image_size": 288,
+        "patch_size": 8,
+        "scale_m": 10,
+        "frames": 1,
+        "pooling": "mean",
+        "resample": "bilinear",
+    },
+    groups=_token_groups,
+    layers=_layers,
+    check=_check,
+    side_inputs=("gsd",),
+    licence_code="MIT",
+    licence_weights="Apache-2.0",
+    pretraining="THOR-Pretrain: Sentinel-1, -2 and -3 at 10 to 1000 m, random patch and image size",
+    notes=(
+        "No published checkpoint has been loaded here: key names and shapes follow the upstream "
+        "encoder. Patches of bands at 20 and 60 m cover 2 and 6 times the ground of a 10 m "
+        "band's, and keep that proportion at any pixel size; the network is told the true metres "
+        "per pixel of each tile. It has no class token; with the `thor` normalisation a band "
+        "without statistics is refused, and Sentinel-1 needs `galileo_s1`."
+    ),
+)
