@@ -1,0 +1,195 @@
+"""DOFA's encoder (arXiv 2403.15356) on torch and timm blocks, under the published keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
+
+from rsweep.models.dofa.card import CARD
+from rsweep.models.layers import chosen
+from rsweep.models.protocol import TileBatch, TokenMaps
+from rsweep.models.torchvision_shim import ensure_torchvision
+
+ensure_torchvision()
+
+from timm.layers.patch_embed import PatchEmbedResamplerFixedOrigSize  # noqa: E402
+from timm.layers.pos_embed import resample_abs_pos_embed  # noqa: E402
+from timm.models.vision_transformer import Block  # noqa: E402
+
+KERNEL_PX = 16  # side of the generated kernel, resized to the patch in use
+GRID = 14  # tokens per side that the position table was made for
+WAVE_WIDTH = 128
+WEIGHT_TOKENS = 128
+KERNEL_SCALE = 0.01
+
+
+class WaveMixer(nn.Module):
+    """Residual two-layer perceptron over the encoded wavelengths [C, 128]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w1 = nn.Linear(WAVE_WIDTH, WAVE_WIDTH)
+        self.w2 = nn.Linear(WAVE_WIDTH, WAVE_WIDTH)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """Waves [C, 128], mixed."""
+        mixed: Tensor = self.w2(self.w1(waves).relu()).relu()
+        return waves + mixed
+
+
+class KernelGenerator(nn.Module):
+    """Transformer that turns encoded wavelengths into a patch kernel and bias.
+
+    Args:
+        width: width of a token, the kernel's number of outputs.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(WAVE_WIDTH, 4, activation="gelu", dropout=0.0)
+        self.transformer_encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.fc_weight = nn.Linear(WAVE_WIDTH, KERNEL_PX**2 * width)
+        self.fc_bias = nn.Linear(WAVE_WIDTH, width)
+        self.weight_tokens = nn.Parameter(torch.randn(WEIGHT_TOKENS, WAVE_WIDTH) * 0.02)
+        self.bias_token = nn.Parameter(torch.randn(1, WAVE_WIDTH) * 0.02)
+
+    def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights [C, 16 * 16 * D] and bias [D] for bands of encoded wavelengths [C, 128]."""
+        sequence = torch.cat([self.weight_tokens, waves, self.bias_token])
+        read = self.transformer_encoder(sequence)
+        return self.fc_weight(read[WEIGHT_TOKENS:-1] + waves), self.fc_bias(read[-1])
+
+
+class WavePatches(nn.Module):
+    """Patch embedding with a kernel generated for the bands at hand.
+
+    Args:
+        width: width of a token.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight_generator = KernelGenerator(width)
+        self.fclayer = WaveMixer()
+        self.resize = PatchEmbedResamplerFixedOrigSize((KERNEL_PX, KERNEL_PX))
+
+    def waves(self, wavelengths_um: Tensor) -> Tensor:
+        """Encoded wavelengths [C, 128] of bands [C] in µm; the encoding counts nanometres."""
+        mixed: Tensor = self.fclayer(sincos(wavelengths_um * 1000, WAVE_WIDTH))
+        return mixed
+
+    def kernel(self, wavelengths_um: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+        """Kernel [D, C, patch, patch] and bias [D] for bands [C] in µm."""
+        weights, bias = self.weight_generator(self.waves(wavelengths_um))
+        kernel = weights.view(len(wavelengths_um), KERNEL_PX, KERNEL_PX, -1).permute(3, 0, 1, 2)
+        return self.resize(kernel * KERNEL_SCALE, [patch, patch]), bias * KERNEL_SCALE
+
+    def forward(self, pixels: Tensor, wavelengths_um: Tensor, patch: int) -> Tensor:
+        """Tokens [B, D, h, w] of pixels [B, C, H, W]; upstream pads one pixel on each side."""
+        with torch.autocast(pixels.device.type, enabled=False):  # once per batch, in full precision
+            kernel, bias = self.kernel(wavelengths_um, patch)
+        return functional.conv2d(pixels, kernel, bias, stride=patch, padding=1)
+
+
+class Dofa(nn.Module):
+    """DOFA's encoder without a head.
+
+    Args:
+        width: width of a token.
+        depth: number of blocks.
+        heads: attention heads per block.
+    """
+
+    def __init__(self, width: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.patch_embed = WavePatches(width)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.pos_embed = nn.Parameter(position_table(width), requires_grad=False)
+        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
+        self.fc_norm = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(
+        self, pixels: Tensor, wavelengths_um: Tensor, patch: int, layers: Sequence[int]
+    ) -> list[Tensor]:
+        """Outputs [B, 1 + h * w, D] of the blocks numbered `layers` (from 1), class token first."""
+        grid = self.patch_embed(pixels, wavelengths_um, patch)
+        positions = resample_abs_pos_embed(self.pos_embed, list(grid.shape[2:]))
+        tokens = grid.flatten(2).transpose(1, 2) + positions[:, 1:]
+        first = (self.cls_token + positions[:, :1]).expand(len(tokens), -1, -1)
+        tokens = torch.cat([first, tokens], dim=1)
+        outputs = {}
+        for number, block in enumerate(self.blocks[: max(layers)], start=1):
+            tokens = block(tokens)
+            if number in layers:
+                outputs[number] = tokens
+        return [outputs[number] for number in layers]
+
+
+class DofaEmbedder:
+    """DOFA as an inference job runs it."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        size = CARD.variants[settings["variant"]]
+        self.network = Dofa(size.width, size.depth, size.heads)
+        self.patch: int = settings["patch_size"]
+        self.layers = chosen(settings["layer"], size.depth)
+        self.final_norm: bool = settings["final_norm"]
+        (self.sensor,) = settings["bands"]
+        self.wavelengths_um: list[float] = settings["constants"]["wavelengths_um"]
+
+    def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The encoder's part of a published checkpoint, with the fc_norm that it lacks.
+
+        Upstream leaves that norm as a fresh one: scale 1 and shift 0.
+        """
+        state, own = dict(state), self.network.state_dict()
+        for prefix in ("module.", "model.", "encoder."):
+            consume_prefix_in_state_dict_if_present(state, prefix)
+        width = self.network.fc_norm.normalized_shape
+        state.setdefault("fc_norm.weight", torch.ones(width))
+        state.setdefault("fc_norm.bias", torch.zeros(width))
+        return {key: tensor for key, tensor in state.items() if key in own}
+
+    def embed(self, batch: TileBatch) -> TokenMaps:
+        """The map of patch tokens, the class token, and the network's own pooled output."""
+        with torch.inference_mode():
+            pixels = batch.pixels[self.sensor][:, 0]
+            wavelengths = torch.tensor(self.wavelengths_um, device=pixels.device)
+            outputs = self.network(pixels, wavelengths, self.patch, self.layers)
+            pooled = [self.network.fc_norm(tokens[:, 1:].mean(1)) for tokens in outputs]
+            if self.final_norm:
+                outputs = [self.network.fc_norm(tokens) for tokens in outputs]
+            tokens = torch.cat(outputs, dim=2)
+            h, w = (side // self.patch for side in pixels.shape[2:])
+            return TokenMaps(
+                {"patches": tokens[:, 1:].reshape(len(tokens), h, w, -1)},
+                {"cls": tokens[:, 0], "model": torch.cat(pooled, dim=1)},
+            )
+
+
+def build(settings: Mapping[str, Any]) -> DofaEmbedder:
+    """DOFA with fresh parameters."""
+    return DofaEmbedder(settings)
+
+
+def position_table(width: int) -> Tensor:
+    """Positions [1, 1 + 14 * 14, D]: sincos of the column, then of the row; zero for the class."""
+    steps = torch.arange(GRID, dtype=torch.float32)
+    line = sincos(steps, width // 2)
+    columns, rows = line.repeat(GRID, 1), line.repeat_interleave(GRID, dim=0)
+    return torch.cat([torch.zeros(1, width), torch.cat([columns, rows], dim=1)])[None]
+
+
+def sincos(positions: Tensor, width: int) -> Tensor:
+    """Sines, then cosines of positions [N] at geometric frequencies: [N, width].
+
+    In float32, as upstream: nanometres reach angles of 2000 radians, where that is seen.
+    """
+    exponents = torch.arange(width // 2, dtype=torch.float32, device=positions.device)
+    angles = positions[:, None] * (1 / 10000 ** (exponents / (width / 2)))
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
