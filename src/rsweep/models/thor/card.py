@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rsweep.models.card import (
@@ -22,10 +22,14 @@ _S2_STD = (0.264520, 0.252949, 0.259180, 0.272771, 0.248175, 0.235432, 0.226434,
            0.171606, 0.156223)  # fmt: skip
 
 
+def _bands(settings: Mapping[str, Any]) -> list[str]:
+    (needed,) = CARD.modalities[settings["modality"]]
+    return list(settings["bands"] or needed.bands)
+
+
 def _groups_of(settings: Mapping[str, Any]) -> list[Group]:
-    bands = settings["bands"].items()
-    channels = [BAND_CHANNELS[s][b] for s, names in bands for b in names if b in BAND_CHANNELS[s]]
-    return [group for group, _ in present(channels)]
+    known = BAND_CHANNELS[settings["modality"]]
+    return [group for group, _ in present(known[b] for b in _bands(settings) if b in known)]
 
 
 def _token_groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
@@ -39,10 +43,10 @@ def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The image must hold whole patches of every group, the coarsest of which decides."""
+    known = BAND_CHANNELS[settings["modality"]]
     unknown = [
-        ("bands", f"has {band}, for which THOR has no channel; {sensor} bands: {', '.join(known)}")
-        for sensor, known in BAND_CHANNELS.items()
-        for band in settings["bands"].get(sensor, ())
+        ("bands", f"has {band!r}, for which THOR has no channel; it has: {', '.join(known)}")
+        for band in _bands(settings)
         if band not in known
     ]
     groups = _groups_of(settings)
@@ -53,26 +57,21 @@ def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _check_sizes(image: int, patch: int, coarsest: Group) -> list[tuple[str, str]]:
-    ratio = coarsest.pixel_ratio
-    step = patch * ratio
+    step = patch * coarsest.pixel_ratio
     if image % step == 0:
         return []
-    below, above = max(step, image // step * step), image // step * step + step
-    images = " or ".join(str(size) for size in sorted({below, above}))
-    fits = [p for p in range(1, image // ratio + 1) if image % (p * ratio) == 0]
-    patches = sorted(sorted(fits, key=lambda p: abs(p - patch))[:3])
-    return [
-        (
-            "image_size",
-            f"is {image}, which does not hold whole patches of {patch} pixels of the "
-            f"{coarsest.name} bands (multiples of {step}); nearest image_size: {images}"
-            + (f"; nearest patch_size for {image}: {_listed(patches)}" if patches else ""),
-        )
-    ]
+    images = sorted({max(step, image // step * step), image // step * step + step})
+    fits = [p for p in range(1, image + 1) if image % (p * coarsest.pixel_ratio) == 0]
+    patches = sorted(sorted(fits, key=lambda p: abs(p - patch))[:2])
+    nearest = f"nearest image_size: {_listed(images)}"
+    if patches:
+        nearest += f"; nearest patch_size for {image}: {_listed(patches)}"
+    what = f"whole patches of the {coarsest.name} bands (multiples of {step} px)"
+    return [("image_size", f"is {image}, which does not hold {what}; {nearest}")]
 
 
-def _listed(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers))
+def _listed(numbers: Iterable[int]) -> str:
+    return " or ".join(map(str, numbers))
 
 
 def _checkpoint(variant: str) -> Checkpoint:
