@@ -1,0 +1,181 @@
+"""Provider `local`: a folder of GeoTIFF, COG or JPEG 2000 scenes, described by a layout file."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsweep.errors import SourceError, StudyError
+from rsweep.settings.knobs import Knob, Problem
+from rsweep.sources.local.digests import walk
+from rsweep.sources.local.folder import LocalScene, content, find_scenes
+from rsweep.sources.local.layout import Layer, Section, read_layout
+from rsweep.sources.sensors import SENSORS
+
+if TYPE_CHECKING:
+    from rsweep.sources.local.reader import LocalSource
+
+OPTIONS = (
+    Knob("path", "fetch", "str", None, "Folder that holds the scenes; every study must name it"),
+    Knob("layout", "fetch", "str", None, "Layout file; unset: layout.yaml in the folder"),
+    Knob(
+        "resampling", "fetch", "str", "nearest",
+        "How reflectance and backscatter are put on the grid; classes are always nearest",
+        allowed=("nearest", "bilinear", "cubic", "average"),
+    ),
+)  # fmt: skip
+COLLECTIONS: Mapping[str, tuple[str, ...]] = {sensor: (sensor,) for sensor in SENSORS}
+"""A folder's collections are the sections of its layout, which are named after their sensors."""
+
+
+def check(options: Mapping[str, Any], where: str) -> list[Problem]:
+    """What is wrong with the options, the layout and the folder, without opening a raster."""
+    if not options.get("path"):
+        return [Problem(f"{where}.path", "is missing; expected the folder that holds the scenes")]
+    root = Path(options["path"])
+    if not root.is_dir():
+        return [Problem(f"{where}.path", f"is {str(root)!r}, which is not a folder")]
+    sections, problems = read_layout(_layout_path(options))
+    if problems:
+        return problems
+    files = walk(root)
+    for name, section in sections.items():
+        place = f"{_layout_path(options)}: {name}"
+        scenes, wrong = find_scenes(root, section, files)
+        problems += [Problem(place, text) for text in wrong]
+        if not scenes and not wrong:
+            problems.append(
+                Problem(
+                    f"{place}.files",
+                    f"matches none of the {len(files)} files under {root}"
+                    + (f", such as {files[0].path}" if files else ""),
+                )
+            )
+    return problems
+
+
+def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
+    """The content of the scenes and how their values are read: see `folder.content`.
+
+    Raises:
+        SourceError: the folder, the layout or a file cannot be read.
+    """
+    folder = _opened(options, collection)
+    section = folder.section
+    return {
+        "content": _content_digest(folder),
+        "unit": section.unit,
+        "gain": section.gain,
+        "offset": section.offset,
+        "nodata": str(section.nodata),
+        "quality": {name: _meaning(layer) for name, layer in section.quality.items()},
+        "resampling": options.get("resampling") or "nearest",
+    }
+
+
+@functools.lru_cache(maxsize=32)
+def _content_digest(folder: Folder) -> str:
+    try:
+        held = content(folder.root, folder.scenes)
+    except OSError as error:
+        raise SourceError(f"local: {error.filename}: {error.strerror}") from error
+    text = json.dumps(held, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _meaning(layer: Layer) -> dict[str, Any]:
+    values = {str(raw): value for raw, value in layer.values.items()}
+    return {"gain": layer.gain, "offset": layer.offset, "values": values,
+            "nodata": str(layer.nodata)}  # fmt: skip
+
+
+def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+    """The bands that the folder's scenes have, in the sensor's order.
+
+    Raises:
+        SourceError: the folder or the layout cannot be read, or has no such sensor.
+    """
+    had = {band for scene in _opened(options, collection).scenes for band in scene.bands}
+    return tuple(band for band in SENSORS[collection].bands if band in had)
+
+
+def open_source(
+    options: Mapping[str, Any], collection: str, bands: Sequence[str], orbit: str | None = "any"
+) -> LocalSource:
+    """The folder's scenes of one sensor.
+
+    Args:
+        options: see `OPTIONS`.
+        collection: name of the sensor.
+        bands: bands to read, in this order.
+        orbit: ascending or descending; anything else means both.
+
+    Raises:
+        SourceError: the folder or the layout cannot be read, or has no such sensor, orbit or band.
+    """
+    folder = _opened(options, collection)
+    absent = [band for band in bands if band not in folder.section.bands]
+    if absent:
+        raise SourceError(
+            f"local: the layout has no {collection} band {', '.join(absent)}; it has "
+            f"{', '.join(folder.section.bands)}"
+        )
+    scenes = folder.scenes
+    if orbit in ("ascending", "descending"):
+        scenes = tuple(scene for scene in scenes if scene.orbit == orbit)
+        if not scenes:
+            orbits = sorted({scene.orbit or "unknown" for scene in folder.scenes})
+            raise SourceError(
+                f"local: no {collection} scene of orbit {orbit}; there are: {', '.join(orbits)}"
+            )
+    # Planning asks this module for identities alone, many times a run: rasterio waits until here.
+    from rsweep.sources.local.reader import LocalSource
+
+    resampling = options.get("resampling") or "nearest"
+    return LocalSource(folder.root, folder.section, scenes, bands, resampling)
+
+
+def _layout_path(options: Mapping[str, Any]) -> Path:
+    return Path(options.get("layout") or Path(options["path"], "layout.yaml"))
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity, so that it can be a key of a cache
+class Folder:
+    """A folder seen through one section of its layout."""
+
+    root: Path
+    section: Section
+    scenes: tuple[LocalScene, ...]
+
+
+def _opened(options: Mapping[str, Any], collection: str) -> Folder:
+    if not options.get("path"):
+        raise SourceError("local: the study names no `path`")
+    return open_folder(Path(options["path"]), _layout_path(options), collection)
+
+
+@functools.lru_cache(maxsize=32)
+def open_folder(root: Path, layout: Path, collection: str) -> Folder:
+    """A folder as a process first saw it: a sweep asks for it once per profile.
+
+    Raises:
+        SourceError: the folder or the layout cannot be read, or has no such sensor.
+    """
+    if not root.is_dir():
+        raise SourceError(f"local: {root} is not a folder")
+    sections, problems = read_layout(layout)
+    if problems:
+        raise StudyError(problems)
+    if collection not in sections:
+        raise SourceError(
+            f"local: {layout} has no section {collection}; it has {', '.join(sections)}"
+        )
+    scenes, wrong = find_scenes(root, sections[collection], walk(root))
+    if wrong or not scenes:
+        raise SourceError(f"local: {root}: {'; '.join(wrong[:5]) or 'no file matches the layout'}")
+    return Folder(root, sections[collection], tuple(scenes))
