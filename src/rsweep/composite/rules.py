@@ -66,7 +66,10 @@ def clear_pixels(
     Raises:
         KeyError: no rule has its layer among `quality` and none is "none"; names those wanted.
     """
-    for constants in rules.values():
+    for name in MASK_RULES:
+        if name not in rules:
+            continue
+        constants = rules[name]
         layer = constants["layer"]
         if not layer:
             return None
@@ -78,6 +81,6 @@ def clear_pixels(
 def _apply(constants: Mapping[str, Any], values: NDArray[Any]) -> NDArray[np.bool_]:
     if "classes" in constants:
         return np.isin(values, constants["classes"])
-    known = values != MISSING
-    above = values >= constants["threshold"]
+    known: NDArray[np.bool_] = values != MISSING
+    above: NDArray[np.bool_] = values >= constants["threshold"]
     return known & (above if constants["clear_above"] else ~above)

@@ -34,8 +34,8 @@ def _declare_operators() -> None:
 
     for name in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    define: Any = library.define
+    make: Any = torch.library.Library  # untyped in torch
+    library = make("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):
-        define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _LIBRARY.append(library)

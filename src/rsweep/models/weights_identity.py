@@ -39,8 +39,10 @@ def weights_identity(settings: Mapping[str, Any], card: ModelCard) -> dict[str, 
 def _published(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
     checkpoint = card.variants[settings["variant"]].checkpoint
     if checkpoint is None:
-        raise ValueError(f"is 'pretrained', but {card.id} {settings['variant']} has no published "
-                         f"weights; allowed: {', '.join(card.weights)}, a file, or a URL")  # fmt: skip
+        raise ValueError(
+            f"is 'pretrained', but {card.id} {settings['variant']} has no published weights; "
+            f"allowed: {', '.join(card.weights)}, a file, or a URL"
+        )
     if checkpoint.sha256:
         return {"sha256": checkpoint.sha256}
     if checkpoint.url:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from rsweep.models import layers
-from rsweep.models.card import ModelCard
+from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
 from rsweep.settings.keys import Node
 from rsweep.settings.knobs import MODEL, Knob, nearest
@@ -172,21 +172,25 @@ def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
 
 def _check_normalization(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     name = settings["normalization"]
-    errors: Errors = []
-    for sensor, bands in sensor_bands(settings, card).items():
-        constants = card.normalizations[name].get(sensor)
-        if constants is None:
-            fit = [n for n, sensors in card.normalizations.items() if sensor in sensors]
-            errors.append(("normalization", f"is {name!r}, which has no constants for {sensor}; "
-                                            f"allowed: {', '.join(fit)}"))  # fmt: skip
-        elif constants.kind == "affine":
-            bare = [b for b in bands if b not in constants.stats]
-            if bare:
-                fit = [n for n, by in card.normalizations.items() if sensor in by
-                       and all(b in by[sensor].stats for b in bands)]  # fmt: skip
-                errors.append(("normalization", f"is {name!r}, which has no constants for "
-                               f"{', '.join(bare)}; allowed: {', '.join(fit) or 'none'}"))  # fmt: skip
-    return errors
+    chosen = sensor_bands(settings, card)
+    bare = _bare(card.normalizations[name], chosen)
+    if not bare:
+        return []
+    fit = [n for n, constants in card.normalizations.items() if not _bare(constants, chosen)]
+    what = f"is {name!r}, which has no constants for {', '.join(bare)}"
+    return [("normalization", f"{what}; allowed: {', '.join(fit) or 'none'}")]
+
+
+def _bare(constants: Mapping[str, Normalization], chosen: Mapping[str, list[str]]) -> list[str]:
+    """Sensors and bands for which a normalisation has no constants."""
+    bare = [sensor for sensor in chosen if sensor not in constants]
+    return bare + [
+        band
+        for sensor, bands in chosen.items()
+        if sensor in constants and constants[sensor].kind == "affine"
+        for band in bands
+        if band not in constants[sensor].stats
+    ]
 
 
 def _check_frames(settings: Mapping[str, Any], card: ModelCard) -> Errors:

@@ -137,5 +137,4 @@ def _stitch(s: Settings, card: ModelCard) -> dict[str, Any]:
     if len(card.groups(s)) > 1:
         settings["group_merge"] = s["group_merge"]
     settings["blend"] = s["blend"]
-    settings["groups"] = {group.name: group.patch_px for group in card.groups(s)}
     return settings | own

@@ -1,0 +1,205 @@
+"""The store: where the output of every stage lies, how it is written once, how it is read back.
+
+`<root>/<stage>/<key>/<shard>.h5` holds a stage's output for a shard, `settings.json` beside it the
+settings in clear, `<shard>.run.json` what ran (device, seconds, versions), which differs from run
+to run and so is kept apart from the data. Files are written under a temporary name in the same
+folder and renamed. The sha256 of a file follows its last HDF5 byte (HDF5 reads past such a trailer)
+and is checked before the file is opened: HDF5's own checksums leave gaps, and a damaged header can
+make it loop for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rsweep.errors import CorruptError, RsweepError
+from rsweep.settings.keys import Node, canonical_json
+
+LIBVER = ("v110", "v110")
+"""One version of the format, so that the same content is the same bytes with any HDF5 library."""
+TRAILER = b"rsweep sha256 "
+DIGEST_SIZE = 32
+
+
+class Store:
+    """A folder of stage outputs, shared by studies and by people."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def folder(self, node: Node) -> Path:
+        """Folder of a node."""
+        return self.root / node.stage / node.key
+
+    def path(self, node: Node, shard: str) -> Path:
+        """File of a node and shard."""
+        return self.folder(node) / f"{shard}.h5"
+
+    @contextmanager
+    def write(self, node: Node, shard: str) -> Iterator[h5py.File]:
+        """An HDF5 file that appears under its name when the block ends well, and only then.
+
+        Raises:
+            RsweepError: the store cannot be written; names the file and the reason.
+        """
+        final = self.path(node, shard)
+        with explained(final):
+            self._declare(node)
+            with replacing(final) as temporary:
+                with h5py.File(temporary, "w", libver=LIBVER) as file:
+                    file.attrs["rsweep"] = f"{node.stage}/{node.key}/{shard}"
+                    yield file
+                seal(temporary)
+
+    @contextmanager
+    def read(self, node: Node, shard: str) -> Iterator[h5py.File]:
+        """A node's file for reading.
+
+        Raises:
+            CorruptError: the file is absent, damaged, or another node's.
+        """
+        path = self.path(node, shard)
+        check_seal(path)
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs.get("rsweep") != f"{node.stage}/{node.key}/{shard}":
+                raise CorruptError(path, "it is another node's file")
+            yield file
+
+    def discard(self, node: Node, shard: str) -> None:
+        """Remove a damaged file, so that it is absent."""
+        self.path(node, shard).unlink(missing_ok=True)
+
+    def write_record(self, node: Node, shard: str, record: dict[str, Any]) -> None:
+        """Say what ran, beside the output that it made."""
+        write_json(self.folder(node) / f"{shard}.run.json", record)
+
+    def read_record(self, node: Node, shard: str) -> dict[str, Any]:
+        """What ran, or nothing if that is not known."""
+        try:
+            record = json.loads((self.folder(node) / f"{shard}.run.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def _declare(self, node: Node) -> None:
+        """Write a node's settings.json; refuse a folder that holds other settings (a collision)."""
+        path = self.folder(node) / "settings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            found = json.loads(path.read_text())
+            if canonical_json(found) != canonical_json(node.identity()):
+                raise RsweepError(f"{path} holds other settings than key {node.key} stands for; "
+                                  f"move that folder away")  # fmt: skip
+            return
+        write_json(path, node.identity())
+
+
+@contextmanager
+def replacing(final: Path) -> Iterator[Path]:
+    """A temporary name beside `final`, renamed to it when the block ends well, else removed."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn a refusal of the file system into a message that names the file and what to do."""
+    try:
+        yield
+    except CorruptError:
+        raise
+    except OSError as error:
+        if error.errno is None and "write" not in str(error).lower():
+            raise
+        reason = error.strerror or str(error)
+        raise RsweepError(f"cannot write {path}: {reason}; what is complete is kept, so mend that "
+                          f"and run again") from error  # fmt: skip
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON for people, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def seal(path: Path) -> None:
+    """Append the sha256 of a file to it."""
+    with path.open("r+b") as file:
+        found = hashlib.file_digest(file, "sha256")
+        file.seek(0, os.SEEK_END)
+        file.write(TRAILER + found.digest())
+
+
+def check_seal(path: Path) -> None:
+    """Compare a file with the sha256 at its end.
+
+    Raises:
+        CorruptError: it is absent, has none, or differs.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END) - len(TRAILER) - DIGEST_SIZE
+            file.seek(max(size, 0))
+            trailer = file.read()
+            if trailer != TRAILER + _digest_start(file, size):
+                raise CorruptError(path, "its sha256 is not the one that it was written with")
+    except OSError as error:
+        raise CorruptError(path, error.strerror or error) from error
+
+
+def _digest_start(file: BinaryIO, size: int) -> bytes:
+    found = hashlib.sha256()
+    file.seek(0)
+    while size > 0 and (block := file.read(min(size, 1 << 20))):
+        found.update(block)
+        size -= len(block)
+    return found.digest()
+
+
+def put(
+    group: h5py.Group, name: str, array: NDArray[Any], chunks: tuple[int, ...] | None = None,
+) -> h5py.Dataset:  # fmt: skip
+    """Store an array compressed, which suits counts, classes and images of integers."""
+    if array.size == 0 or array.ndim == 0:
+        return group.create_dataset(name, data=array)
+    return group.create_dataset(
+        name, data=array, chunks=chunks or True, compression="lzf", shuffle=True
+    )
+
+
+def allocate(
+    group: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any, compress: bool = False
+) -> h5py.Dataset:
+    """An empty dataset of one chunk per item of its first axis; floats gain nothing by `compress`."""
+    if 0 in shape:
+        return group.create_dataset(name, shape=shape, dtype=dtype)
+    options = {"compression": "lzf", "shuffle": True} if compress else {}
+    return group.create_dataset(name, shape=shape, dtype=dtype, chunks=(1, *shape[1:]), **options)
+
+
+def put_json(group: h5py.Group, name: str, value: Any) -> None:
+    """Store a JSON value as bytes (HDF5 attributes end at 64 KB)."""
+    put(group, name, np.frombuffer(canonical_json(value).encode(), dtype=np.uint8))
+
+
+def get_json(group: h5py.Group, name: str) -> Any:
+    """Read what `put_json` stored."""
+    return json.loads(group[name][()].tobytes())
