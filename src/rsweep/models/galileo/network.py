@@ -1,0 +1,96 @@
+"""Galileo for the inference stage: series of tiles in, a map and a vector of visible tokens out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rsweep.models.galileo.card import BAND_GROUPS, CARD
+from rsweep.models.galileo.encoder import Encoder
+from rsweep.models.galileo.tokens import Observed, mean_of_all, mean_per_patch
+from rsweep.models.layers import chosen
+from rsweep.models.protocol import TileBatch, TokenMaps
+
+
+class GalileoEmbedder:
+    """Galileo with the layers and patch size that a study asks for."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        size = CARD.variants[settings["variant"]]
+        self.network = Encoder(size.width, size.depth, size.heads).eval()
+        self._patch = int(settings["patch_size"])
+        self._layers = chosen(settings["layer"], size.depth)
+        self._final_norm = bool(settings["final_norm"])
+        self._bands: Mapping[str, list[str]] = settings["bands"]
+
+    def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Keys without wrappers' prefixes, and without the `.backbone` that some files have."""
+        own = self.network.state_dict().keys()
+        bare = {
+            re.sub(r"^(module\.|model\.|encoder\.)+", "", key).replace(".backbone", ""): tensor
+            for key, tensor in state.items()
+        }
+        return {key: tensor for key, tensor in bare.items() if key in own}
+
+    @torch.inference_mode()
+    def embed(self, batch: TileBatch) -> TokenMaps:
+        """The map "patch" [B, h, w, D] and the vector "model" [B, D]; NaN where nothing was seen.
+
+        Frames of every sensor carry the months of the first (Sentinel-2, where there is any): the
+        network has one month per frame.
+        """
+        observed: dict[str, Observed] = {}
+        for sensor in self._bands:
+            observed |= self._observe(sensor, batch.pixels[sensor], batch.valid[sensor])
+        months = batch.month[next(iter(self._bands))]
+        kinds = self.network(
+            observed, months, batch.gsd, self._patch, self._layers, self._final_norm
+        )
+        return TokenMaps({"patch": mean_per_patch(kinds)}, {"model": mean_of_all(kinds)})
+
+    def _observe(self, sensor: str, pixels: Tensor, valid: Tensor) -> dict[str, Observed]:
+        """Channel groups of a sensor; a token is visible if its patch has a valid pixel.
+
+        Upstream samples its masks at the top-left pixel of a patch, having made them constant
+        within it; reducing to the patch first is that rule for a mask of any shape.
+        """
+        filled, share = fill_missing(pixels, valid, self._patch)
+        visible = share.permute(0, 2, 3, 1) > 0
+        bands = list(self._bands[sensor])
+        return {
+            group: Observed(filled[:, :, [bands.index(name) for name in names]], visible)
+            for group, names in BAND_GROUPS[sensor].items()
+        }
+
+
+def fill_missing(pixels: Tensor, valid: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+    """Give missing pixels the mean of the valid ones in their patch, band and frame.
+
+    A fill value would be an edge in the image to the network, and so change its token.
+
+    Args:
+        pixels: [B, T, C, H, W].
+        valid: [B, T, H, W] bool.
+        patch: side of a patch in pixels.
+
+    Returns:
+        The pixels, zero in a patch without a valid one; and the valid share of every patch
+        [B, T, h, w].
+    """
+    seen = valid[:, :, None]
+    share = F.avg_pool2d(seen.to(pixels.dtype).flatten(0, 1), patch)
+    sums = F.avg_pool2d(torch.where(seen, pixels, 0).flatten(0, 1), patch)
+    means = sums / torch.where(share > 0, share, 1)
+    spread = F.interpolate(means, scale_factor=patch, mode="nearest")
+    filled = torch.where(seen, pixels, torch.unflatten(spread, 0, valid.shape[:2]))
+    return filled, torch.unflatten(share[:, 0], 0, valid.shape[:2])
+
+
+def build(settings: Mapping[str, Any]) -> GalileoEmbedder:
+    """Galileo with fresh parameters; reads `variant`, `patch_size`, `layer` and `final_norm`."""
+    return GalileoEmbedder(settings)
