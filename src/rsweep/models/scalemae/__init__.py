@@ -1,0 +1,1 @@
+"""ScaleMAE: a ViT-L/16 on RGB whose positions are in metres on the ground."""

@@ -1,0 +1,82 @@
+"""What is known of ScaleMAE without torch. Paper: arXiv 2212.14532; weights: Hugging Face MVRL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rsweep.models.card import (
+    Checkpoint,
+    ModelCard,
+    Normalization,
+    SensorInput,
+    TokenGroup,
+    Variant,
+    multiple_of,
+)
+
+PATCH_PX = 16
+BANDS = ("B4", "B3", "B2")
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)  # red, green, blue, of values 0..1
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+    return (TokenGroup("patches", PATCH_PX),)
+
+
+def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
+
+
+def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch size")
+
+
+CARD = ModelCard(
+    id="scalemae",
+    title="ScaleMAE",
+    paper="https://arxiv.org/abs/2212.14532",
+    modalities={"s2": (SensorInput("s2", BANDS),)},
+    normalizations={
+        "imagenet": {
+            "s2": Normalization(
+                stats={
+                    band: (255 * mean, 255 * std)
+                    for band, mean, std in zip(BANDS, _IMAGENET_MEAN, _IMAGENET_STD, strict=True)
+                },
+                clip=(0.0, 10000.0),
+                gain=255 / 10000,
+                truncate=True,
+                source="ImageNet statistics of 8-bit RGB, as in upstream's pre-training on fMoW",
+            ),
+        },
+    },
+    variants={
+        "large": Variant(
+            1024, 24, 16, 303.3, Checkpoint("MVRL/scalemae-vitlarge-800", "model.safetensors")
+        ),
+    },
+    defaults={
+        "image_size": 224,
+        "patch_size": PATCH_PX,
+        "scale_m": 10,
+        "frames": 1,
+        "pooling": "mean",
+        "resample": "bicubic",
+    },
+    allowed={"patch_size": (PATCH_PX,)},
+    groups=_groups,
+    layers=_layers,
+    check=_check,
+    vectors=("cls",),
+    side_inputs=("gsd",),
+    licence_code="Apache-2.0 (rshf) and MIT (torchgeo); that of upstream's own code is not known",
+    licence_weights="Apache-2.0",
+    pretraining="masked autoencoding of fMoW RGB at several scales, 800 epochs",
+    notes=(
+        "No published checkpoint has been loaded here: key names and shapes follow rshf's. The "
+        "published position table is unused, since positions are made for the metres per pixel of "
+        "each tile, which the network is told as they are after any resizing."
+    ),
+)

@@ -1,0 +1,112 @@
+"""ScaleMAE's encoder (arXiv 2212.14532) on timm blocks, under the published state-dict keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
+
+from rsweep.models.layers import chosen
+from rsweep.models.protocol import TileBatch, TokenMaps
+from rsweep.models.scalemae.card import CARD, PATCH_PX
+from rsweep.models.torchvision_shim import ensure_torchvision
+
+ensure_torchvision()
+
+from timm.layers.patch_embed import PatchEmbed  # noqa: E402
+from timm.models.vision_transformer import Block  # noqa: E402
+
+
+class ScaleMae(nn.Module):
+    """ScaleMAE's encoder: a plain ViT but for its positions.
+
+    Args:
+        width: width of a token.
+        depth: number of blocks.
+        heads: attention heads per block.
+    """
+
+    def __init__(self, width: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.patch_embed = PatchEmbed(None, PATCH_PX, in_chans=3, embed_dim=width)
+        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(self, pixels: Tensor, gsd_m: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Outputs [B, 1 + h * w, D] of the blocks numbered `layers` (from 1), class token first.
+
+        Args:
+            pixels: [B, 3, H, W], red, green, blue.
+            gsd_m: [B], metres on the ground per pixel of each item.
+            layers: numbers of blocks; their outputs come before the final norm.
+        """
+        h, w = (side // PATCH_PX for side in pixels.shape[2:])
+        first = self.cls_token.expand(len(pixels), -1, -1)
+        tokens = torch.cat([first, self.patch_embed(pixels)], dim=1)
+        tokens = tokens + positions(h, w, gsd_m, tokens.shape[2]).to(tokens.dtype)
+        outputs = {}
+        for number, block in enumerate(self.blocks[: max(layers)], start=1):
+            tokens = block(tokens)
+            if number in layers:
+                outputs[number] = tokens
+        return [outputs[number] for number in layers]
+
+
+class ScaleMaeEmbedder:
+    """ScaleMAE as an inference job runs it."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        size = CARD.variants[settings["variant"]]
+        self.network = ScaleMae(size.width, size.depth, size.heads)
+        self.layers = chosen(settings["layer"], size.depth)
+        self.final_norm: bool = settings["final_norm"]
+        (self.sensor,) = settings["bands"]
+
+    def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The encoder's part of a published checkpoint, without its unused position table."""
+        state, own = dict(state), self.network.state_dict()
+        for prefix in ("module.", "model.", "encoder."):
+            consume_prefix_in_state_dict_if_present(state, prefix)
+        return {key: tensor for key, tensor in state.items() if key in own}
+
+    def embed(self, batch: TileBatch) -> TokenMaps:
+        """The map of patch tokens and the class token; tiles may differ in metres per pixel."""
+        with torch.inference_mode():
+            pixels = batch.pixels[self.sensor][:, 0]
+            outputs = self.network(pixels, batch.gsd, self.layers)
+            if self.final_norm:
+                outputs = [self.network.norm(tokens) for tokens in outputs]
+            tokens = torch.cat(outputs, dim=2)
+            h, w = (side // PATCH_PX for side in pixels.shape[2:])
+            grid = tokens[:, 1:].reshape(len(tokens), h, w, -1)
+            return TokenMaps({"patches": grid}, {"cls": tokens[:, 0]})
+
+
+def build(settings: Mapping[str, Any]) -> ScaleMaeEmbedder:
+    """ScaleMAE with fresh parameters."""
+    return ScaleMaeEmbedder(settings)
+
+
+def positions(h: int, w: int, gsd_m: Tensor, width: int) -> Tensor:
+    """Positions [B, 1 + h * w, D] of tokens on grids whose pixels are `gsd_m` [B] metres.
+
+    The first half encodes the token's column and the second its row, each times metres per pixel:
+    upstream counts in sixteenths of the distance on the ground. The class token's is zero.
+    """
+    gsd = gsd_m.float()[:, None]
+    columns, rows = (torch.arange(n, dtype=torch.float32, device=gsd.device) for n in (w, h))
+    x = sincos(columns * gsd, width // 2)[:, None, :, :].expand(-1, h, -1, -1)
+    y = sincos(rows * gsd, width // 2)[:, :, None, :].expand(-1, -1, w, -1)
+    grid = torch.cat([x, y], dim=3).flatten(1, 2)
+    return torch.cat([grid.new_zeros(len(grid), 1, width), grid], dim=1)
+
+
+def sincos(values: Tensor, width: int) -> Tensor:
+    """Sines, then cosines of values [B, N] at geometric frequencies: [B, N, width]."""
+    exponents = torch.arange(width // 2, dtype=torch.float32, device=values.device)
+    angles = values[..., None] * (1 / 10000 ** (exponents / (width / 2)))
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
