@@ -232,7 +232,7 @@ def alibi_slopes(heads: int) -> Tensor:
     """
     power = 2 ** (heads.bit_length() - 1)
     series = 2.0 ** (-8 / power * torch.arange(1, power + 1))
-    between = 2.0 ** (-4 / power * torch.arange(1, 2 * (heads - power), 2))
+    between = 2.0 ** (-4 / power * (2 * torch.arange(heads - power) + 1))
     return torch.cat([series, between])
 
 
