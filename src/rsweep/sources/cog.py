@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,6 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from shapely.geometry import Polygon, box
-from shapely.ops import transform
 
 from rsweep.grid import Grid
 
@@ -28,6 +28,7 @@ Nodata = float | str | None
 READ_ERRORS = (RasterioError, OSError)
 """What an unreadable raster raises; GDAL's own errors reach us as one of these."""
 RESAMPLING = ("nearest", "bilinear", "cubic", "average")
+_DEGREE_M = 111_320.0
 LOCAL_ENV: Mapping[str, Any] = {
     # What a scene is must be in its file: the key holds the digest of the file alone, so world
     # files, .aux.xml and .ovr beside it must not change a pixel.
@@ -95,7 +96,7 @@ def _grid_outline(grid: Grid, crs: str) -> Polygon:
     if CRS(crs) == CRS(grid.crs):
         return outline
     to = Transformer.from_crs(grid.crs, crs, always_xy=True)
-    return transform(to.transform, outline)
+    return Polygon(zip(*to.transform(*outline.exterior.coords.xy), strict=True))
 
 
 def touches(header: Header, grid: Grid) -> bool:
@@ -159,6 +160,7 @@ def _warp_options(
 ) -> dict[str, Any]:
     missing = _missing(raster, nodata, fallback)
     own_alpha = ColorInterp.alpha in raster.colorinterp
+    scale_x, scale_y = (min(1.0, side / grid.scale_m) for side in pixel_m(raster))
     return {
         "crs": grid.crs,
         "transform": Affine(*grid.transform),
@@ -169,9 +171,26 @@ def _warp_options(
         "nodata": missing,
         # Without a nodata value, only an alpha band tells a zero from the outside.
         "add_alpha": missing is None and not own_alpha,
+        # Two ROIs that overlap must agree where they do, but GDAL's approximation of positions and
+        # its width of the kernel depend on the window. So positions are exact (to a millionth of a
+        # pixel; 0 is refused), and the width is the file's.
+        "tolerance": 1e-6,
+        "XSCALE": scale_x,
+        "YSCALE": scale_y,
         # A band that is missing where the others are not must not be mixed into its neighbours.
         "UNIFIED_SRC_NODATA": "NO",
     }
+
+
+def pixel_m(raster: Any) -> tuple[float, float]:
+    """Width and height of an open raster's pixels in metres on the ground, at its centre."""
+    width, height = raster.res
+    crs = CRS(raster.crs.to_wkt())
+    if not crs.is_geographic:
+        metres = crs.axis_info[0].unit_conversion_factor
+        return width * metres, height * metres
+    latitude = (raster.bounds.bottom + raster.bounds.top) / 2
+    return width * _DEGREE_M * math.cos(math.radians(latitude)), height * _DEGREE_M
 
 
 def _missing(raster: Any, nodata: Nodata, fallback: float | None) -> float | None:

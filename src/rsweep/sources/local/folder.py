@@ -113,8 +113,9 @@ def _add_file(
     text = groups.get("date") or section.date
     if text is None:
         raise ValueError("has no date")
+    time = section.parse_date(text)
     draft = drafts.setdefault(_scene_id(file, match), _Draft())
-    draft.times[section.parse_date(text)] = file.path
+    draft.times[time] = file.path
     draft.orbit = section.orbit.get(groups.get("orbit") or "", draft.orbit)
     for band, name in section.bands.items():
         if "band" not in groups:

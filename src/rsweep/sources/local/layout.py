@@ -134,9 +134,11 @@ class _Reader:
         self.problems = problems
 
     def problem(self, key: str, what: str) -> None:
+        """Note one more thing that is wrong."""
         self.problems.append(Problem(f"{self.where}.{key}" if key else self.where, what))
 
     def section(self, name: str, spec: Any) -> Section | None:
+        """The section, or None where something is wrong with it."""
         before = len(self.problems)
         if name not in SENSORS:
             self.problem("", f"is no sensor; expected {_listed(SENSORS)}{nearest(name, SENSORS)}")
@@ -172,6 +174,7 @@ class _Reader:
         return True
 
     def pattern(self, key: str, value: Any) -> re.Pattern[str] | None:
+        """A regular expression of file names."""
         if not isinstance(value, str):
             self.problem(key, "is missing; expected a regular expression of file names")
             return None
@@ -184,6 +187,7 @@ class _Reader:
     def bands(
         self, value: Any, sensor: Sensor, files: re.Pattern[str] | None
     ) -> dict[str, BandName]:
+        """Sensor's band -> what the files call it."""
         named = files is not None and "band" in files.groupindex
         if value is None:
             value = {band: band for band in sensor.bands}
@@ -204,6 +208,7 @@ class _Reader:
         return {str(band): name for band, name in value.items()}
 
     def quality(self, value: Any) -> dict[str, Layer]:
+        """The quality layers by name."""
         layers = {}
         for name, spec in self._items("quality", value):
             reader = _Reader(f"{self.where}.quality.{name}", self.problems)
@@ -214,6 +219,7 @@ class _Reader:
         return layers
 
     def layer(self, spec: Mapping[str, Any]) -> Layer:
+        """One quality layer."""
         files = self.pattern("files", spec["files"]) if "files" in spec else None
         if files is None and "band" not in spec:
             self.problem("", "has neither `files` nor `band`")
@@ -228,6 +234,7 @@ class _Reader:
         return Layer(files, spec.get("band", 1), gain, offset, values, nodata)
 
     def unit(self, value: Any, sensor: Sensor) -> str:
+        """One of the units that the sensor has."""
         allowed = (CANONICAL, LINEAR, AMPLITUDE) if sensor.decibel else (CANONICAL, REFLECTANCE)
         if value in (sensor.unit, *allowed):
             return CANONICAL if value == sensor.unit else str(value)
@@ -238,15 +245,18 @@ class _Reader:
         return CANONICAL
 
     def number(self, key: str, value: Any) -> float:
+        """A number, 0 where it is none."""
         if isinstance(value, bool) or not _is_number(value):
             self.problem(key, f"is {value!r}; expected a number")
             return 0.0
         return float(value)
 
     def nodata(self, key: str, value: Any) -> Nodata:
+        """A number, "none", or None."""
         return value if value is None or value == "none" else self.number(key, value)
 
     def orbit(self, value: Any) -> dict[str, str]:
+        """Word in the name -> ascending or descending."""
         orbits = {"": value} if isinstance(value, str) else dict(self._items("orbit", value))
         for name in orbits.values():
             if name not in ("ascending", "descending"):
@@ -254,6 +264,7 @@ class _Reader:
         return {str(key): str(name) for key, name in orbits.items()}
 
     def names(self, key: str, value: Any) -> dict[str, str]:
+        """A mapping of words."""
         return {str(name): str(text) for name, text in self._items(key, value)}
 
     def _items(self, key: str, value: Any) -> Iterable[tuple[Any, Any]]:

@@ -138,10 +138,11 @@ class LocalSource:
         layers = [scene.bands[band] for band in self._bands] + list(scene.quality.values())
         files = [pick.file for picks in layers for pick in picks]
         gain, offset = (1.0, 0.0) if self._converts(scene) else self._canonical()
-        properties: dict[str, Any] = {
-            **scene.properties,
-            "sha256": dict(sorted(digests(self._root, files).items())),
-        }
+        try:
+            hashed = digests(self._root, files)
+        except OSError as error:
+            raise RoiError(f"scene {scene.id}: {error.filename} cannot be read: {error}") from error
+        properties: dict[str, Any] = {**scene.properties, "sha256": dict(sorted(hashed.items()))}
         if scene.orbit:
             properties["orbit"] = scene.orbit
         unknown = [name for name in self.quality_layers if name not in scene.quality]
