@@ -1,0 +1,69 @@
+"""Provider `synthetic`: scenes of an invented world, a pure function of seed, place and time.
+
+Needs no account, network or file. Two grids, scales or windows agree wherever they overlap, and the
+land cover of every 10 m cell is known, so that a study can be scored. Its constants are invented
+but typical of temperate farmland; nothing here is measured.
+
+Values are made of integer hashes and of additions, multiplications, divisions and square roots,
+which IEEE 754 rounds in one way, and are stored as whole numbers (or 1/256 dB), so that they are
+the same bytes on every machine.
+
+    world.py    what is on the ground          passes.py   which scenes there are
+    spectra.py  what it reflects, by day       clouds.py   clouds, cirrus and shadows
+    radar.py    what it scatters back          source.py   the provider: scenes on a grid
+    noise.py    hashes and lattice noise       cells.py    10 m cells and pixels of a grid
+    fields.py   estates, lanes and parcels     demo.py     the ROI table of the default study
+
+This module imports none of them until a source is opened: the Snakefile reads only the options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rsweep.settings.knobs import Knob
+
+if TYPE_CHECKING:
+    from rsweep.sources.protocol import Source
+
+WORLD_VERSION = 1
+"""Raised when any pixel, quality layer or scene of the world changes."""
+
+OPTIONS = (
+    Knob("seed", "fetch", "int", 0, "which world", minimum=0, maximum=2**31 - 1),
+    Knob("revisit_days", "fetch", "int", 5, "days between scenes", minimum=1, maximum=366,
+         unit="d"),
+    Knob("cloudiness", "fetch", "float", 0.35, "mean cloud share of optical scenes", minimum=0,
+         maximum=1),
+)  # fmt: skip
+S2 = "synthetic-s2-l2a"
+S1 = "synthetic-s1-grd"
+COLLECTIONS: Mapping[str, tuple[str, ...]] = {"s2": (S2,), "s1": (S1,)}
+
+
+def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
+    """What the pixels of a collection depend on: the world's version, and the options it reads."""
+    values = {knob.name: options.get(knob.name, knob.default) for knob in OPTIONS}
+    if collection == S1:
+        del values["cloudiness"]
+    return {"world_version": WORLD_VERSION, **values}
+
+
+def open_source(
+    options: Mapping[str, Any], collection: str, bands: Sequence[str], orbit: str | None = "any"
+) -> Source:
+    """The provider for one collection.
+
+    Args:
+        options: values of `OPTIONS`; one left out has its default.
+        collection: one of `COLLECTIONS`.
+        bands: names of the sensor's bands, in the order in which frames have them.
+        orbit: "ascending" or "descending" leaves radar scenes of the other direction out.
+
+    Raises:
+        SourceError: there is no such collection, band or orbit.
+    """
+    from rsweep.sources.synthetic.source import open_collection
+
+    return open_collection(identity(options, S2), collection, tuple(bands), orbit or "any")
