@@ -17,7 +17,6 @@ from rsweep.sources.synthetic.noise import (
     lane,
     noise,
     ramp,
-    rehash,
     stream,
 )  # fmt: skip
 
@@ -192,8 +191,3 @@ def _waters(place: _Place, relief: Floats, river_m: Floats, cell: Hashes, kind: 
     kind = np.where(banks, BROADLEAF, kind)
     kind = np.where((river_m < 0) & (kind != STREET) | (river_m < -9.0), WATER, kind)
     return np.where(lake > 1.7, WATER, kind)
-
-
-def stand(ground: Ground, key: int) -> Hashes:
-    """A hash per unit, of which `noise.lane` makes four independent numbers."""
-    return rehash(key, ground.unit)
