@@ -77,5 +77,9 @@ SENSORS: Mapping[str, Sensor] = {
         },
         REFLECTANCE, nodata=-28672, dtype="int16",
     ),
+    "alphaearth": Sensor(
+        {f"A{i:02d}": Band(0.0, 10) for i in range(64)},
+        "embedding", nodata=float("nan"), dtype="float32",
+    ),
 }  # fmt: skip
 """Centres of the spectral responses published by ESA (Sentinel-2A), USGS (Landsat) and NASA."""

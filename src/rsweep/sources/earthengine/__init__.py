@@ -1,0 +1,85 @@
+"""Provider `earthengine`: scenes and pixels from Google Earth Engine, on earthengine-api alone.
+
+Nothing here imports `ee` until a request is made, so planning a study costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rsweep.settings.knobs import Knob
+from rsweep.sources.earthengine import collections
+
+if TYPE_CHECKING:
+    from rsweep.sources.earthengine.source import EarthEngine
+
+OPTIONS = (
+    Knob("url", "fetch", "str", "high-volume",
+         "endpoint: standard, high-volume, or an address (https://…)"),
+    Knob("project", "fetch", "str", "",
+         "Cloud project that is billed; unset: the one of the credentials"),
+    Knob("key", "fetch", "str", "",
+         "key file of a service account; unset: the user's `earthengine authenticate`"),
+    Knob("deadline_s", "fetch", "float", 180.0, "longest wait for one answer", unit="s",
+         minimum=1, maximum=3600),
+    Knob("attempts", "fetch", "int", 8, "tries of one request", minimum=1, maximum=50),
+    Knob("parallel", "fetch", "int", 4,
+         "requests in flight of one job; the project's limit is 40 over all jobs", minimum=1,
+         maximum=40),
+)  # fmt: skip
+"""The study's `earthengine:` section. None of it changes a pixel, so none is in a key."""
+
+
+def _by_sensor() -> dict[str, tuple[str, ...]]:
+    served: dict[str, tuple[str, ...]] = {}
+    for name, entry in collections.COLLECTIONS.items():
+        served[entry.sensor] = (*served.get(entry.sensor, ()), name)
+    return served
+
+
+COLLECTIONS: Mapping[str, tuple[str, ...]] = _by_sensor()
+"""Sensor -> collections that deliver it, the default first."""
+
+
+def bands(collection: str) -> tuple[str, ...]:
+    """All bands of a collection, in the sensor's order.
+
+    Raises:
+        SourceError: there is no such collection.
+    """
+    return collections.find(collection).bands
+
+
+def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
+    """What of the collection changes pixels; no option does.
+
+    Raises:
+        SourceError: there is no such collection.
+    """
+    return {"collection": collection, **collections.find(collection).pixel_identity()}
+
+
+def open_source(
+    options: Mapping[str, Any], collection: str, bands: Sequence[str], orbit: str = "any"
+) -> EarthEngine:
+    """The service opened for one collection.
+
+    Args:
+        options: values of `OPTIONS`; those that are absent have their defaults.
+        collection: its name in `COLLECTIONS`.
+        bands: bands of the sensor, in the order in which they are wanted.
+        orbit: any, ascending or descending (radar only).
+
+    Raises:
+        SourceError: an unknown collection, band or endpoint.
+    """
+    from rsweep.sources.earthengine.client import Client
+    from rsweep.sources.earthengine.source import EarthEngine
+
+    known = {knob.name: knob.default for knob in OPTIONS} | dict(options)
+    client = Client(
+        known["url"], known["project"], known["key"], deadline_s=known["deadline_s"],
+        attempts=known["attempts"],
+    )  # fmt: skip
+    return EarthEngine(client, collection, bands, orbit, known["parallel"])
