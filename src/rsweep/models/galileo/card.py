@@ -133,8 +133,8 @@ CARD = ModelCard(
         "all visible tokens, which weighs a patch by what was seen there. "
         "A patch without a valid pixel in a frame is hidden from the network, group by group; in "
         "a patch seen in part, the rest takes the mean of what was seen. A patch never seen is "
-        "NaN. NDVI stays hidden, as in upstream's own construct_galileo_input. Frames of S1 "
-        "beside S2 carry the months of S2. The network is told metres per pixel of each tile. "
-        "No published checkpoint has been loaded here."
+        "NaN. NDVI stays hidden, as in upstream's own construct_galileo_input. A frame of S1 "
+        "beside S2 has the month of S2's, where there is one. The network is told metres per "
+        "pixel of each tile. No published checkpoint has been loaded here."
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,13 +41,12 @@ class GalileoEmbedder:
     def embed(self, batch: TileBatch) -> TokenMaps:
         """The map "patch" [B, h, w, D] and the vector "model" [B, D]; NaN where nothing was seen.
 
-        Frames of every sensor carry the months of the first (Sentinel-2, where there is any): the
-        network has one month per frame.
+        The network has one month per frame: that of the first sensor that saw something in it.
         """
         observed: dict[str, Observed] = {}
         for sensor in self._bands:
             observed |= self._observe(sensor, batch.pixels[sensor], batch.valid[sensor])
-        months = batch.month[next(iter(self._bands))]
+        months = _months(batch, list(self._bands))
         kinds = self.network(
             observed, months, batch.gsd, self._patch, self._layers, self._final_norm
         )
@@ -66,6 +65,15 @@ class GalileoEmbedder:
             group: Observed(filled[:, :, [bands.index(name) for name in names]], visible)
             for group, names in BAND_GROUPS[sensor].items()
         }
+
+
+def _months(batch: TileBatch, sensors: Sequence[str]) -> Tensor:
+    """[B, T]; a sensor without an image in a frame has no date for it either."""
+    months = batch.month[sensors[-1]]
+    for sensor in reversed(sensors[:-1]):
+        seen = batch.valid[sensor].any(3).any(2)
+        months = torch.where(seen, batch.month[sensor], months)
+    return months
 
 
 def fill_missing(pixels: Tensor, valid: Tensor, patch: int) -> tuple[Tensor, Tensor]:
