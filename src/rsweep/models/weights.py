@@ -1,0 +1,177 @@
+"""Loading weights into a network: random, from a file, or fetched; strict about what fits."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from rsweep.digests import sha256_file
+from rsweep.errors import WeightsError
+from rsweep.models.initialize import initialize
+from rsweep.models.protocol import Embedder
+from rsweep.models.registry import network_module
+from rsweep.models.weights_identity import URL
+
+CONTAINERS = ("state_dict", "model", "module")
+"""Entries under which training scripts put the state dict, beside optimiser and epoch."""
+
+NAMED = 5
+"""Keys named of each kind of misfit; the rest are counted."""
+
+
+def load_embedder(
+    settings: Mapping[str, Any], options: Mapping[str, Any]
+) -> tuple[Embedder, dict[str, Any]]:
+    """A network with its weights, and where they are from.
+
+    Args:
+        settings: those of an inference node; what they say of the weights is checked.
+        options: {"weights": the study's setting}, for paths and URLs, which are in no key.
+
+    Returns:
+        The network in evaluation mode, and for the record its weights' source, file and sha256.
+
+    Raises:
+        WeightsError: the weights are absent, altered, unreadable, or do not fit the network.
+        TransientError: they could not be fetched now, which may pass.
+    """
+    embedder: Embedder = network_module(settings["model"]).build(settings)
+    network = embedder.network.eval().requires_grad_(True)
+    identity = settings.get("weights")
+    if identity == "random":
+        initialize(network, settings["seed"])
+        record = {"source": "random", "seed": settings["seed"]}
+    elif identity == "none":
+        record = {"source": "none", "seed": settings.get("seed")}
+    else:
+        path, record = _locate(settings, str(options["weights"]))
+        load_strictly(network, embedder.rename(read_state(path)), path)
+    network.requires_grad_(False)
+    return embedder, record
+
+
+def _locate(settings: Mapping[str, Any], weights: str) -> tuple[Path, dict[str, Any]]:
+    """The file of a setting, on this machine, verified; and what to record of it."""
+    if weights == "pretrained" or URL.match(weights):
+        raise WeightsError(f"{weights}: fetching is not there yet")
+    path, expected = Path(weights), settings["sha256"]
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; it was there when the study was planned")
+    return path, {"source": "file", "file": str(path), "sha256": verify(path, expected)}
+
+
+def verify(path: Path, expected: str | None) -> str:
+    """A file's sha256.
+
+    Raises:
+        WeightsError: it is not the expected one.
+    """
+    found = sha256_file(path)
+    if expected and found != expected:
+        raise WeightsError(
+            f"{path}: the file is truncated or altered: expected sha256 {expected}, found {found} "
+            f"({path.stat().st_size} bytes)"
+        )
+    return found
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint: safetensors, or torch's own format without running any code.
+
+    Raises:
+        WeightsError: the file is damaged, is neither format, or holds code or no tensors.
+    """
+    try:
+        found = load_file(path) if _is_safetensors(path) else _unpickle(path)
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"{path}: cannot be read: truncated, altered, or no checkpoint: expected safetensors "
+            f"or a file of torch.save, found {path.stat().st_size} bytes with: {_first(error)}"
+        ) from error
+    state = unwrap(found)
+    if not state:
+        raise WeightsError(f"{path}: expected tensors by name, found {_summary(found)}")
+    return state
+
+
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(9)
+    return path.suffix == ".safetensors" or (head[8:] == b"{" and not head.startswith(b"PK"))
+
+
+def _unpickle(path: Path) -> Any:
+    mapped = zipfile.is_zipfile(path)  # files of torch before 1.6 are no archives
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        if "Unsupported global" not in str(error) and "Unsupported operand" not in str(error):
+            raise ValueError(_first(error)) from error
+        raise WeightsError(
+            f"{path}: refused, since it holds more than tensors and reading it could run code; "
+            f"save its state dict as safetensors. {_culprit(error)}"
+        ) from error
+
+
+def _culprit(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if "Unsupported" in line]
+    return lines[0][:200] if lines else ""
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def unwrap(found: Any) -> dict[str, Tensor]:
+    """The state dict inside whatever a training script wrapped it in; empty if there is none."""
+    while isinstance(found, Mapping):
+        tensors = {str(k): t for k, t in found.items() if isinstance(t, Tensor)}
+        inner = next((found[c] for c in CONTAINERS if isinstance(found.get(c), Mapping)), None)
+        if inner is None:
+            return tensors
+        found = inner
+    return {}
+
+
+def _summary(found: Any) -> str:
+    if isinstance(found, Mapping):
+        return f"entries {', '.join(map(str, list(found)[:NAMED])) or '(none)'}"
+    return f"a {type(found).__name__}"
+
+
+def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load tensors that are exactly the network's own.
+
+    Raises:
+        WeightsError: keys are missing, unexpected, or of the wrong shape; the text says which.
+    """
+    own = network.state_dict()
+    misfits = {
+        "missing": [key for key in own if key not in state],
+        "unexpected": [key for key in state if key not in own],
+        "of the wrong shape": [
+            f"{key} (expected {list(own[key].shape)}, found {list(state[key].shape)})"
+            for key in own
+            if key in state and own[key].shape != state[key].shape
+        ],
+    }
+    problems = [_count(kind, keys) for kind, keys in misfits.items() if keys]
+    if problems:
+        raise WeightsError(
+            f"{path}: does not fit the network, which has {len(own)} keys:\n  "
+            + "\n  ".join(problems)
+        )
+    network.load_state_dict(dict(state))
+
+
+def _count(kind: str, keys: list[str]) -> str:
+    more = ", …" if len(keys) > NAMED else ""
+    return f"{len(keys)} {kind}: {', '.join(keys[:NAMED])}{more}"
