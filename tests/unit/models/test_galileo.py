@@ -200,6 +200,12 @@ def test_the_default_normalisation_maps_two_deviations_below_the_mean_to_zero() 
     assert CARD.normalizations["galileo"]["s2"].center["B2"] == pytest.approx(1395.34087)
 
 
+def test_tables_of_time_are_not_learned() -> None:
+    learned = dict(embedder().network.named_parameters())
+
+    assert not learned.keys() & {"pos_embed", "month_embed.weight"}
+
+
 def test_keys_of_a_wrapped_checkpoint_are_found() -> None:
     network = embedder()
     own = network.network.state_dict()

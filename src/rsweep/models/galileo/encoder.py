@@ -39,6 +39,20 @@ class FlexiPatch(nn.Module):
         return torch.unflatten(patches, 0, values.shape[:2]).permute(0, 3, 4, 1, 2)
 
 
+class Months(nn.Module):
+    """A row per month of the year; fixed, hence a buffer."""
+
+    weight: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", month_table(width))
+
+    def forward(self, months: Tensor) -> Tensor:
+        """Months [B, T] from 0 to [B, T, width]."""
+        return self.weight[months]
+
+
 class Attention(nn.Module):
     """Multi-head attention with separate projections to query, key and value."""
 
@@ -88,8 +102,7 @@ class Encoder(nn.Module):
         super().__init__()
         quarter = width // 4  # a token's encoding is channel group, time, month, place
         self.register_buffer("pos_embed", sinusoid(torch.arange(MAX_FRAMES), quarter))
-        self.month_embed = nn.Embedding(12, quarter)
-        self.month_embed.weight = nn.Parameter(month_table(quarter), requires_grad=False)
+        self.month_embed = Months(quarter)
         for kind in KINDS:
             channels = nn.Parameter(torch.randn(len(kind.bands), quarter) * 0.02)
             self.register_parameter(f"{kind.prefix}_channel_embed", channels)
