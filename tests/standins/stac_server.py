@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -84,8 +85,7 @@ class StacServer:
 
     def __enter__(self) -> StacServer:
         handler = type("Handler", (_Handler,), {"stac": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._lock = threading.Lock()
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
@@ -169,6 +169,15 @@ def _matches(item: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
         for name, tests in (query.get("query") or {}).items()
         for operator, value in tests.items()
     )
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Quiet about clients that hang up, as GDAL does when it has read enough."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

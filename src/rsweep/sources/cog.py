@@ -90,7 +90,7 @@ def read_header(href: str) -> Header:
 
 
 @functools.lru_cache(maxsize=256)
-def _grid_outline(grid: Grid, crs: str) -> Polygon:
+def grid_outline(grid: Grid, crs: str) -> Polygon:
     """The grid's outline in another coordinate system, its sides bent as they are there."""
     outline = box(*grid.bounds).segmentize(max(grid.height, grid.width) * grid.scale_m / 20)
     if CRS(crs) == CRS(grid.crs):
@@ -102,7 +102,7 @@ def _grid_outline(grid: Grid, crs: str) -> Polygon:
 def touches(header: Header, grid: Grid) -> bool:
     """True if a raster and a grid share more than an edge."""
     left, bottom, right, top = header.bounds
-    outline = _grid_outline(grid, header.crs)
+    outline = grid_outline(grid, header.crs)
     west, south, east, north = outline.bounds
     # Not `if apart`: a grid that the raster's projection cannot hold has bounds that are not
     # finite, and must compare as apart.

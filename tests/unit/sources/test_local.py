@@ -18,8 +18,7 @@ from rasterio.warp import reproject
 
 from rsweep.errors import RoiError, SourceError, StudyError
 from rsweep.grid import Grid
-from rsweep.sources import local
-from rsweep.sources.local import digests
+from rsweep.sources import digests, local
 from rsweep.sources.local.layout import parse_layout
 
 GRID = Grid("EPSG:32633", 500_040.0, 5_000_040.0, 10.0, 24, 24)

@@ -1,4 +1,7 @@
-"""Provider `local`: a folder of GeoTIFF, COG or JPEG 2000 scenes, described by a layout file."""
+"""Provider `local`: a folder of GeoTIFF, COG or JPEG 2000 scenes.
+
+A layout file describes it (see `layout.Section`), or a static STAC catalogue in the folder.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from rsweep.errors import SourceError, StudyError
 from rsweep.settings.knobs import Knob, Problem
-from rsweep.sources.local.digests import walk
+from rsweep.sources import stac
+from rsweep.sources.digests import walk
 from rsweep.sources.local.folder import LocalScene, content, find_scenes
 from rsweep.sources.local.layout import Layer, Section, read_layout
 from rsweep.sources.sensors import SENSORS
 
 if TYPE_CHECKING:
-    from rsweep.sources.local.reader import LocalSource
+    from rsweep.sources.protocol import Source
 
 OPTIONS = (
     Knob("path", "fetch", "str", None, "Folder that holds the scenes; every study must name it"),
@@ -35,6 +39,8 @@ COLLECTIONS: Mapping[str, tuple[str, ...]] = {sensor: (sensor,) for sensor in SE
 
 def check(options: Mapping[str, Any], where: str) -> list[Problem]:
     """What is wrong with the options, the layout and the folder, without opening a raster."""
+    if _is_catalogue(options):
+        return []
     if not options.get("path"):
         return [Problem(f"{where}.path", "is missing; expected the folder that holds the scenes")]
     root = Path(options["path"])
@@ -65,6 +71,8 @@ def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     Raises:
         SourceError: the folder, the layout or a file cannot be read.
     """
+    if _is_catalogue(options):
+        return stac.identity(_stac_options(options), collection)
     folder = _opened(options, collection)
     section = folder.section
     return {
@@ -100,13 +108,15 @@ def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, .
     Raises:
         SourceError: the folder or the layout cannot be read, or has no such sensor.
     """
+    if _is_catalogue(options):
+        return stac.available_bands(_stac_options(options), collection)
     had = {band for scene in _opened(options, collection).scenes for band in scene.bands}
     return tuple(band for band in SENSORS[collection].bands if band in had)
 
 
 def open_source(
     options: Mapping[str, Any], collection: str, bands: Sequence[str], orbit: str | None = "any"
-) -> LocalSource:
+) -> Source:
     """The folder's scenes of one sensor.
 
     Args:
@@ -118,6 +128,8 @@ def open_source(
     Raises:
         SourceError: the folder or the layout cannot be read, or has no such sensor, orbit or band.
     """
+    if _is_catalogue(options):
+        return stac.open_source(_stac_options(options), collection, bands, orbit)
     folder = _opened(options, collection)
     absent = [band for band in bands if band not in folder.section.bands]
     if absent:
@@ -133,11 +145,23 @@ def open_source(
             raise SourceError(
                 f"local: no {collection} scene of orbit {orbit}; there are: {', '.join(orbits)}"
             )
+    resampling = options.get("resampling") or "nearest"
     # Planning asks this module for identities alone, many times a run: rasterio waits until here.
     from rsweep.sources.local.reader import LocalSource
 
-    resampling = options.get("resampling") or "nearest"
     return LocalSource(folder.root, folder.section, scenes, bands, resampling)
+
+
+def _is_catalogue(options: Mapping[str, Any]) -> bool:
+    """True if the folder is described by a static STAC catalogue in it, and by no layout."""
+    path = options.get("path")
+    if not path or options.get("layout") or Path(path, "layout.yaml").exists():
+        return False
+    return any(Path(path, name).is_file() for name in stac.CATALOGUE_FILES)
+
+
+def _stac_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {"url": options["path"], "resampling": options.get("resampling")}
 
 
 def _layout_path(options: Mapping[str, Any]) -> Path:

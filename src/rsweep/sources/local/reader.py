@@ -25,7 +25,7 @@ from rsweep.sources.cog import (
     to_lonlat,
     touches,
 )
-from rsweep.sources.local.digests import File, digests
+from rsweep.sources.digests import File, digests
 from rsweep.sources.local.folder import LocalScene, Pick
 from rsweep.sources.local.layout import MISSING, Layer, Nodata, Section
 from rsweep.sources.protocol import Pixels, Scene

@@ -1,0 +1,156 @@
+"""Finding items: by the search of an API, or by walking a static catalogue."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pystac
+import pystac_client
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from pystac_client.warnings import FallbackToPystac
+from urllib3.util.retry import Retry
+
+from rsweep.errors import RsweepError, SourceError, TransientError
+from rsweep.sources.stac.items import Item, parse_item
+
+TIMEOUT_S = (10, 60)
+RETRIES = 5
+BACKOFF_S = 0.5
+PAGE = 100
+Box = tuple[float, float, float, float]
+
+
+class Catalogue(Protocol):
+    """Where items are looked up."""
+
+    def items(
+        self, collection: str, boxes: list[Box], start: str, end: str, query: Mapping[str, Any]
+    ) -> Iterable[Item]:
+        """Items of a collection ("" for any) in some boxes of degrees, with start <= time < end.
+
+        Raises:
+            SourceError: the catalogue cannot serve at all. TransientError: it cannot now.
+        """
+        ...
+
+
+def open_catalogue(url: str) -> Catalogue:
+    """The catalogue at an address: a static one where it names a JSON file, else an API."""
+    if url.endswith(".json"):
+        return StaticCatalogue(url)
+    return ApiCatalogue(url)
+
+
+def _io() -> StacApiIO:
+    retry = Retry(
+        total=RETRIES, backoff_factor=BACKOFF_S, backoff_jitter=BACKOFF_S, allowed_methods=None,
+        status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False,
+    )  # fmt: skip
+    return StacApiIO(timeout=TIMEOUT_S, max_retries=retry)
+
+
+def _failure(url: str, error: Exception) -> RsweepError:
+    status = getattr(error, "status_code", None)
+    text = f"stac: {url}: {' '.join(str(error).split())[:300]}"
+    # Without a status the service was not reached at all.
+    if status is None or status == 429 or status >= 500:
+        return TransientError(text + (f" (HTTP {status})" if status else ""))
+    return SourceError(f"{text} (HTTP {status})")
+
+
+class ApiCatalogue:
+    """A service with item search."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @functools.cached_property
+    def _client(self) -> Any:
+        return pystac_client.Client.open(self._url, stac_io=_io())
+
+    def items(
+        self, collection: str, boxes: list[Box], start: str, end: str, query: Mapping[str, Any]
+    ) -> Iterable[Item]:
+        """See `Catalogue.items`."""
+        try:
+            for box in boxes:
+                found = self._client.search(
+                    collections=[collection], bbox=box, limit=PAGE,
+                    datetime=f"{_moment(start)}/{_moment(end)}", query=dict(query) or None,
+                )  # fmt: skip
+                for data in found.items_as_dicts():
+                    item = parse_item(data)
+                    if _moment(start) <= item.time < _moment(end):  # the API includes the end
+                        yield item
+        except APIError as error:
+            raise _failure(self._url, error) from error
+        except ValueError as error:
+            raise SourceError(f"stac: {self._url}: {error}") from error
+        except NotImplementedError as error:  # pystac-client's word for a static catalogue
+            raise SourceError(f"stac: {self._url} has no item search: {error}") from error
+
+
+def _moment(text: str) -> str:
+    return text if "T" in text else f"{text}T00:00:00Z"
+
+
+class StaticCatalogue:
+    """A tree of JSON files, on disk or at an address; read once."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @functools.cached_property
+    def _all(self) -> list[Item]:
+        try:
+            with warnings.catch_warnings():
+                # That there is no search to be had here is why this class exists.
+                warnings.simplefilter("ignore", FallbackToPystac)
+                root = pystac.read_file(self._url, stac_io=_io())
+                if not isinstance(root, pystac.Catalog):
+                    raise SourceError(f"stac: {self._url} is not a catalogue")
+                return [self._parse(item) for item in root.get_items(recursive=True)]
+        except APIError as error:
+            raise _failure(self._url, error) from error
+        except (OSError, ValueError, KeyError, pystac.STACError, pystac.STACTypeError) as error:
+            raise SourceError(f"stac: {self._url} cannot be read: {error}") from error
+
+    def _parse(self, item: pystac.Item) -> Item:
+        item.make_asset_hrefs_absolute()
+        data = item.to_dict(include_self_link=False, transform_hrefs=False)
+        if "://" not in self._url:
+            # Below a catalogue on disk a scene's record says where, not on whose machine.
+            for asset in data["assets"].values():
+                asset["href"] = _relative(asset["href"], Path(self._url).parent)
+        return parse_item(data)
+
+    def items(
+        self, collection: str, boxes: list[Box], start: str, end: str, query: Mapping[str, Any]
+    ) -> Iterable[Item]:
+        """See `Catalogue.items`."""
+        for item in self._all:
+            if collection and item.collection != collection:
+                continue
+            if not _moment(start) <= item.time < _moment(end):
+                continue
+            if _has(item, query) and any(_meet(item.footprint.bounds, box) for box in boxes):
+                yield item
+
+
+def _relative(href: str, folder: Path) -> str:
+    path = Path(href)
+    base = folder.resolve()
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else href
+
+
+def _has(item: Item, query: Mapping[str, Any]) -> bool:
+    return all(item.properties.get(name) in test["in"] for name, test in query.items())
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return (one[0] < other[2] and other[0] < one[2]) and (one[1] < other[3] and other[1] < one[3])
