@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from rsweep.sources.protocol import Source
 
 OPTIONS = (
-    Knob("path", "fetch", "str", None, "Folder that holds the scenes; every study must name it"),
-    Knob("layout", "fetch", "str", None, "Layout file; unset: layout.yaml in the folder"),
+    Knob("path", "fetch", "str", None, "folder that holds the scenes; every study must name it"),
+    Knob("layout", "fetch", "str", None, "layout file; unset: layout.yaml in the folder"),
     Knob(
         "resampling", "fetch", "str", "nearest",
-        "How reflectance and backscatter are put on the grid; classes are always nearest",
+        "how reflectance and backscatter are put on the grid; classes are always nearest",
         allowed=("nearest", "bilinear", "cubic", "average"),
     ),
 )  # fmt: skip
