@@ -30,6 +30,7 @@ LIBVER = ("v110", "v110")
 """One version of the format, so that the same content is the same bytes with any HDF5 library."""
 TRAILER = b"rsweep sha256 "
 DIGEST_SIZE = 32
+CHUNK_BYTES = 64 << 10
 
 
 class Store:
@@ -188,11 +189,16 @@ def put(
 def allocate(
     group: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any, compress: bool = False
 ) -> h5py.Dataset:
-    """An empty dataset of one chunk per item of its first axis; floats gain nothing by `compress`."""
+    """An empty dataset of one chunk per item; `compress` does not pay for floats."""
     if 0 in shape:
         return group.create_dataset(name, shape=shape, dtype=dtype)
     options = {"compression": "lzf", "shuffle": True} if compress else {}
     return group.create_dataset(name, shape=shape, dtype=dtype, chunks=(1, *shape[1:]), **options)
+
+
+def chunk_rows(height: int, row_bytes: int) -> int:
+    """Rows of an image per chunk: about 64 KB, so that a block of rows is read without the rest."""
+    return min(height, max(16, CHUNK_BYTES // row_bytes))
 
 
 def put_json(group: h5py.Group, name: str, value: Any) -> None:

@@ -15,7 +15,7 @@ from rsweep.models.registry import find_card
 from rsweep.settings.keys import Node
 from rsweep.settings.knobs import MODEL, Knob, nearest
 from rsweep.settings.table import CORE, SHARED_DEFAULTS
-from rsweep.sources.registry import choose_collection, parse_options
+from rsweep.sources.registry import check_options, choose_collection, parse_options
 from rsweep.sources.sensors import SENSORS
 
 Errors = list[tuple[str, str]]
@@ -79,6 +79,8 @@ def _value(knob: Knob, raw: Any, card: ModelCard) -> Any:
     if raw is None:
         return _default(knob, card)
     value = knob.parse(raw)
+    if knob.name == "temporal":
+        return window(value)
     allowed = _allowed(knob.name, card)
     if allowed and value not in allowed:
         options = ", ".join(str(v) for v in allowed)
@@ -121,21 +123,19 @@ def sensor_bands(settings: Mapping[str, Any], card: ModelCard) -> dict[str, list
 def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     """What is wrong with a combination of values that are each allowed."""
     errors: Errors = []
-    for test in (_check_temporal, _check_bands, _check_normalization, _check_frames, _check_layer,
+    for test in (_check_bands, _check_normalization, _check_frames, _check_layer,
                  _check_pooling, _check_source):  # fmt: skip
         errors += test(settings, card)
     errors += card.check(settings)
     return errors or _check_tiles(settings, card)
 
 
-def window(temporal: Mapping[str, Any] | None) -> dict[str, str] | None:
+def window(temporal: Mapping[str, Any]) -> dict[str, str]:
     """Canonical window {start, end} of a `temporal` setting; {year: 2022} is that year's.
 
     Raises:
         ValueError: it is neither, or start is not before end.
     """
-    if temporal is None:
-        return None
     if set(temporal) == {"year"}:
         year = int(str(temporal["year"]))
         return {"start": f"{year:04d}-01-01", "end": f"{year + 1:04d}-01-01"}
@@ -145,14 +145,6 @@ def window(temporal: Mapping[str, Any] | None) -> dict[str, str] | None:
     if start >= end:
         raise ValueError(f"start {start} is not before end {end} (the end is exclusive)")
     return {"start": start.isoformat(), "end": end.isoformat()}
-
-
-def _check_temporal(settings: Mapping[str, Any], card: ModelCard) -> Errors:
-    try:
-        window(settings["temporal"])
-    except ValueError as error:
-        return [("temporal", str(error))]
-    return []
 
 
 def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
@@ -226,7 +218,8 @@ def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
         parse_options(provider, settings[provider])
     except ValueError as error:
         return [(provider, str(error))]
-    errors: Errors = []
+    problems = check_options(provider, settings[provider])
+    errors: Errors = [(problem.where, problem.what) for problem in problems]
     for sensor in sensor_bands(settings, card):
         try:
             choose_collection(provider, sensor, settings["collection"])

@@ -14,7 +14,7 @@ from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
 from rsweep.models.weights_identity import weights_identity
 from rsweep.settings.keys import Node
-from rsweep.settings.profiles import sensor_bands, tile_size, window
+from rsweep.settings.profiles import sensor_bands, tile_size
 from rsweep.sources.registry import choose_collection, parse_options, provider_module
 from rsweep.sources.sensors import SENSORS
 
@@ -35,6 +35,15 @@ def build_nodes(settings: Settings) -> Node:
     return Node("stitch", _stitch(settings, card), {"tokens": infer, "tiles": prep})
 
 
+def node_options(settings: Settings, node: Node) -> dict[str, dict[str, Any]]:
+    """Node key -> what its job needs beside its settings: a provider's options, the weights."""
+    provider = settings["provider"]
+    options = parse_options(provider, settings[provider])
+    found = {n.key: options for n in node.upstream() if n.stage == "fetch"}
+    infer = node.inputs["tokens"]
+    return {**found, infer.key: {"weights": settings["weights"]}}
+
+
 def _composite(s: Settings, card: ModelCard, sensor: str, bands: list[str]) -> Node:
     return Node("composite", _composite_settings(s, card), {"scenes": _fetch(s, sensor, bands)})
 
@@ -51,7 +60,7 @@ def _fetch(s: Settings, sensor: str, bands: list[str]) -> Node:
         "bands": "all" if s["fetch_bands"] == "all" else bands,
         "scale_m": s["scale_m"],
         "context_m": s["context_m"],
-        "temporal": window(s["temporal"]),
+        "temporal": s["temporal"],
         "fetch_cloudy_pct": s["fetch_cloudy_pct"],
     }
     if SENSORS[sensor].decibel:

@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from rsweep.errors import StudyError
+from rsweep.errors import RsweepError, StudyError
 from rsweep.models.registry import families, find_card
 from rsweep.roi import Roi, read_rois
 from rsweep.settings.keys import Node
 from rsweep.settings.knobs import Knob, Problem, nearest
 from rsweep.settings.profiles import Profile, resolve, slug
 from rsweep.settings.shards import Shard, make_shards
-from rsweep.settings.stages import build_nodes
+from rsweep.settings.stages import build_nodes, node_options
 from rsweep.settings.table import CORE
 
 Settings = dict[str, Any]
@@ -39,6 +39,7 @@ OPTIONS: dict[str, Knob] = {
         Knob("on_roi_error", "stitch", "str", "record",
              "a ROI that cannot be embedded: a row without values and with the reason, or a "
              "failure", allowed=("record", "fail")),
+        Knob("gpus", "stitch", "int", 0, "GPUs that an inference job asks for", minimum=0),
         Knob("frozen", "stitch", "bool", False, "fetch exactly the scenes of study.lock.json"),
     )
 }  # fmt: skip
@@ -91,6 +92,13 @@ class Study:
     def nodes(self) -> dict[str, Node]:
         """Every node that the profiles need, by key, each once and sources first."""
         return {n.key: n for p in self.profiles for n in p.node.upstream()}
+
+    def node_options(self) -> dict[str, dict[str, Any]]:
+        """Node key -> what its job needs to run and no key holds."""
+        found: dict[str, dict[str, Any]] = {}
+        for profile in self.profiles:
+            found.update(node_options(profile.settings, profile.node))
+        return found
 
 
 def load_study(path: str | Path) -> Study:
@@ -196,15 +204,15 @@ def _profiles(
     config: Mapping[str, Any], base: Settings, options: Settings, where: str,
     problems: list[Problem],
 ) -> tuple[list[Profile], list[Skipped]]:  # fmt: skip
-    resolved: list[tuple[str, Settings, Node]] = []
+    resolved: list[Candidate] = []
     skipped: list[Skipped] = []
     for name, place, own in _combinations(config, where):
         settings, errors = resolve(own, base)
         if not errors:
             try:
-                resolved.append((name, settings, build_nodes(settings)))
+                resolved.append(Candidate(name, own, settings, build_nodes(settings)))
                 continue
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, RsweepError) as error:
                 errors = [("weights", str(error))]
         if options["on_invalid"] == "skip" and settings:
             reason = "; ".join(f"{knob} {what}" for knob, what in errors)
@@ -214,15 +222,34 @@ def _profiles(
     return _named(resolved), skipped
 
 
-def _named(resolved: list[tuple[str, Settings, Node]]) -> list[Profile]:
-    """Profiles under the names of what varies in them; one per stitch key."""
-    swept = [settings for name, settings, _ in resolved if not name]
-    names = list(dict.fromkeys(k for settings in swept for k in settings))
-    varying = [k for k in names if len({repr(s.get(k)) for s in swept}) > 1]
+@dataclass(frozen=True)
+class Candidate:
+    """A combination that can run: its name if it was given one, what it sets, all that it is."""
+
+    name: str
+    own: Mapping[str, Any]
+    settings: Settings
+    node: Node
+
+
+def _named(candidates: list[Candidate]) -> list[Profile]:
+    """Profiles under the names of what varies in them; one per stitch key.
+
+    Two that set different knobs to one effect in their names are told apart by their keys.
+    """
+    swept = [c for c in candidates if not c.name]
+    names = list(dict.fromkeys(k for c in swept for k in c.own))
+    varying = {k for k in names if len({repr(c.settings.get(k)) for c in swept}) > 1}
     found: dict[str, Profile] = {}
-    for name, settings, node in resolved:
-        shown = {k: settings[k] for k in varying if k in settings}
-        found.setdefault(node.key, Profile(name or _join(shown, node), settings, node))
+    used: set[str] = set()
+    for c in candidates:
+        if c.node.key in found:
+            continue
+        shown = {k: c.settings[k] for k in c.own if k in varying}
+        name = c.name or _join(shown, c.node)
+        name = f"{name}_{c.node.key[:8]}" if name in used else name
+        used.add(name)
+        found[c.node.key] = Profile(name, c.settings, c.node)
     return list(found.values())
 
 

@@ -56,10 +56,15 @@ class Source(Protocol):
     - `COLLECTIONS`: sensor -> the collections that it serves, the first being the default;
     - `identity(options, collection) -> dict`: what of the options and of the data changes pixels,
       for the fetch key (never a path, a URL or an account);
+    - `available_bands(options, collection) -> tuple[str, ...]`: what `fetch_bands: all` reads;
+    - `check(options, where) -> list[Problem]`, optional: what is wrong with a study's options;
     - `open_source(options, collection, bands, orbit) -> Source`.
     """
 
-    quality_layers: tuple[str, ...]
+    @property
+    def quality_layers(self) -> tuple[str, ...]:
+        """Layers that `read` gives beside the bands."""
+        ...
 
     def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
         """Scenes that touch the grid with start <= time < end, ordered by (time, id).

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rsweep.settings.knobs import Knob, nearest
+from rsweep.settings.knobs import Knob, Problem, nearest
 
 
 def provider_module(provider: str) -> Any:
@@ -34,6 +34,13 @@ def parse_options(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError as error:
             raise ValueError(f"option {name} {error}") from None
     return options
+
+
+def check_options(provider: str, raw: Mapping[str, Any]) -> list[Problem]:
+    """What a provider finds wrong with its options: a folder that is not there, a bad layout."""
+    check = getattr(provider_module(provider), "check", None)
+    found: list[Problem] = check(parse_options(provider, raw), provider) if check else []
+    return found
 
 
 def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -> str:

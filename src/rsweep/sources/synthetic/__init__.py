@@ -50,6 +50,13 @@ def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     return {"world_version": WORLD_VERSION, **values}
 
 
+def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+    """The bands of a Sentinel-2 L2A product (which has no B10) or of a radar scene."""
+    from rsweep.sources.sensors import SENSORS
+
+    return tuple(b for b in SENSORS["s1" if collection == S1 else "s2"].bands if b != "B10")
+
+
 def open_source(
     options: Mapping[str, Any], collection: str, bands: Sequence[str], orbit: str | None = "any"
 ) -> Source:

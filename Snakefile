@@ -1,0 +1,69 @@
+"""A study of embedding settings: five cached stages, then its tables, figures and page."""
+
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, f"{workflow.basedir}/src")
+
+from rsweep.errors import StudyError
+from rsweep.report.summary import announce, conclude
+from rsweep.workflow import KEY_PATTERN, Plan
+
+# Snakemake merges --configfile into a configfile statement, key by key: a study without a sweep
+# would inherit the default study's. So the default is read only where no study is given.
+if "study" not in config:
+
+    configfile: "config/config.yaml"
+
+
+try:
+    plan = Plan(config)
+except StudyError as error:
+    raise WorkflowError(str(error))
+
+STORE, RESULTS = plan.store, plan.folder
+LOGS = f"{plan.study.options['results']}/logs"
+
+
+wildcard_constraints:
+    key=KEY_PATTERN,
+    shard=KEY_PATTERN,
+    profile="[^/]+",
+
+
+def kept(stage, path):
+    """A stage's output, or a temporary one where the study says so under `retain`."""
+    return temp(path) if plan.study.retain.get(stage) == "temp" else path
+
+
+def stage_inputs(wildcards):
+    """Files that a stage's job reads; their age does not matter, since keys are identities."""
+    return {n: ancient(p) for n, p in plan.inputs(wildcards.key, wildcards.shard).items()}
+
+
+rule all:
+    input:
+        plan.results(),
+    default_target: True
+
+
+include: "rules/fetch.smk"
+include: "rules/composite.smk"
+include: "rules/prep.smk"
+include: "rules/infer.smk"
+include: "rules/stitch.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+onstart:
+    announce(plan)
+
+
+onsuccess:
+    conclude(plan)
+
+
+onerror:
+    conclude(plan, failed=True)

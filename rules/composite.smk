@@ -1,0 +1,18 @@
+rule composite:
+    input:
+        unpack(stage_inputs),
+    output:
+        kept("composite", f"{STORE}/composite/{{key}}/{{shard}}.h5"),
+    log:
+        f"{LOGS}/composite/{{key}}/{{shard}}.log",
+    benchmark:
+        f"{LOGS}/composite/{{key}}/{{shard}}.benchmark.jsonl"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+    conda:
+        "../envs/base.yaml"
+    message:
+        "Composite scenes: {wildcards.key}, shard {wildcards.shard}"
+    script:
+        "../scripts/stage.py"

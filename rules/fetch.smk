@@ -1,0 +1,17 @@
+rule fetch:
+    output:
+        kept("fetch", f"{STORE}/fetch/{{key}}/{{shard}}.h5"),
+    log:
+        f"{LOGS}/fetch/{{key}}/{{shard}}.log",
+    benchmark:
+        f"{LOGS}/fetch/{{key}}/{{shard}}.benchmark.jsonl"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        ee=1,
+    conda:
+        "../envs/base.yaml"
+    message:
+        "Fetch scenes: {wildcards.key}, shard {wildcards.shard}"
+    script:
+        "../scripts/stage.py"

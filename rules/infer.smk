@@ -1,0 +1,19 @@
+rule infer:
+    input:
+        unpack(stage_inputs),
+    output:
+        kept("infer", f"{STORE}/infer/{{key}}/{{shard}}.h5"),
+    log:
+        f"{LOGS}/infer/{{key}}/{{shard}}.log",
+    benchmark:
+        f"{LOGS}/infer/{{key}}/{{shard}}.benchmark.jsonl"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        gpu=plan.study.options["gpus"],
+    conda:
+        "../envs/torch.yaml"
+    message:
+        "Embed tiles: {wildcards.key}, shard {wildcards.shard}"
+    script:
+        "../scripts/stage.py"

@@ -1,0 +1,18 @@
+rule prep:
+    input:
+        unpack(stage_inputs),
+    output:
+        kept("prep", f"{STORE}/prep/{{key}}/{{shard}}.h5"),
+    log:
+        f"{LOGS}/prep/{{key}}/{{shard}}.log",
+    benchmark:
+        f"{LOGS}/prep/{{key}}/{{shard}}.benchmark.jsonl"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+    conda:
+        "../envs/base.yaml"
+    message:
+        "Cut tiles: {wildcards.key}, shard {wildcards.shard}"
+    script:
+        "../scripts/stage.py"

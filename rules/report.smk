@@ -1,0 +1,62 @@
+rule embeddings:
+    input:
+        lambda wildcards: plan.stitched(wildcards.profile),
+    output:
+        parquet=f"{RESULTS}/profiles/{{profile}}/embeddings.parquet",
+        meta=f"{RESULTS}/profiles/{{profile}}/meta.json",
+    log:
+        f"{RESULTS}/logs/embeddings/{{profile}}.log",
+    benchmark:
+        f"{RESULTS}/logs/embeddings/{{profile}}.benchmark.jsonl"
+    params:
+        rois=plan.roi_digest,
+    resources:
+        mem_mb=1000,
+    conda:
+        "../envs/base.yaml"
+    message:
+        "Write embeddings of {wildcards.profile}"
+    script:
+        "../scripts/embeddings.py"
+
+
+rule grids:
+    input:
+        lambda wildcards: plan.stitched(wildcards.profile),
+    output:
+        directory(f"{RESULTS}/profiles/{{profile}}/grids"),
+    log:
+        f"{RESULTS}/logs/grids/{{profile}}.log",
+    benchmark:
+        f"{RESULTS}/logs/grids/{{profile}}.benchmark.jsonl"
+    resources:
+        mem_mb=1000,
+    conda:
+        "../envs/base.yaml"
+    message:
+        "Write grids of {wildcards.profile}"
+    script:
+        "../scripts/grids.py"
+
+
+rule sweep:
+    input:
+        expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
+        plan.quality_files(),
+    output:
+        table=f"{RESULTS}/sweep.csv",
+        lock=f"{RESULTS}/study.lock.json",
+    log:
+        f"{RESULTS}/logs/sweep.log",
+    benchmark:
+        f"{RESULTS}/logs/sweep.benchmark.jsonl"
+    params:
+        sweep=plan.keys_digest,
+    resources:
+        mem_mb=1000,
+    conda:
+        "../envs/base.yaml"
+    message:
+        "Write the sweep table and the lock"
+    script:
+        "../scripts/sweep.py"

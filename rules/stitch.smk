@@ -1,0 +1,18 @@
+rule stitch:
+    input:
+        unpack(stage_inputs),
+    output:
+        kept("stitch", f"{STORE}/stitch/{{key}}/{{shard}}.h5"),
+    log:
+        f"{LOGS}/stitch/{{key}}/{{shard}}.log",
+    benchmark:
+        f"{LOGS}/stitch/{{key}}/{{shard}}.benchmark.jsonl"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+    conda:
+        "../envs/base.yaml"
+    message:
+        "Stitch token maps: {wildcards.key}, shard {wildcards.shard}"
+    script:
+        "../scripts/stage.py"

@@ -1,0 +1,13 @@
+"""The sweep table and the lock."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, f"{snakemake.scriptdir}/../src")
+
+from rsweep.report.table import write_lock, write_sweep
+from rsweep.workflow import open_study
+
+study, _ = open_study(snakemake)
+write_sweep(study, Path(snakemake.output.table))
+write_lock(study, Path(snakemake.output.lock))

@@ -1,0 +1,178 @@
+"""The composite stage: scenes of a window to frames, by blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rsweep.composite.frames import bins, mean_date
+from rsweep.composite.reduce import METHODS, decibel, linear
+from rsweep.composite.rules import clear_pixels
+from rsweep.errors import RoiError
+from rsweep.jobs import Job
+from rsweep.sources.sensors import SENSORS, Sensor
+from rsweep.store import get_json, put, put_json
+
+BLOCK_BYTES = 32 << 20
+"""Size of one block of scenes in memory as float32; the reducers need about four of these."""
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """The scenes of one ROI as fetched: `group` has bands [S, C, H, W] and quality [S, H, W]."""
+
+    group: h5py.Group
+    listed: list[dict[str, Any]]
+    sensor: Sensor
+    rules: Mapping[str, Any]
+
+    def block(self, chosen: list[int], rows: slice) -> NDArray[np.float32]:
+        """Values [S, C, rows, W] in the sensor's unit, NaN where missing or cloud."""
+        raw = np.stack([self.group["bands"][i, :, rows] for i in chosen])
+        values = raw.astype(np.float32)
+        for layer, scene in zip(values, (self.listed[i] for i in chosen), strict=True):
+            if (scene["gain"], scene["offset"]) != (1.0, 0.0):
+                layer *= np.float32(scene["gain"])
+                layer += np.float32(scene["offset"])
+        values[raw == self.sensor.nodata] = np.nan
+        clear = self.clear(chosen, rows)
+        if clear is not None:
+            values[np.broadcast_to(~clear[:, None], values.shape)] = np.nan
+        return values
+
+    def clear(self, chosen: list[int], rows: slice) -> NDArray[np.bool_] | None:
+        """Clear pixels [S, rows, W], or None if all are."""
+        if self.sensor.decibel:
+            return None  # radar sees through cloud
+        quality = self.group.get("quality", {})
+        layers = {n: np.stack([quality[n][i, rows] for i in chosen]) for n in quality}
+        try:
+            return clear_pixels(self.rules, layers)
+        except KeyError as error:
+            have = ", ".join(layers) or "none"
+            raise RoiError(f"cloud_mask needs the layer {error}; its scenes have {have}") from None
+
+    def clear_share(self, index: int) -> float:
+        """Share of a scene's pixels that are there and clear."""
+        values = self.block([index], slice(None))
+        return float(np.isfinite(values[0]).all(axis=0).mean())
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Composite every ROI of a shard."""
+    with job.read("scenes") as source, job.write() as target:
+        rois = get_json(source, "rois")
+        done = [
+            _composite_roi(job, source, target, i, roi)
+            for i, roi in enumerate(job.progress(rois, len(rois), "ROIs composited"))
+        ]
+        put_json(target, "rois", done)
+    return {}
+
+
+def _composite_roi(
+    job: Job, source: h5py.File, target: h5py.File, index: int, roi: dict[str, Any]
+) -> dict[str, Any]:
+    if roi["error"]:
+        return {"id": roi["id"], "error": roi["error"]}
+    sensor = SENSORS[job.node.inputs["scenes"].settings["sensor"]]
+    settings = job.node.settings
+    scenes = Scenes(source[str(index)], roi["scenes"], sensor, settings["cloud_mask"])
+    try:
+        frames = list(_frames(scenes, roi, settings))
+        described = _write_frames(target.create_group(str(index)), frames, settings)
+    except RoiError as error:
+        job.fail_or_record(roi["id"], str(error))
+        target.pop(str(index), None)
+        return {"id": roi["id"], "error": str(error)}
+    same = {name: roi[name] for name in ("id", "error", "grid", "polygon", "bands", "start", "end")}
+    listed = [{k: s[k] for k in ("id", "time", "cloud_pct")} for s in roi["scenes"]]
+    return {**same, "frames": described, "scenes": listed}
+
+
+def _usable(scenes: Scenes, settings: Settings) -> list[int]:
+    """Scenes below the cloud limit, oldest first."""
+    limit = settings["cloudy_pct"]
+    shares = [s["cloud_pct"] for s in scenes.listed]
+    chosen = [i for i, share in enumerate(shares) if share is None or share <= limit]
+    if not chosen:
+        raise RoiError(f"all {len(shares)} scenes are cloudier than cloudy_pct {limit:g}; the "
+                       f"least cloudy has {min(shares):.0f} %")  # fmt: skip
+    return sorted(chosen, key=lambda i: (scenes.listed[i]["time"], scenes.listed[i]["id"]))
+
+
+def _frames(
+    scenes: Scenes, roi: dict[str, Any], settings: Settings
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint16], list[str]] | None]:
+    """Per frame: values [C, H, W], observations [H, W], and its scenes' ids; None if empty."""
+    usable = _usable(scenes, settings)
+    policy, limit = settings.get("frame_policy", "equal"), settings.get("max_frames", 0)
+    for first, after in bins(roi["start"], roi["end"], policy, settings["frames"], limit):
+        days = {i: scenes.listed[i]["time"][:10] for i in usable}
+        chosen = [i for i in usable if first.isoformat() <= days[i] < after.isoformat()]
+        if settings["composite"] == "least_cloudy" and chosen:
+            chosen = [max(chosen, key=scenes.clear_share)]
+        yield _reduce(scenes, chosen, settings["composite"]) if chosen else None
+
+
+def _reduce(
+    scenes: Scenes, chosen: list[int], method: str
+) -> tuple[NDArray[np.float32], NDArray[np.uint16], list[str]] | None:
+    """One frame, by blocks of rows so that memory does not grow with the number of scenes."""
+    _, bands, height, width = scenes.group["bands"].shape
+    frame = np.empty((bands, height, width), np.float32)
+    count = np.empty((height, width), np.uint16)
+    used = np.zeros(len(chosen), bool)
+    rows_read = scenes.group["bands"].chunks[2]
+    step = rows_read * max(1, BLOCK_BYTES // (4 * len(chosen) * bands * width * rows_read))
+    for top in range(0, height, step):
+        rows = slice(top, min(top + step, height))
+        values = scenes.block(chosen, rows)
+        present = np.isfinite(values).any(axis=1)
+        used |= present.reshape(len(chosen), -1).any(axis=1)
+        count[rows] = present.sum(axis=0)
+        frame[:, rows] = _reduce_block(values, method, scenes.sensor.decibel)
+    if not count.any():
+        return None
+    return frame, count, [scenes.listed[i]["id"] for i, u in zip(chosen, used, strict=True) if u]
+
+
+def _reduce_block(
+    values: NDArray[np.float32], method: str, in_decibel: bool
+) -> NDArray[np.float32]:
+    if in_decibel and method in ("median", "mean"):
+        return decibel(METHODS[method](linear(values)))
+    return METHODS[method](values)
+
+
+def _write_frames(group: h5py.Group, frames: list[Any], settings: Settings) -> list[dict[str, Any]]:
+    """Store the frames kept; per frame its bin, scenes, and the bin that it repeats if any."""
+    full = [i for i, frame in enumerate(frames) if frame is not None]
+    if not full:
+        raise RoiError("every pixel of every frame is missing or cloud")
+    policy = settings["empty_frame"]
+    if policy == "error" and len(full) < len(frames):
+        empty = next(i for i in range(len(frames)) if i not in full)
+        raise RoiError(f"frame {empty + 1} of {len(frames)} is empty (empty_frame: error)")
+    kept = range(len(frames)) if policy == "repeat" else full
+    sources = [min(full, key=lambda j: (abs(j - i), j)) for i in kept]
+    bands, height, width = frames[full[0]][0].shape
+    shape = (len(sources), bands, height, width)
+    values = group.create_dataset("frames", shape, "f4", chunks=(1, 1, height, width))
+    for i, source in enumerate(sources):
+        values[i] = frames[source][0]
+    put(group, "count", np.stack([frames[j][1] for j in sources]), chunks=(1, height, width))
+    return [{"bin": i, "repeats": j if j != i else None, "scenes": frames[j][2]}
+            for i, j in zip(kept, sources, strict=True)]  # fmt: skip
+
+
+def frame_date(frame: Mapping[str, Any], times: Mapping[str, str]) -> str:
+    """Date of a frame: the mean acquisition of the scenes that it is made of."""
+    return mean_date([times[scene] for scene in frame["scenes"]])

@@ -1,0 +1,123 @@
+"""The infer stage: tiles to token maps."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from datetime import date
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsweep.infer.engine import Engine, choose_device
+from rsweep.jobs import Job
+from rsweep.models.protocol import TileBatch, TokenMaps
+from rsweep.models.weights import load_embedder
+from rsweep.prep.stage import EPOCH, VALID_FULL
+from rsweep.store import allocate
+
+BATCH = {"cpu": 16, "cuda": 256}
+"""Tiles per forward pass to begin with; results agree between batch sizes to rounding."""
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Embed every tile of a shard."""
+    settings = job.node.settings
+    torch.set_num_threads(max(job.threads, 1))
+    device = choose_device()
+    embedder, weights = load_embedder(settings, job.options[job.node.key])
+    engine = Engine(embedder, settings, device, BATCH[device.type])
+    began = time.perf_counter()
+    with job.read("tiles") as tiles, job.write() as target:
+        writer = TokenWriter(target, tiles["roi"].shape[0])
+        for order in _by_frames(tiles):
+            _embed_group(job, engine, tiles, order, writer)
+    seconds = time.perf_counter() - began
+    return {
+        "device": _device_name(device), "precision": settings["precision"], "weights": weights,
+        "torch": torch.__version__, "tiles": writer.total, "batch": engine.batch,
+        "forward_seconds": round(seconds, 3), "peak_device_memory_mb": _peak_memory(device),
+    }  # fmt: skip
+
+
+def _by_frames(tiles: h5py.File) -> list[NDArray[np.intp]]:
+    """Tiles in groups of equal numbers of frames, which one batch needs; most to fewest."""
+    frames = tiles["frames"][()]
+    return [np.flatnonzero(frames == n) for n in sorted(set(frames.tolist()), reverse=True)]
+
+
+def _embed_group(
+    job: Job, engine: Engine, tiles: h5py.File, order: NDArray[np.intp], writer: TokenWriter
+) -> None:
+    steps = int(tiles["frames"][order[0]])
+
+    def load(span: range) -> TileBatch:
+        return read_batch(tiles, order[span.start : span.stop], steps)
+
+    batches = engine.run(len(order), load)
+    for span, maps in job.progress(batches, -(-len(order) // engine.batch), "batches embedded"):
+        writer.add(order[span.start : span.stop], maps)
+
+
+def read_batch(tiles: h5py.File, rows: NDArray[np.intp], steps: int) -> TileBatch:
+    """Tiles at increasing `rows` of a prep file, with their first `steps` frames."""
+    sensors = [name for name, item in tiles.items() if isinstance(item, h5py.Group)]
+    days = {s: tiles[s]["day"][rows, :steps] for s in sensors}
+    parts = {s: _calendar(d) for s, d in days.items()}
+    return TileBatch(
+        pixels={s: torch.from_numpy(tiles[s]["pixels"][rows, :steps]) for s in sensors},
+        valid={s: torch.from_numpy(_valid(tiles[s], rows, steps)) for s in sensors},
+        day_of_year={s: parts[s][0] for s in sensors},
+        month={s: parts[s][1] for s in sensors},
+        year={s: parts[s][2] for s in sensors},
+        lonlat=torch.from_numpy(tiles["lonlat"][rows]),
+        gsd=torch.from_numpy(tiles["gsd"][rows]),
+    )
+
+
+def _valid(group: h5py.Group, rows: NDArray[np.intp], steps: int) -> NDArray[np.bool_]:
+    """A pixel counts as there if at least half of it is."""
+    shares: NDArray[np.uint8] = group["valid"][rows, :steps]
+    return shares > VALID_FULL // 2
+
+
+def _calendar(days: NDArray[np.int32]) -> list[torch.Tensor]:
+    """Day of year and month, both from 0, and year; of an absent frame those of January 1970."""
+    dates = [date.fromordinal(EPOCH.toordinal() + max(int(d), 0)) for d in days.ravel()]
+    columns = (
+        [d.timetuple().tm_yday - 1 for d in dates],
+        [d.month - 1 for d in dates],
+        [d.year for d in dates],
+    )
+    return [torch.tensor(c, dtype=torch.int64).reshape(days.shape) for c in columns]
+
+
+class TokenWriter:
+    """Writes token maps at the rows of their tiles."""
+
+    def __init__(self, file: h5py.File, total: int) -> None:
+        self.file, self.total = file, total
+
+    def add(self, rows: NDArray[np.intp], found: TokenMaps) -> None:
+        """Store the outputs of one batch."""
+        for kind, tensors in (("maps", found.maps), ("vectors", found.vectors)):
+            for name, tensor in tensors.items():
+                path = f"{kind}/{name}"
+                if path not in self.file:
+                    allocate(self.file, path, (self.total, *tensor.shape[1:]), "f4")
+                self.file[path][rows] = tensor.numpy()
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _peak_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)

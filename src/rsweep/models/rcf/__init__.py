@@ -1,0 +1,1 @@
+"""Random convolutional features: a training-free baseline."""

@@ -1,0 +1,94 @@
+"""Random convolutional features in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rsweep.models.protocol import TileBatch, TokenMaps
+
+POOL_SIDE = 256
+"""Side of the invented scene that patch filters are drawn from, in pixels."""
+
+
+def gaussian_filters(count: int, bands: int, kernel: int, seed: int) -> Tensor:
+    """[count, bands, kernel, kernel] of unit norm, the same on every machine."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    filters = rng.standard_normal((count, bands, kernel, kernel), dtype=np.float32)
+    norm = np.sqrt((filters**2).sum(axis=(1, 2, 3), keepdims=True))
+    return torch.from_numpy(filters / norm)
+
+
+def patch_filters(count: int, bands: int, kernel: int, seed: int) -> Tensor:
+    """Patches of a smooth random scene (power falls with frequency as in images), ZCA-whitened."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    scene = _pink_scene(rng, bands)
+    corner = rng.integers(0, POOL_SIDE - kernel, size=(max(count, 4 * bands * kernel**2), 2))
+    offsets = np.arange(kernel)
+    rows = corner[:, 0, None, None] + offsets[None, :, None]
+    cols = corner[:, 1, None, None] + offsets[None, None, :]
+    patches = scene[:, rows, cols].transpose(1, 0, 2, 3).reshape(len(corner), -1)
+    patches = patches - patches.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(patches, rowvar=False).reshape(patches.shape[1], -1))
+    white = patches @ (vectors / np.sqrt(np.maximum(values, 0) + 1e-2)) @ vectors.T
+    white = white[:count].reshape(count, bands, kernel, kernel)
+    norm = np.sqrt((white**2).sum(axis=(1, 2, 3), keepdims=True))
+    return torch.from_numpy((white / np.maximum(norm, 1e-6)).astype(np.float32))
+
+
+def _pink_scene(rng: np.random.Generator, bands: int) -> np.ndarray[Any, Any]:
+    noise = rng.standard_normal((bands, POOL_SIDE, POOL_SIDE))
+    fy, fx = np.fft.fftfreq(POOL_SIDE)[:, None], np.fft.fftfreq(POOL_SIDE)[None]
+    falloff = 1 / np.maximum(np.hypot(fy, fx), 1 / POOL_SIDE)
+    scene = np.fft.ifft2(np.fft.fft2(noise) * falloff).real
+    return np.asarray((scene - scene.mean()) / scene.std())
+
+
+class RandomFeatures(nn.Module):
+    """Half-wave rectified responses to fixed filters, averaged over each patch."""
+
+    filters: Tensor
+
+    def __init__(self, filters: Tensor, patch: int, bias: float) -> None:
+        super().__init__()
+        self.register_buffer("filters", filters)
+        self.patch, self.bias = patch, bias
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, H/p, W/p, features]."""
+        batch, bands, height, width = images.shape
+        p, rows, cols = self.patch, height // self.patch, width // self.patch
+        patches = images.reshape(batch, bands, rows, p, cols, p).permute(0, 2, 4, 1, 3, 5)
+        found = functional.conv2d(patches.reshape(-1, bands, p, p), self.filters)
+        up, down = functional.relu(found - self.bias), functional.relu(-found - self.bias)
+        features = torch.cat([up.mean(dim=(2, 3)), down.mean(dim=(2, 3))], dim=1)
+        return features.reshape(batch, rows, cols, -1)
+
+
+class RcfEmbedder:
+    """The features of the one sensor that the modality reads, averaged over frames."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        ((self.sensor, bands),) = settings["bands"].items()
+        draw = patch_filters if settings["variant"] == "patches" else gaussian_filters
+        filters = draw(settings["features"] // 2, len(bands), settings["kernel_size"],
+                       settings["seed"])  # fmt: skip
+        self.network: nn.Module = RandomFeatures(filters, settings["patch_size"], settings["bias"])
+
+    def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """There are no published weights."""
+        return state
+
+    def embed(self, batch: TileBatch) -> TokenMaps:
+        """Token map "patches" [B, h, w, features]."""
+        return TokenMaps({"patches": self.network(batch.pixels[self.sensor][:, 0])})
+
+
+def build(settings: Mapping[str, Any]) -> RcfEmbedder:
+    """The features for given settings; nothing is learned and nothing is loaded."""
+    return RcfEmbedder(settings)

@@ -1,0 +1,47 @@
+"""Raw values to what a network was trained on, by the constants in a stage's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def normalize(
+    values: NDArray[np.float32], valid: NDArray[np.bool_], constants: Mapping[str, Any]
+) -> NDArray[np.float32]:
+    """Normalise one tile; a missing pixel becomes the band's centre, which is no extreme.
+
+    Args:
+        values: [T, C, H, W] in the sensor's unit.
+        valid: [T, H, W].
+        constants: as `models.card.Normalization` resolved for C bands.
+
+    Returns:
+        [T, C, H, W], finite everywhere.
+    """
+    if constants["clip"] is not None:
+        values = np.clip(values, *constants["clip"])
+    if constants["kind"] == "tile_zscore":
+        return _tile_zscore(values, valid)
+    mean, std, center = (
+        np.asarray(constants[name], np.float32)[:, None, None] for name in ("mean", "std", "center")
+    )
+    scaled = values * np.float32(constants["gain"])
+    if constants["truncate"]:
+        scaled = np.floor(scaled)
+    scaled = np.where(valid[:, None], scaled, center)
+    result: NDArray[np.float32] = (scaled - mean) / std
+    return result
+
+
+def _tile_zscore(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Each band by the mean and deviation of its own valid pixels over the tile's frames."""
+    known = np.where(valid[:, None], values, np.nan)
+    mean = np.nanmean(known, axis=(0, 2, 3), keepdims=True)
+    std = np.nanstd(known, axis=(0, 2, 3), keepdims=True)
+    result = (known - mean) / np.maximum(std, 1e-6)
+    filled: NDArray[np.float32] = np.nan_to_num(result, nan=0.0).astype(np.float32)
+    return filled

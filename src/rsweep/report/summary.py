@@ -1,0 +1,51 @@
+"""What a person is told when a run starts and ends."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+
+from rsweep.workflow import Plan, missing_files
+
+_START: dict[str, float] = {}
+_MISSING: set[Path] = set()
+
+
+def announce(plan: Plan) -> None:
+    """Say what a study is about to do."""
+    _START["time"] = time.monotonic()
+    _MISSING.update(missing_files(plan))
+    study = plan.study
+    total = len(plan.nodes) * len(plan.shards)
+    print(f"rsweep: study {study.name}: {len(study.profiles)} profiles over {len(study.rois)} ROIs; "
+          f"{total - len(_MISSING)} of {total} stage files are there already")  # fmt: skip
+
+
+def conclude(plan: Plan, failed: bool = False) -> None:
+    """Say what ran, what was reused, what went wrong, and where the results are."""
+    made = sorted(p for p in _MISSING if p.exists())
+    total = len(plan.nodes) * len(plan.shards)
+    seconds = time.monotonic() - _START.get("time", time.monotonic())
+    counts = {stage: sum(p.parent.parent.name == stage for p in made)
+              for stage in ("fetch", "composite", "prep", "infer", "stitch")}  # fmt: skip
+    ran = ", ".join(f"{n} {stage}" for stage, n in counts.items() if n) or "no stage"
+    print(f"\nrsweep: {'stopped' if failed else 'done'} after {seconds:.0f} s. Ran {ran}; "
+          f"{total - len(_MISSING)} stage files reused.")  # fmt: skip
+    if failed:
+        print("rsweep: a job failed (its log is above); what is complete is kept, so mend that and "
+              "run the same command again.")  # fmt: skip
+        return
+    _report_failed_rois(plan)
+    print(f"rsweep: results are in {plan.folder}/: open report.html, or sweep.csv")
+
+
+def _report_failed_rois(plan: Plan) -> None:
+    table = plan.folder / "sweep.csv"
+    if not table.exists():
+        return
+    with table.open(newline="") as file:
+        bad = [row for row in csv.DictReader(file) if row.get("rois_failed") not in ("0", "", None)]
+    for row in bad:
+        print(f"rsweep: {row['profile']}: {row['rois_failed']} of {row['rois']} ROIs have no "
+              f"embedding: {row['reason'][:200]}")  # fmt: skip

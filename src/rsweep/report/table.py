@@ -1,0 +1,106 @@
+"""The sweep table and the lock of a study."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rsweep.report.results import versions
+from rsweep.settings.study import Study
+from rsweep.store import Store, get_json, replacing, write_json
+
+
+def sweep_rows(study: Study) -> list[dict[str, Any]]:
+    """A row per profile: every setting, every stage key, cost, quality; then those skipped."""
+    rows = []
+    for profile in study.profiles:
+        folder = study.folder / "profiles" / profile.name
+        meta = json.loads((folder / "meta.json").read_text())
+        quality = _read(folder / "quality.json")
+        rows.append({
+            "profile": profile.name,
+            "status": "ok",
+            **_outcomes(meta),
+            **{f"key_{stage}": key for stage, key in profile.keys().items()},
+            **meta["cost"],
+            **quality,
+            **{name: _cell(value) for name, value in profile.settings.items()},
+        })  # fmt: skip
+    for skipped in study.skipped:
+        settings = {name: _cell(value) for name, value in skipped.settings.items()}
+        rows.append(
+            {"profile": skipped.name, "status": "skipped", "reason": skipped.reason, **settings}
+        )
+    return rows
+
+
+def _outcomes(meta: Mapping[str, Any]) -> dict[str, Any]:
+    outcomes = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
+    failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"]}
+    shares = [o["valid_share"] for o in outcomes.values() if not o["error"]]
+    return {
+        "rois": len(outcomes),
+        "rois_failed": len(failed),
+        "reason": "; ".join(f"{roi}: {error}" for roi, error in failed.items()),
+        "valid_share": round(sum(shares) / len(shares), 4) if shares else 0.0,
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+def write_sweep(study: Study, path: Path) -> None:
+    """Write sweep.csv."""
+    rows = sweep_rows(study)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_lock(study: Study, path: Path) -> None:
+    """Write study.lock.json: keys, scenes by fetch key and ROI, weights, versions."""
+    nodes = study.nodes().values()
+    fetched = {n.key: {"settings": n.settings, "rois": _scenes(study, n.key)}
+               for n in nodes if n.stage == "fetch"}  # fmt: skip
+    lock = {
+        "study": study.name,
+        "profiles": {p.name: p.keys() for p in study.profiles},
+        "fetch": fetched,
+        "weights": _weights(study),
+        "versions": {k: v for k, v in versions().items() if k != "written"},
+    }
+    write_json(path, lock)
+
+
+def _scenes(study: Study, key: str) -> dict[str, Any]:
+    node, store = study.nodes()[key], Store(study.store)
+    found: dict[str, Any] = {}
+    for shard in study.shards:
+        if not store.path(node, shard.name).exists():
+            continue  # a store may have dropped what only finished stages have read
+        with store.read(node, shard.name) as file:
+            for roi in get_json(file, "rois"):
+                found[roi["id"]] = {"error": roi["error"], "scenes": roi.get("scenes", []),
+                                    "grid": roi.get("grid")}  # fmt: skip
+    return found
+
+
+def _weights(study: Study) -> dict[str, Any]:
+    store, found = Store(study.store), {}
+    for node in study.nodes().values():
+        if node.stage == "infer":
+            for shard in study.shards:
+                found[node.key] = store.read_record(node, shard.name).get("weights", {})
+    return found

@@ -1,0 +1,154 @@
+"""The fetch stage: every scene of a window on the grid of each ROI, raw, resumable by ROI."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from rsweep.errors import CorruptError, RoiError
+from rsweep.grid import Grid, roi_grid
+from rsweep.jobs import Job
+from rsweep.roi import Roi
+from rsweep.settings.keys import Node
+from rsweep.sources.protocol import Pixels, Scene, Source
+from rsweep.sources.registry import provider_module
+from rsweep.sources.sensors import SENSORS
+from rsweep.store import LIBVER, check_seal, chunk_rows, get_json, put_json, replacing, seal
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Fetch a shard; a ROI already fetched by a run that was stopped is not fetched again."""
+    source = _open(job)
+    parts = job.store.folder(job.node) / f".{job.shard.name}.parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
+    reused = sum(_is_complete(path) for _, path in tasks)
+    with ThreadPoolExecutor(getattr(source, "workers", 1)) as pool:
+        fetch = pool.map(lambda task: _fetch_part(job, source, *task), tasks)
+        for _ in job.progress(fetch, len(tasks), "ROIs fetched"):
+            pass
+    with job.write() as file:
+        put_json(file, "rois", [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)])
+    shutil.rmtree(parts)
+    return {"reused_rois": reused, **dict(getattr(source, "stats", {}))}
+
+
+def _open(job: Job) -> Source:
+    settings = job.node.settings
+    module = provider_module(settings["provider"])
+    options = job.options[job.node.key]
+    bands = settings["bands"]
+    if bands == "all":
+        bands = list(module.available_bands(options, settings["collection"]))
+    orbit = settings.get("orbit", "any")
+    source: Source = module.open_source(options, settings["collection"], bands, orbit)
+    job.context["bands"] = bands
+    return source
+
+
+def _is_complete(path: Path) -> bool:
+    try:
+        check_seal(path)
+    except CorruptError:
+        return False
+    return True
+
+
+def _fetch_part(job: Job, source: Source, roi: Roi, path: Path) -> None:
+    if _is_complete(path):
+        return
+    with replacing(path) as temporary:
+        with h5py.File(temporary, "w", libver=LIBVER) as file:
+            put_json(file, "roi", _fetch_roi(job, source, roi, file))
+        seal(temporary)
+
+
+def _fetch_roi(job: Job, source: Source, roi: Roi, file: h5py.File) -> dict[str, Any]:
+    """Fetch one ROI into a file; what there is to say of it, or why there is nothing."""
+    try:
+        grid, polygon = roi_grid(roi, job.node.settings["scale_m"], job.node.settings["context_m"])
+        start, end = _window(job.node, roi)
+        scenes = _prefilter(source.scenes(grid, start, end), job.node)
+        kept = list(_write_scenes(file, source, scenes, grid, job))
+    except RoiError as error:
+        job.fail_or_record(roi.id, str(error))
+        file.clear()
+        return {"id": roi.id, "error": str(error)}
+    return {
+        "id": roi.id, "error": None, "grid": grid.to_dict(), "polygon": polygon.wkt,
+        "start": start, "end": end, "bands": job.context["bands"], "scenes": kept,
+    }  # fmt: skip
+
+
+def _window(node: Node, roi: Roi) -> tuple[str, str]:
+    if roi.start and roi.end:
+        return roi.start, roi.end
+    temporal = node.settings["temporal"]
+    return temporal["start"], temporal["end"]
+
+
+def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
+    limit = node.settings["fetch_cloudy_pct"]
+    kept = [s for s in scenes if s.cloud_pct is None or s.cloud_pct <= limit]
+    if not kept:
+        least = min(s.cloud_pct or 0 for s in scenes)
+        raise RoiError(f"all {len(scenes)} scenes are cloudier than fetch_cloudy_pct {limit:g}; "
+                       f"the least cloudy has {least:.0f} %")  # fmt: skip
+    return kept
+
+
+def _write_scenes(
+    file: h5py.File, source: Source, scenes: list[Scene], grid: Grid, job: Job
+) -> Iterator[dict[str, Any]]:
+    """Append the scenes that have a pixel on the grid, one at a time."""
+    sensor = SENSORS[job.node.settings["sensor"]]
+    count = 0
+    for scene, pixels in zip(scenes, source.read(scenes, grid), strict=True):
+        bands = pixels.bands.astype(sensor.dtype, copy=False)
+        if not _has_data(bands, sensor.nodata):
+            continue
+        _append(file, Pixels(bands, pixels.quality), count)
+        count += 1
+        yield {
+            "id": scene.id, "time": scene.time, "cloud_pct": scene.cloud_pct, "gain": scene.gain,
+            "offset": scene.offset, "properties": dict(scene.properties),
+        }  # fmt: skip
+    if not count:
+        raise RoiError(f"none of its {len(scenes)} scenes has a pixel there")
+
+
+def _has_data(bands: np.ndarray[Any, Any], nodata: float) -> bool:
+    return bool(np.isfinite(bands).any() if np.isnan(nodata) else (bands != nodata).any())
+
+
+def _append(file: h5py.File, pixels: Pixels, index: int) -> None:
+    layers = {"bands": pixels.bands, **{f"quality/{n}": q for n, q in pixels.quality.items()}}
+    for name, array in layers.items():
+        if name not in file:
+            height, width = array.shape[-2:]
+            rows = chunk_rows(height, width * array.itemsize)
+            chunk = (1, *((1,) if array.ndim == 3 else ()), rows, width)
+            file.create_dataset(
+                name, shape=(0, *array.shape), maxshape=(None, *array.shape), dtype=array.dtype,
+                chunks=chunk, compression="lzf", shuffle=True,
+            )  # fmt: skip
+        file[name].resize(index + 1, axis=0)
+        file[name][index] = array
+
+
+def _adopt(file: h5py.File, index: int, path: Path) -> dict[str, Any]:
+    """Copy a ROI's part into the shard's file."""
+    with h5py.File(path, "r", locking=False) as part:
+        group = file.create_group(str(index))
+        for name in ("bands", "quality"):
+            if name in part:
+                part.copy(name, group)
+        found = get_json(part, "roi")
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,157 @@
+"""The stitch stage: token maps to a pooled vector or a georeferenced grid per ROI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from shapely import wkt
+
+from rsweep.errors import RoiError
+from rsweep.grid import Grid
+from rsweep.jobs import Job
+from rsweep.prep.geometry import Lattice, crop_to, token_lattice
+from rsweep.prep.stage import VALID_FULL, roi_span
+from rsweep.stitch.assemble import assemble, block_mean, merge_groups
+from rsweep.stitch.pool import coverage, pool
+from rsweep.store import get_json, put_json
+
+Values = NDArray[np.float32]
+OWN_VECTORS = ("cls", "model")
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Stitch every ROI of a shard."""
+    with job.read("tiles") as tiles, job.read("tokens") as tokens, job.write() as target:
+        rois = get_json(tiles, "rois")
+        of_roi, valid = tiles["roi"][()], sorted(job.node.inputs["tiles"].settings["bands"])
+        done, vectors = [], []
+        for index, roi in enumerate(job.progress(rois, len(rois), "ROIs stitched")):
+            rows = np.flatnonzero(of_roi == index)
+            roi, vector = _stitch_roi(job, RoiTiles(roi, rows, tiles, tokens, valid), target, index)
+            done.append(roi)
+            vectors.append(vector)
+        _write_vectors(target, vectors, job.node.settings["storage_dtype"])
+        put_json(target, "rois", done)
+    return {}
+
+
+class RoiTiles:
+    """The tiles of one ROI: their geometry, token maps and valid pixels."""
+
+    def __init__(
+        self, roi: dict[str, Any], rows: NDArray[np.intp], tiles: h5py.File, tokens: h5py.File,
+        sensors: list[str],
+    ) -> None:  # fmt: skip
+        self.roi, self.rows, self.tiles, self.tokens = roi, rows, tiles, tokens
+        self.sensors = sensors
+        if not roi["error"]:
+            self.lattice = Lattice(**roi["lattice"])
+            self.grid = Grid.from_dict(roi["grid"])
+            self.polygon = wkt.loads(roi["polygon"])
+
+    def groups(self) -> list[str]:
+        """Token groups, finest first."""
+        maps = self.tokens["maps"]
+        return sorted(maps, key=lambda name: (-maps[name].shape[1], name))
+
+    def maps(self, group: str) -> list[Values]:
+        """Token maps [h, w, D] of a group, tile by tile."""
+        return [self.tokens["maps"][group][row] for row in self.rows]
+
+    def valid(self, side: int) -> list[Values]:
+        """Valid share [side, side, 1] of the tokens of each tile, over sensors and frames."""
+        steps = len(self.roi["steps"])
+        shares = []
+        for row in self.rows:
+            seen = [self.tiles[s]["valid"][row, :steps].mean(axis=0) for s in self.sensors]
+            mean = np.mean(seen, axis=0).astype(np.float32) / VALID_FULL
+            shares.append(block_mean(mean, side, side)[..., None])
+        return shares
+
+
+def _stitch_roi(
+    job: Job, tiles: RoiTiles, target: h5py.File, index: int
+) -> tuple[dict[str, Any], Values | None]:
+    roi = tiles.roi
+    if roi["error"]:
+        return {"id": roi["id"], "error": roi["error"]}, None
+    try:
+        found, vector = _embed_roi(job.node.settings, tiles, target, index)
+    except RoiError as error:
+        job.fail_or_record(roi["id"], str(error))
+        return {"id": roi["id"], "error": str(error)}, None
+    kept = ("id", "error", "grid", "start", "end", "mode", "steps", "frames", "tiles")
+    scenes = sorted({s for by_bin in roi["frames"].values() for f in by_bin.values()
+                     for s in f["scenes"]})  # fmt: skip
+    return {**{k: roi[k] for k in kept}, "scenes": scenes, **found}, vector
+
+
+def _embed_roi(
+    settings: Mapping[str, Any], tiles: RoiTiles, target: h5py.File, index: int
+) -> tuple[dict[str, Any], Values]:
+    """What there is to say of a ROI's embedding, and its vector; its grid goes to the file."""
+    groups = tiles.groups()
+    side = tiles.tokens["maps"][groups[0]].shape[1]
+    blend = settings.get("blend", "hann")
+    valid = assemble(tiles.valid(side), tiles.lattice, blend)[..., 0]
+    area, rows, cols, corner = _cells(tiles, side)
+    weights = area * valid[rows, cols]
+    if not weights.any():
+        raise RoiError("has no valid pixel inside it")
+    share = float(weights.sum() / area.sum())
+    if settings.get("pooling") in OWN_VECTORS:
+        return {"valid_share": share}, _own_vector(tiles, settings["pooling"], side)
+    stitched = [assemble(tiles.maps(g), tiles.lattice, blend) for g in groups]
+    merged = merge_groups(stitched, settings.get("group_merge", "mean"))[rows, cols]
+    if settings["output"] == "grid":
+        _write_grid(target, index, merged, weights, settings["storage_dtype"])
+        vector = pool(merged, weights, "mean")
+        return {"valid_share": share, "transform": corner}, vector
+    return {"valid_share": share}, pool(merged, weights, settings["pooling"])
+
+
+def _cells(tiles: RoiTiles, side: int) -> tuple[NDArray[np.float64], slice, slice, list[float]]:
+    """The finest cells that touch the ROI: share covered, rows, columns, and their transform."""
+    lattice, grid = token_lattice(tiles.lattice, side), tiles.grid
+    rows, cols = crop_to(roi_span(grid, tiles.roi["polygon"]), lattice)
+    cell_m = float(lattice.cell) * grid.scale_m
+    x0 = grid.x0 + lattice.left * grid.scale_m + cols.start * cell_m
+    y0 = grid.y0 - lattice.top * grid.scale_m - rows.start * cell_m
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    area = coverage(tiles.polygon, x0, y0, cell_m, *shape)
+    return area, rows, cols, [cell_m, 0.0, x0, 0.0, -cell_m, y0]
+
+
+def _own_vector(tiles: RoiTiles, name: str, side: int) -> Values:
+    """Mean of the network's own vectors of the tiles, by the valid ground of the ROI in each."""
+    lattice, grid = token_lattice(tiles.lattice, side), tiles.grid
+    cell_m = float(lattice.cell) * grid.scale_m
+    weights = []
+    for (top, left), valid in zip(tiles.lattice.starts(), tiles.valid(side), strict=True):
+        x0, y0 = grid.x0 + left * grid.scale_m, grid.y0 - top * grid.scale_m
+        area = coverage(tiles.polygon, x0, y0, cell_m, side, side)
+        weights.append(float((area * valid[..., 0]).sum()))
+    vectors = np.stack([tiles.tokens["vectors"][name][row] for row in tiles.rows])
+    return pool(vectors, np.asarray(weights), "mean")
+
+
+def _write_grid(
+    target: h5py.File, index: int, merged: Values, weights: NDArray[np.float64], dtype: str
+) -> None:
+    """Store a grid [D, h, w]; a cell without valid ground of the ROI is missing."""
+    grid = np.where(weights[..., None] > 0, merged, np.nan).transpose(2, 0, 1)
+    group = target.create_group(str(index))
+    group.create_dataset("grid", data=np.ascontiguousarray(grid, dtype=dtype))
+    group.create_dataset("valid_share", data=weights.astype(np.float32))
+
+
+def _write_vectors(target: h5py.File, vectors: list[Values | None], dtype: str) -> None:
+    """Store all vectors [R, D]; a ROI without one is a row of NaN."""
+    width = next((len(v) for v in vectors if v is not None), 0)
+    missing = np.full(width, np.nan, np.float32)
+    rows = [missing if v is None else v for v in vectors]
+    target.create_dataset("embedding", data=np.asarray(rows, dtype=dtype).reshape(len(rows), width))
