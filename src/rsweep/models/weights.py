@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +17,17 @@ from torch import Tensor, nn
 
 from rsweep.digests import sha256_file
 from rsweep.errors import WeightsError
+from rsweep.models.download import published_file, url_file
 from rsweep.models.initialize import initialize
 from rsweep.models.protocol import Embedder
-from rsweep.models.registry import network_module
+from rsweep.models.registry import find_card, network_module
 from rsweep.models.weights_identity import URL
 
 CONTAINERS = ("state_dict", "model", "module")
 """Entries under which training scripts put the state dict, beside optimiser and epoch."""
+
+GLOBAL = re.compile(r"GLOBAL (\S+)")
+"""How torch names what a pickle refers to and it will not read."""
 
 NAMED = 5
 """Keys named of each kind of misfit; the rest are counted."""
@@ -60,27 +66,30 @@ def load_embedder(
 
 def _locate(settings: Mapping[str, Any], weights: str) -> tuple[Path, dict[str, Any]]:
     """The file of a setting, on this machine, verified; and what to record of it."""
-    if weights == "pretrained" or URL.match(weights):
-        raise WeightsError(f"{weights}: fetching is not there yet")
-    path, expected = Path(weights), settings["sha256"]
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; it was there when the study was planned")
-    return path, {"source": "file", "file": str(path), "sha256": verify(path, expected)}
-
-
-def verify(path: Path, expected: str | None) -> str:
-    """A file's sha256.
-
-    Raises:
-        WeightsError: it is not the expected one.
-    """
-    found = sha256_file(path)
-    if expected and found != expected:
+    expected = settings.get("sha256")
+    if weights == "pretrained":
+        path, record = _published(settings)
+    elif URL.match(weights):
+        path, digest = url_file(weights, expected)
+        record = {"source": "url", "url": weights, "sha256": digest}
+    else:
+        path = Path(weights)
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such file; it was there when the study was planned")
+        record = {"source": "file", "sha256": sha256_file(path)}
+    if expected and record["sha256"] != expected:
         raise WeightsError(
-            f"{path}: the file is truncated or altered: expected sha256 {expected}, found {found} "
-            f"({path.stat().st_size} bytes)"
+            f"{path}: not the file that the study was planned with, or truncated or altered: "
+            f"expected sha256 {expected}, found {record['sha256']} ({path.stat().st_size} bytes)"
         )
-    return found
+    return path, record | {"file": str(path)}
+
+
+def _published(settings: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    checkpoint = find_card(settings["model"]).variants[settings["variant"]].checkpoint
+    if checkpoint is None:
+        raise WeightsError(f"{settings['model']} {settings['variant']} has no published weights")
+    return published_file(checkpoint)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -111,19 +120,17 @@ def _is_safetensors(path: Path) -> bool:
 def _unpickle(path: Path) -> Any:
     mapped = zipfile.is_zipfile(path)  # files of torch before 1.6 are no archives
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        # Training scripts keep their arguments beside the tensors, as attributes and no code.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        if "Unsupported global" not in str(error) and "Unsupported operand" not in str(error):
-            raise ValueError(_first(error)) from error
+        culprit = GLOBAL.search(str(error))
+        if culprit is None:
+            raise ValueError("no pickle that torch can read") from error
         raise WeightsError(
-            f"{path}: refused, since it holds more than tensors and reading it could run code; "
-            f"save its state dict as safetensors. {_culprit(error)}"
+            f"{path}: refused: beside tensors it holds {culprit[1]}, and reading that could run "
+            "code; save its state dict alone, best as safetensors"
         ) from error
-
-
-def _culprit(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if "Unsupported" in line]
-    return lines[0][:200] if lines else ""
 
 
 def _first(error: Exception) -> str:

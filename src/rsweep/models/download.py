@@ -1,0 +1,174 @@
+"""Where weights come from: the hub's cache, the hub, a URL; fetched in an inference job alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    get_token,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from rsweep.digests import sha256_file
+from rsweep.errors import RsweepError, TransientError, WeightsError
+from rsweep.models.card import Checkpoint
+from rsweep.models.transfer import PASSING, fetch
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def weights_folder() -> Path:
+    """Where weights that are not the hub's are kept, and where a person may put any by hand."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "rsweep" / "weights"
+
+
+def published_file(checkpoint: Checkpoint) -> tuple[Path, dict[str, Any]]:
+    """A card's checkpoint on this machine, fetched if need be, and what to record of it.
+
+    Raises:
+        WeightsError: it is not to be had; the text says which file to put where.
+        TransientError: it cannot be fetched now, which may pass.
+    """
+    record: dict[str, Any] = {"source": "pretrained"}
+    if checkpoint.url:
+        path, digest = url_file(checkpoint.url, checkpoint.sha256)
+        return path, record | {"url": checkpoint.url, "sha256": digest}
+    record |= {"repository": checkpoint.repository, "revision": checkpoint.revision}
+    path = _by_hand(checkpoint)
+    if path.is_file():
+        return path, record | {"sha256": sha256_file(path)}
+    path = _from_hub(checkpoint)
+    blob = path.resolve().name  # large files are named by their content
+    digest = check_cached(path, blob if SHA256.fullmatch(blob) else None)
+    commit = path.parts[path.parts.index("snapshots") + 1]
+    return path, record | {"commit": commit, "sha256": digest}
+
+
+def _by_hand(checkpoint: Checkpoint) -> Path:
+    return weights_folder() / checkpoint.repository / checkpoint.revision / checkpoint.file
+
+
+def url_file(url: str, sha256: str | None) -> tuple[Path, str]:
+    """The file at a URL, from this machine's cache or fetched; and its sha256.
+
+    Raises:
+        WeightsError: it is not to be had, or is not what its sha256 says.
+        TransientError: it cannot be fetched now, which may pass.
+    """
+    name = PurePosixPath(urlsplit(url).path).name or "weights"
+    folder = sha256 or hashlib.sha256(url.encode()).hexdigest()[:16]
+    target = weights_folder() / "url" / folder / name
+    if not target.is_file():
+        try:
+            fetch(url, target, sha256=sha256)
+        except TransientError as error:
+            raise TransientError(f"{error}; or put the file at {target} by hand") from error
+    return target, check_cached(target, sha256)
+
+
+def check_cached(path: Path, expected: str | None) -> str:
+    """The sha256 of a file of a cache, which is removed if it is not what it was fetched as.
+
+    Raises:
+        WeightsError: it is not.
+    """
+    found = sha256_file(path)
+    if expected in (None, found):
+        return found
+    what = f"expected sha256 {expected}, found {found} ({path.stat().st_size} bytes)"
+    try:
+        path.resolve().unlink()
+    except OSError as error:
+        raise WeightsError(f"{path}: truncated or altered: {what}; remove it ({error})") from None
+    raise WeightsError(f"{path}: was truncated or altered, and is removed: {what}; run again to "
+                       "fetch it anew")  # fmt: skip
+
+
+def _from_hub(checkpoint: Checkpoint) -> Path:
+    """The hub's file, from the hub's own cache, or fetched into it."""
+    cached = _cached(checkpoint)
+    if cached is not None:
+        return cached
+    _fetch_blob(checkpoint)
+    # The blob is in place: this makes the cache's entry for it, and transfers nothing.
+    return Path(
+        hf_hub_download(checkpoint.repository, checkpoint.file, revision=checkpoint.revision)
+    )
+
+
+def _cached(checkpoint: Checkpoint) -> Path | None:
+    found = try_to_load_from_cache(
+        checkpoint.repository, checkpoint.file, revision=checkpoint.revision
+    )
+    return Path(found) if isinstance(found, str) and Path(found).exists() else None
+
+
+def _fetch_blob(checkpoint: Checkpoint) -> None:
+    """Fetch a file of the hub to the place in the hub's cache where its library looks for it.
+
+    The library itself begins again when a process is killed, as a job at its time limit is.
+    """
+    metadata = _ask(checkpoint)
+    cache = Path(constants.HF_HUB_CACHE)
+    folder = f"models--{checkpoint.repository.replace('/', '--')}"
+    same_host = urlsplit(metadata.location).netloc == urlsplit(constants.ENDPOINT).netloc
+    token = get_token() if same_host else None
+    fetch(
+        metadata.location,
+        cache / folder / "blobs" / metadata.etag,
+        sha256=metadata.etag if SHA256.fullmatch(metadata.etag) else None,
+        secret={"Authorization": f"Bearer {token}"} if token else {},
+        lock=cache / ".locks" / folder / f"{metadata.etag}.lock",
+    )
+
+
+def _ask(checkpoint: Checkpoint) -> Any:
+    """What the hub says of a file: where it is, and its digest."""
+    url = hf_hub_url(checkpoint.repository, checkpoint.file, revision=checkpoint.revision)
+    try:
+        metadata = get_hf_file_metadata(url)
+    except Exception as error:  # the HTTP library below, and so its errors, differ by version
+        raise _explain(error, checkpoint) from error
+    if metadata.etag is None or metadata.commit_hash is None:
+        raise WeightsError(f"{url}: answered by something that is no hub; HF_ENDPOINT is "
+                           f"{constants.ENDPOINT}")  # fmt: skip
+    return metadata
+
+
+def _explain(error: Exception, checkpoint: Checkpoint) -> RsweepError:
+    """What a failure to ask the hub means, and who can mend it."""
+    where = f"{constants.ENDPOINT}/{checkpoint.repository}"
+    page = f"{where}, file {checkpoint.file}, revision {checkpoint.revision}"
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if isinstance(error, GatedRepoError):
+        return WeightsError(f"{page}: the repository is gated ({status}): accept its licence at "
+                            f"{where} and log in (`hf auth login`, or HF_TOKEN)")  # fmt: skip
+    if isinstance(error, (EntryNotFoundError, RevisionNotFoundError)):
+        return WeightsError(f"{page}: there is no such file or revision ({status})")
+    if isinstance(error, RepositoryNotFoundError) or status in (401, 403):
+        return WeightsError(f"{page}: refused ({status}): there is no such repository, or it is "
+                            "private: log in (`hf auth login`, or HF_TOKEN)")  # fmt: skip
+    if status is not None and (status in PASSING or status >= 500):
+        return TransientError(f"{page}: the hub answers {status}")
+    return WeightsError(
+        f"{page}: not cached, and the hub cannot be reached ({error}). Fetch "
+        f"{where}/resolve/{checkpoint.revision}/{checkpoint.file} where there is a network, and "
+        f"put it at {_by_hand(checkpoint)}, or name its path as `weights`"
+    )

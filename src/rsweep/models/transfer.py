@@ -1,0 +1,171 @@
+"""Fetching a file over HTTP so that an interruption costs nothing and two processes fetch once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from rsweep.digests import sha256_file
+from rsweep.errors import TransientError, WeightsError
+
+ATTEMPTS = 4
+"""Attempts without a new byte before giving up; what has arrived is kept."""
+
+PAUSE_S = 1.0
+"""Pause after the first failure; doubled after each that follows."""
+
+TIMEOUT_S = 60
+CHUNK = 1 << 20
+PASSING = (408, 425, 429)
+"""Refusals that may pass; those from 500 on may too."""
+
+LOG = logging.getLogger(__name__)
+
+
+def fetch(
+    url: str,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    secret: Mapping[str, str] | None = None,
+    lock: Path | None = None,
+) -> None:
+    """Fetch a file to `target`, where it appears whole and verified or not at all.
+
+    Args:
+        url: http or https address.
+        target: where the file goes; nothing is done if it is there already.
+        sha256: what it must be.
+        secret: request headers that a redirect to elsewhere does not get.
+        lock: file that processes lock against each other; beside the target by default.
+
+    Raises:
+        WeightsError: the server refuses, or the file is not the expected one.
+        TransientError: the connection failed; the next call goes on where this one stopped.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.incomplete")
+    with locked(lock or target.with_name(f"{target.name}.lock")):
+        if target.exists():
+            return
+        LOG.info("fetching %s to %s", url, target)
+        resumed = partial.exists()
+        _receive(url, partial, secret or {})
+        if sha256 and resumed and sha256_file(partial) != sha256:
+            partial.unlink()  # what was there may have been another version's beginning
+            _receive(url, partial, secret or {})
+        _accept(url, partial, sha256)
+        partial.replace(target)
+
+
+def _accept(url: str, partial: Path, sha256: str | None) -> None:
+    if not sha256 or (found := sha256_file(partial)) == sha256:
+        return
+    size = partial.stat().st_size
+    partial.unlink()
+    raise WeightsError(
+        f"{url}: not the expected file, and removed: expected sha256 {sha256}, found {found} "
+        f"({size} bytes)"
+    )
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock that ends with the process, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _receive(url: str, partial: Path, secret: Mapping[str, str]) -> None:
+    """Bring a partial file to its full length, over as many connections as that takes."""
+    failures, most, reason = 0, _size(partial), ""
+    while failures < ATTEMPTS:
+        try:
+            if _attempt(url, partial, secret):
+                return
+            reason = "the connection closed early"
+        except (OSError, HTTPException) as error:
+            reason = str(error) or type(error).__name__
+        progress = _size(partial) > most
+        failures, most = (0 if progress else failures + 1), max(most, _size(partial))
+        if failures < ATTEMPTS:
+            time.sleep(PAUSE_S * 2 ** max(failures - 1, 0))
+    raise TransientError(
+        f"{url}: cannot be fetched now ({reason}); {_size(partial)} bytes are kept in {partial}, "
+        "and the next run goes on from there"
+    )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _attempt(url: str, partial: Path, secret: Mapping[str, str]) -> bool:
+    """One connection: append what is lacking. True if the file is complete."""
+    start = _size(partial)
+    try:
+        with _open(url, start, secret) as response:
+            if response.status == 206 and not _continues(response, start):
+                partial.unlink()
+                return False
+            # A server that ignores the range answers 200 and sends everything again.
+            received = _save(response, partial, append=response.status == 206)
+            length = response.headers.get("Content-Length")
+            return length is None or received == int(length)
+    except HTTPError as error:
+        if error.code == 416:
+            return _complete(error, partial, start)
+        if error.code in PASSING or error.code >= 500:
+            raise
+        raise WeightsError(_refusal(url, error.code)) from error
+
+
+def _open(url: str, start: int, secret: Mapping[str, str]) -> Any:
+    request = Request(url, headers={"User-Agent": "rsweep", "Accept-Encoding": "identity"})
+    for name, value in secret.items():
+        request.add_unredirected_header(name, value)
+    if start:
+        request.add_header("Range", f"bytes={start}-")
+    return urlopen(request, timeout=TIMEOUT_S)
+
+
+def _continues(response: Any, start: int) -> bool:
+    return str(response.headers.get("Content-Range", "")).startswith(f"bytes {start}-")
+
+
+def _complete(error: HTTPError, partial: Path, start: int) -> bool:
+    """Whether "range not satisfiable" means that nothing is lacking; else begin again."""
+    if error.headers.get("Content-Range") == f"bytes */{start}":
+        return True
+    partial.unlink(missing_ok=True)
+    return False
+
+
+def _save(response: Any, partial: Path, *, append: bool) -> int:
+    received = 0
+    with partial.open("ab" if append else "wb") as file:
+        while chunk := response.read(CHUNK):
+            try:
+                file.write(chunk)
+            except OSError as error:
+                raise WeightsError(f"{partial}: cannot be written: {error}") from error
+            received += len(chunk)
+    return received
+
+
+def _refusal(url: str, code: int) -> str:
+    if code in (401, 403):
+        return f"{url}: the server refuses ({code}): the file needs a login or permission"
+    if code in (404, 410):
+        return f"{url}: there is no such file ({code})"
+    return f"{url}: the server answers {code}"
