@@ -21,6 +21,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 
+from rsweep.composite.rules import MASK_RULES, SCL_CLEAR
 from rsweep.errors import RoiError, SourceError, TransientError
 from rsweep.grid import Grid
 from rsweep.sources import earthengine
@@ -50,7 +51,8 @@ def at(store):
 
 def opened(at, name=made.SR, bands=RGB, orbit="any", parallel=2, waits=None, **settings):
     sleep = (waits if waits is not None else []).append
-    return EarthEngine(Client(at.url, sleep=sleep, **settings), name, bands, orbit, parallel)
+    client = Client(at.url, sleep=sleep, parallel=parallel, **settings)
+    return EarthEngine(client, name, bands, orbit, parallel)
 
 
 def read(source, grid=GRID, window=WINDOW):
@@ -226,9 +228,8 @@ def test_real_scenes_equal_reading_the_files(real, grid):
 def test_a_real_composite_on_the_server_equals_one_made_here(real):
     source = opened(real, made.L1C, ["B4", "B8"])
     scenes, found = read(source, NATIVE, ("2015-07-01", "2015-10-01"))
-    rule = {"layer": "cloud", "threshold": 40.0, "clear_above": False}
     for method in reduce.METHODS:
-        (frame,) = reduce.composite_frames(source, [scenes], NATIVE, method, rule)
+        (frame,) = reduce.composite_frames(source, [scenes], NATIVE, method, rules("cloud"))
         values, count = local_composite(found, method, lambda q: q["cloud"] < 40, nodata=0)
         assert np.array_equal(frame.values, values, equal_nan=True)
         assert np.array_equal(frame.count, count)
@@ -412,6 +413,15 @@ def test_requests_run_side_by_side_and_pixels_keep_their_order(at, store, monkey
     assert 1 < at.busiest <= 3
 
 
+def test_readers_of_one_source_do_not_wait_for_each_other(at, monkeypatch):
+    monkeypatch.setattr(pixels, "stacks", lambda n, b, c: stacks(n, b, c, limit=1))
+    source = opened(at, parallel=2)
+    scenes = source.scenes(GRID, *WINDOW)
+    one, two = source.read(scenes, GRID), source.read(scenes, GRID)
+    next(one)  # it now holds what the source may hold
+    assert len(list(two)) == len(list(one)) + 1 == len(scenes)
+
+
 def test_a_reader_that_stops_early_leaves_nothing_running(at, monkeypatch):
     monkeypatch.setattr(pixels, "stacks", lambda n, b, c: stacks(n, b, c, limit=1))
     source = opened(at, parallel=2)
@@ -586,33 +596,32 @@ def test_no_token_is_sent_in_the_clear(at):
 # --- composites on the server ----------------------------------------------------------------
 
 RULES = {
-    "none": (None, lambda q: True),
-    "scl": ({"layer": "scl", "classes": [2, 4, 5, 6, 7, 11]},
-            lambda q: np.isin(q["scl"], [2, 4, 5, 6, 7, 11])),
-    "clear": ({"layer": "clear", "threshold": 60.0, "clear_above": True},
-              lambda q: (q["clear"] >= 60) & (q["clear"] != 255)),
-}  # fmt: skip
+    "none": ("none", lambda q: np.array(True)),
+    "scl": ("scl", lambda q: np.isin(q["scl"], SCL_CLEAR)),
+    "clear": ("clear", lambda q: (q["clear"] >= 60) & (q["clear"] != 255)),
+    "auto": ("scl clear cloud none", lambda q: np.isin(q["scl"], SCL_CLEAR)),
+}
+
+
+def rules(names):
+    return {name: MASK_RULES[name].constants(None) for name in names.split()}
 
 
 def local_composite(found, method, clear, nodata, linear=False):
-    """The plain formula: masked values reduced over scenes, with the count of those that count."""
+    """The plain formula: each band over the scenes in which it is there and clear."""
     stack = np.stack([p.bands for p in found]).astype("f8")
-    missing = np.isnan(stack) if np.isnan(nodata) else stack == nodata
-    valid = ~missing.any(1) & np.stack(
-        [np.broadcast_to(clear(p.quality), p.bands.shape[1:]) for p in found]
-    )
-    if linear:
-        stack = 10 ** (stack / 10)
-    stack = np.where(valid[:, None], stack, np.nan)
+    valid = ~np.isnan(stack) if np.isnan(nodata) else stack != nodata
+    valid &= np.stack([np.broadcast_to(clear(p.quality), p.bands.shape) for p in found])
+    stack = np.where(valid, 10 ** (stack / 10) if linear else stack, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that no scene sees
         if method == "mosaic":
-            first = np.argmax(valid, 0)[None, None]
-            out = np.take_along_axis(stack, np.broadcast_to(first, (1, *stack.shape[1:])), 0)[0]
+            last = len(stack) - 1 - np.argmax(valid[::-1], 0)
+            out = np.take_along_axis(stack, last[None], 0)[0]
         else:
             out = {"median": np.nanmedian, "mean": np.nanmean}[method](stack, axis=0)
     out = 10 * np.log10(out) if linear else out
-    return out.astype("float32"), valid.sum(0).astype("uint16")
+    return out.astype("float32"), valid.any(1).sum(0).astype("uint16")
 
 
 @pytest.mark.parametrize("method", reduce.METHODS)
@@ -621,38 +630,62 @@ def test_a_composite_on_the_server_equals_one_made_here(at, method, rule):
     at.masked_as = 77
     source = opened(at)
     scenes, found = read(source)
-    constants, clear = RULES[rule]
-    frames = [scenes[:2], scenes[2:], []]
-    got = list(reduce.composite_frames(source, frames, GRID, method, constants))
-    for frame, part in zip(got[:2], (found[:2], found[2:]), strict=True):
+    names, clear = RULES[rule]
+    frames = [scenes[:3], scenes[3:], []]
+    got = list(reduce.composite_frames(source, frames, GRID, method, rules(names)))
+    for frame, part in zip(got[:2], (found[:3], found[3:]), strict=True):
         values, count = local_composite(part, method, clear, nodata=0)
         assert np.array_equal(frame.values, values, equal_nan=True)
         assert np.array_equal(frame.count, count)
+    assert got[0].count.max() > got[0].count.min()
     assert np.isnan(got[2].values).all()
     assert not got[2].count.any()
     assert source.stats["requests"] == 2 + 2
 
 
-@pytest.mark.parametrize("name", [made.S1, made.S1_FLOAT])
-@pytest.mark.parametrize("method", ["median", "mean"])
-def test_radar_is_averaged_as_power(at, name, method):
-    source = opened(at, name, ["VV", "VH"])
+@pytest.mark.parametrize("method", ["median", "mean", "mosaic"])
+@pytest.mark.parametrize("name", [made.SR, made.S1])
+def test_a_composite_on_the_server_equals_the_stage_that_makes_it_here(at, name, method):
+    """The local reducers themselves, which average radar as power in float32."""
+    from rsweep.composite import reduce as local
+
+    source = opened(at, name, RGB if name == made.SR else ["VV", "VH"])
     scenes, found = read(source)
-    (frame,) = reduce.composite_frames(source, [scenes], GRID, method)
-    values, count = local_composite(found, method, lambda q: True, np.nan, linear=True)
+    (frame,) = reduce.composite_frames(source, [scenes], GRID, method, rules("none"))
+    stack = np.stack([p.bands for p in found]).astype("float32")
+    if name == made.SR:
+        stack[stack == 0] = np.nan
+        wanted = local.METHODS[method](stack)
+    elif method == "mosaic":
+        wanted = local.mosaic(stack)
+    else:
+        wanted = local.decibel(local.METHODS[method](local.linear(stack)))
+    np.testing.assert_allclose(frame.values, wanted, rtol=0 if name == made.SR else 2e-5)
+
+
+@pytest.mark.parametrize("method", ["median", "mean"])
+def test_linear_power_is_averaged_and_then_expressed_in_decibel(at, method):
+    source = opened(at, made.S1_FLOAT, ["VV", "VH"])
+    scenes, found = read(source)
+    (frame,) = reduce.composite_frames(source, [scenes], GRID, method, rules("scl"))
+    values, count = local_composite(found, method, lambda q: np.array(True), np.nan, linear=True)
     np.testing.assert_allclose(frame.values, values, rtol=1e-5, atol=1e-5)
     assert np.array_equal(frame.count, count)
 
 
-def test_a_composite_applies_gain_and_offset(at, store):
+def test_a_composite_applies_gain_and_offset(at):
     source = opened(at, made.LC08, ["B4"])
     scenes, found = read(source)
-    (frame,) = reduce.composite_frames(source, [scenes], GRID, "mean")
+    (frame,) = reduce.composite_frames(source, [scenes], GRID, "mean", rules("none"))
     assert np.allclose(frame.values, 0.275 * found[0].bands - 2000.0)
-    with pytest.raises(SourceError, match="cannot be applied on the server"):
-        next(reduce.composite_frames(source, [scenes], GRID, "mean", RULES["scl"][0]))
-    with pytest.raises(SourceError, match="not made on the server"):
-        next(reduce.composite_frames(source, [scenes], GRID, "least_cloudy"))
+
+
+def test_a_composite_that_the_server_cannot_make_is_said(at):
+    source = opened(at, made.LC08, ["B4"])
+    with pytest.raises(SourceError, match="can be applied on the server to landsat"):
+        next(reduce.composite_frames(source, [[]], GRID, "mean", rules("scl none")))
+    with pytest.raises(SourceError, match="not made on the server; median, mean, mosaic"):
+        next(reduce.composite_frames(source, [[]], GRID, "least_cloudy", rules("none")))
 
 
 # --- the module ------------------------------------------------------------------------------
@@ -685,7 +718,7 @@ def test_every_collection_fits_its_sensor():
         for own in entry.assets.values():
             assert set(own) <= set(entry.kind.bands)
     assert earthengine.COLLECTIONS["s2"][0] == made.SR
-    assert len(earthengine.bands(made.SR)) == 12
+    assert len(earthengine.bands_of({}, made.SR)) == 12
 
 
 def test_mistakes_are_said_with_what_there_is():

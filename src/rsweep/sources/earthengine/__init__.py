@@ -42,8 +42,8 @@ COLLECTIONS: Mapping[str, tuple[str, ...]] = _by_sensor()
 """Sensor -> collections that deliver it, the default first."""
 
 
-def bands(collection: str) -> tuple[str, ...]:
-    """All bands of a collection, in the sensor's order.
+def bands_of(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+    """All bands of a collection, in the sensor's order; no option changes them.
 
     Raises:
         SourceError: there is no such collection.
@@ -80,6 +80,6 @@ def open_source(
     known = {knob.name: knob.default for knob in OPTIONS} | dict(options)
     client = Client(
         known["url"], known["project"], known["key"], deadline_s=known["deadline_s"],
-        attempts=known["attempts"],
+        attempts=known["attempts"], parallel=known["parallel"],
     )  # fmt: skip
     return EarthEngine(client, collection, bands, orbit, known["parallel"])

@@ -60,14 +60,14 @@ class Client:
 
     def __init__(
         self, url: str, project: str = "", key: str = "", *, credentials: Any = None,
-        deadline_s: float = 180.0, attempts: int = 8,
+        deadline_s: float = 180.0, attempts: int = 8, parallel: int = 4,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         self.url = endpoint(url)
         self.project, self._key, self._credentials = project, key, credentials
         self._attempts, self._sleep = attempts, sleep
         self._transport = Transport(deadline_s)
-        self._counts = threading.Lock()
+        self._counts, self._in_flight = threading.Lock(), threading.BoundedSemaphore(parallel)
         self.stats: dict[str, int] = {"requests": 0, "retries": 0, "splits": 0, "bytes": 0}
 
     def connect(self) -> None:
@@ -113,12 +113,13 @@ class Client:
                 self.stats[name] += number
 
     def _counted(self, request: Callable[[], T]) -> T:
-        self.count(requests=1)
-        self._transport.take_received()  # what the session's start or a refused request left
-        try:
-            return request()
-        finally:
-            self.count(bytes=self._transport.take_received())
+        with self._in_flight:  # not while it waits to try again
+            self.count(requests=1)
+            self._transport.take_received()  # what the start of the session left
+            try:
+                return request()
+            finally:
+                self.count(bytes=self._transport.take_received())
 
     def _retried(self, what: str, request: Callable[[], T]) -> T:
         reason = ""
@@ -146,7 +147,6 @@ class Client:
         if not project and self.url.startswith("https"):
             raise SourceError(NO_PROJECT)
         _skip_deprecation_list(ee)
-        ee.Reset()
         # This class retries. The ee client's own retries would multiply these, uncounted, and it
         # ignores Retry-After.
         ee.data.setMaxRetries(0)

@@ -1,12 +1,13 @@
 """Composites made on the server, for studies too large to fetch every scene.
 
-The rules are those of the local composite, on the same values: the pixels that `pixels.bands_of`
-would send are masked and reduced there instead of here. A pixel of a scene counts if the mask rule
-calls it clear and every band has data.
+The rules are those of the local composite, on the same values: what `pixels.bands_of` would send is
+masked and reduced there instead of here. Each band is reduced over the scenes in which it has data
+and the pixel is clear; a scene counts where any band does.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsweep.composite.rules import MASK_RULES
 from rsweep.errors import SourceError
 from rsweep.grid import Grid
-from rsweep.sources.earthengine.collections import Collection, Layer
+from rsweep.sources.earthengine.collections import NAN_FILL, Collection, Layer
 from rsweep.sources.earthengine.pixels import Part, bands_of, fetch, image_id
 from rsweep.sources.earthengine.source import EarthEngine
 from rsweep.sources.protocol import Scene
 
+COUNT = Part("count", ("count",), "uint16")
 METHODS = ("median", "mean", "mosaic")
 
 
@@ -39,108 +42,118 @@ class Frame:
 
 def composite_frames(
     source: EarthEngine, frames: Sequence[Sequence[Scene]], grid: Grid, method: str,
-    rule: Mapping[str, Any] | None = None,
+    rules: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Frame]:  # fmt: skip
     """Each frame's scenes reduced to one image, a request per frame (more above 48 MiB).
 
     Args:
         source: where the scenes come from.
-        frames: scenes of each frame; for `mosaic`, the first that counts wins.
+        frames: scenes of each frame, oldest first; `mosaic` keeps the last that has data.
         grid: where.
         method: median, mean or mosaic; radar is averaged as linear power.
-        rule: constants of a cloud-mask rule as `composite.rules` makes them; None: no mask.
+        rules: cloud-mask rule -> constants, as the settings of a composite hold them; the first of
+            them whose layer the collection has is used. Radar is not masked.
 
     Raises:
-        SourceError: an unknown method, or a rule whose layer cannot be used on the server.
+        SourceError: an unknown method, or no rule whose layer can be used on the server.
         RoiError, TransientError: as `EarthEngine.read`.
     """
     if method not in METHODS:
         raise SourceError(f"composite {method!r} is not made on the server; {', '.join(METHODS)}")
-    layer = _layer(source.collection, rule)
+    mask = _mask(source.collection, rules)
     source.client.connect()
     for scenes in frames:
-        yield _frame(source, scenes, grid, method, rule or {}, layer)
+        yield _frame(source, scenes, grid, method, mask)
 
 
-def _layer(collection: Collection, rule: Mapping[str, Any] | None) -> Layer | None:
-    if not rule or not rule["layer"]:
+@dataclass(frozen=True)
+class Mask:
+    """A rule's constants and the layer that it reads."""
+
+    layer: Layer
+    constants: Mapping[str, Any]
+
+
+def _mask(collection: Collection, rules: Mapping[str, Mapping[str, Any]]) -> Mask | None:
+    if collection.kind.decibel:
         return None
-    for layer in collection.layers:
-        if layer.name == rule["layer"] and not layer.classes:
-            return layer
-    usable = [layer.name for layer in collection.layers if not layer.classes]
+    usable = {layer.name: layer for layer in collection.layers if not layer.classes}
+    for name in (name for name in MASK_RULES if name in rules):
+        wanted = str(rules[name]["layer"])
+        if not wanted:
+            return None
+        if wanted in usable:
+            return Mask(usable[wanted], rules[name])
+        if wanted in collection.quality_layers:
+            break  # the local composite would use it: another rule would be another composite
     raise SourceError(
-        f"cloud mask {rule['layer']!r} cannot be applied on the server to {collection.sensor}; "
-        f"it can there: {', '.join([*usable, 'none'])}. Fetch scenes instead (granularity: scene)"
+        f"none of the cloud masks {', '.join(rules)} can be applied on the server to "
+        f"{collection.sensor}; it can there: {', '.join([*usable, 'none'])}. Fetch scenes instead"
     )
 
 
 def _frame(
-    source: EarthEngine, scenes: Sequence[Scene], grid: Grid, method: str,
-    rule: Mapping[str, Any], layer: Layer | None,
-) -> Frame:  # fmt: skip
+    source: EarthEngine, scenes: Sequence[Scene], grid: Grid, method: str, mask: Mask | None
+) -> Frame:
     shape = (grid.height, grid.width)
     if not scenes:
         empty = np.full((len(source.bands), *shape), np.nan, np.float32)
         return Frame(empty, np.zeros(shape, np.uint16))
-    kept = [_masked(source, scene, rule, layer) for scene in scenes]
     names = tuple(f"b_{band}" for band in source.bands)
-    wanted = [Part("", names, "float32"), Part("count", ("count",), "uint16")]
+    kept = [_masked(source, scene, names, mask) for scene in scenes]
+    wanted = [Part("", names, "float32"), COUNT]
     what = f"the {method} of {len(scenes)} scenes from {scenes[0].id}"
     sent = fetch(source.client, _reduced(kept, method, names), wanted, grid, what)
     values = np.stack([sent[name] for name in names])
-    return Frame(_in_unit(source.collection, values, sent["count"]), sent["count"])
+    values = np.where(values == np.float32(NAN_FILL), np.nan, values)
+    return Frame(_in_unit(source.collection, values), sent["count"])
 
 
-def _masked(source: EarthEngine, scene: Scene, rule: Mapping[str, Any], layer: Layer | None) -> Any:
-    """A scene's bands in which to average, where it counts."""
+def _masked(source: EarthEngine, scene: Scene, names: Sequence[str], mask: Mask | None) -> Any:
+    """A scene's bands, each where it has data and the pixel is clear; radar as power."""
     import ee
 
     collection = source.collection
-    names = tuple(f"b_{band}" for band in source.bands)
-    image = bands_of(collection, source.bands, scene, Part("", names, collection.kind.dtype))
-    known = image.gt(0) if collection.linear else image.neq(collection.fill)
-    image = image.updateMask(known.reduce(ee.Reducer.min()))
-    if layer is not None:
-        image = image.updateMask(_clear(collection, scene, rule, layer))
+    part = Part("", tuple(names), collection.kind.dtype)
+    image = bands_of(collection, source.bands, scene, part)
+    image = image.updateMask(image.gt(0) if collection.linear else image.neq(collection.fill))
+    if mask is not None:
+        image = image.updateMask(_clear(collection, scene, mask))
     if collection.kind.decibel and not collection.linear:
         return ee.Image.constant(10).pow(image.divide(10)).rename(list(names))
     return image
 
 
-def _clear(collection: Collection, scene: Scene, rule: Mapping[str, Any], layer: Layer) -> Any:
-    """1 where the rule calls a scene's pixel clear: the counterpart of `rules.clear_pixels`."""
+def _clear(collection: Collection, scene: Scene, mask: Mask) -> Any:
+    """1 where a pixel is clear: the counterpart of `composite.rules.clear_pixels`."""
     import ee
 
+    layer, rule = mask.layer, mask.constants
     if not image_id(scene, layer):
         return ee.Image.constant(0)  # a layer that the scene lacks is missing everywhere
     values = bands_of(collection, (), scene, Part(layer.name, ("q",), layer.dtype))
     if "classes" in rule:
-        tests = [values.eq(int(value)) for value in rule["classes"]]
-        kept = tests[0]
-        for test in tests[1:]:
-            kept = kept.Or(test)
-        return kept
+        return functools.reduce(
+            lambda one, other: one.Or(other), [values.eq(int(c)) for c in rule["classes"]]
+        )
     threshold = float(rule["threshold"])
     passes = values.gte(threshold) if rule["clear_above"] else values.lt(threshold)
     return passes.And(values.neq(layer.missing))
 
 
 def _reduced(images: Sequence[Any], method: str, names: Sequence[str]) -> Any:
+    """The frame's bands, and the number of scenes in which any band has data."""
     import ee
 
-    # mosaic puts the last image on top.
-    series = ee.ImageCollection.fromImages(list(reversed(images)))
+    series = ee.ImageCollection.fromImages(list(images))  # mosaic puts the last on top
     values = {"median": series.median, "mean": series.mean, "mosaic": series.mosaic}[method]()
-    count = series.select([names[0]], ["count"]).count().rename(["count"])
-    values = values.select(list(names)).unmask(0, False).toFloat()
-    return values.addBands(count.unmask(0, False).toUint16())
+    seen = [i.mask().gt(0).reduce(ee.Reducer.max()).rename(["count"]) for i in images]
+    count = ee.ImageCollection.fromImages(seen).sum().select(["count"]).unmask(0, False)
+    values = values.select(list(names)).unmask(NAN_FILL, False)
+    return values.toFloat().addBands(count.toUint16())
 
 
-def _in_unit(
-    collection: Collection, values: NDArray[Any], count: NDArray[Any]
-) -> NDArray[np.float32]:
-    known = np.where(count > 0, values, np.nan)
+def _in_unit(collection: Collection, values: NDArray[Any]) -> NDArray[np.float32]:
     if collection.kind.decibel:
-        return np.asarray(10 * np.log10(known), np.float32)
-    return np.asarray(collection.gain * known + collection.offset, np.float32)
+        return np.asarray(10 * np.log10(values), np.float32)
+    return np.asarray(collection.gain * values + collection.offset, np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,9 @@ from rsweep.sources.protocol import Pixels, Scene
 
 log = logging.getLogger(__name__)
 
+_Answer = tuple[Future[list[Pixels]], bool]
+"""A request on its way, and whether it has one of the source's slots."""
+
 
 class EarthEngine:
     """A `protocol.Source` on Earth Engine.
@@ -23,7 +27,8 @@ class EarthEngine:
         collection: what the table says of the collection.
         bands: the sensor's bands that are read, in order.
         client: the session, shared by sources of one account.
-        parallel: requests in flight at once; what one job takes of the resource `ee`.
+        workers: requests in flight at once, over all ROIs that read from it; what one job takes
+            of the Snakemake resource `ee`.
     """
 
     def __init__(
@@ -31,8 +36,12 @@ class EarthEngine:
     ) -> None:
         self.collection = collections.find(name, bands)
         self.quality_layers = self.collection.quality_layers
-        self.client, self.bands, self.parallel = client, tuple(bands), parallel
+        self.client, self.bands, self.workers = client, tuple(bands), parallel
         self._name, self._orbit = name, orbit
+        self._pool = ThreadPoolExecutor(parallel)
+        # Answers on their way or waiting to be taken. A reader that has none goes ahead without a
+        # slot, so that readers never wait for each other.
+        self._slots = threading.Semaphore(parallel)
 
     @property
     def stats(self) -> dict[str, int]:
@@ -58,27 +67,39 @@ class EarthEngine:
     def read(self, scenes: Sequence[Scene], grid: Grid) -> Iterator[Pixels]:
         """Pixels of each scene in the order given, on the grid.
 
-        At most `parallel` requests, and as many answers, are held at once.
+        The next answers are fetched while one is used; all readers of a source together hold at
+        most `workers` answers, and one more each, of 48 MiB or one scene.
 
         Raises:
             RoiError: a scene is gone or refused; the text names it.
             TransientError: the service does not answer.
         """
-        groups = pixels.together(self.collection, self.bands, scenes, grid)
-        waiting: deque[Future[list[Pixels]]] = deque()
-        with ThreadPoolExecutor(self.parallel) as pool:
-            try:
-                for group in groups:
-                    chosen = [scenes[i] for i in group]
-                    waiting.append(pool.submit(self._read_stack, chosen, grid))
-                    if len(waiting) == self.parallel:
-                        yield from waiting.popleft().result()
-                while waiting:
-                    yield from waiting.popleft().result()
-            finally:
-                for request in waiting:
-                    request.cancel()
-        log.info("Earth Engine so far: %s", self.stats)
+        waiting: deque[_Answer] = deque()
+        try:
+            for group in pixels.together(self.collection, self.bands, scenes, grid):
+                ahead = self._slots.acquire(blocking=False)
+                while waiting and not ahead:
+                    yield from self._take(waiting.popleft())
+                    ahead = self._slots.acquire(blocking=False)
+                chosen = [scenes[i] for i in group]
+                waiting.append((self._pool.submit(self._read_stack, chosen, grid), ahead))
+            while waiting:
+                yield from self._take(waiting.popleft())
+            log.info("%d scenes read; Earth Engine so far: %s", len(scenes), self.stats)
+        finally:
+            for answer in waiting:
+                answer[0].cancel()
+                self._release(answer)
+
+    def _take(self, answer: _Answer) -> list[Pixels]:
+        try:
+            return answer[0].result()
+        finally:
+            self._release(answer)
+
+    def _release(self, answer: _Answer) -> None:
+        if answer[1]:
+            self._slots.release()
 
     def _read_stack(self, scenes: Sequence[Scene], grid: Grid) -> list[Pixels]:
         return pixels.read_stack(self.client, self.collection, self.bands, scenes, grid)
