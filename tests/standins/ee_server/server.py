@@ -129,8 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _control(self, at: StandIn, path: str, body: Any) -> None:
-        if path == "/__faults":
-            at.faults[:] = body
+        if path == "/__set":
+            for name, value in body.items():
+                setattr(at, name, value)
         self._send(at.log if path == "/__log" else {})
 
     def _answer(self, at: StandIn, path: str, body: Any, entry: dict[str, Any]) -> None:
