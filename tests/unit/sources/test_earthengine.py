@@ -718,7 +718,7 @@ def test_every_collection_fits_its_sensor():
         for own in entry.assets.values():
             assert set(own) <= set(entry.kind.bands)
     assert earthengine.COLLECTIONS["s2"][0] == made.SR
-    assert len(earthengine.bands_of({}, made.SR)) == 12
+    assert len(earthengine.available_bands({}, made.SR)) == 12
 
 
 def test_mistakes_are_said_with_what_there_is():
@@ -726,8 +726,11 @@ def test_mistakes_are_said_with_what_there_is():
         earthengine.identity({}, "COPERNICUS/S2_HARMONISED")
     with pytest.raises(SourceError, match="has no band B10; it has B1, B2"):
         earthengine.open_source({}, made.SR, ["B10"])
-    with pytest.raises(SourceError, match="expected standard, high-volume"):
+    with pytest.raises(SourceError, match="is 'fast'; expected standard, high-volume"):
         earthengine.open_source({"url": "fast"}, made.SR, RGB)
+    (problem,) = earthengine.check({"url": "fast"}, "study.yaml: base.earthengine")
+    assert str(problem).startswith("study.yaml: base.earthengine.url: is 'fast'; expected standard")
+    assert earthengine.check({"url": "http://127.0.0.1:1"}, "") == earthengine.check({}, "") == []
 
 
 def test_two_sessions_take_turns(at, store, tmp_path):

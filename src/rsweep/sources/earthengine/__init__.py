@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rsweep.settings.knobs import Knob
+from rsweep.errors import SourceError
+from rsweep.settings.knobs import Knob, Problem
 from rsweep.sources.earthengine import collections
+from rsweep.sources.earthengine.endpoint import endpoint
 
 if TYPE_CHECKING:
     from rsweep.sources.earthengine.source import EarthEngine
@@ -42,7 +44,16 @@ COLLECTIONS: Mapping[str, tuple[str, ...]] = _by_sensor()
 """Sensor -> collections that deliver it, the default first."""
 
 
-def bands_of(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+def check(options: Mapping[str, Any], where: str) -> list[Problem]:
+    """What is wrong with the options, without asking the service or for credentials."""
+    try:
+        endpoint(options.get("url") or OPTIONS[0].default)
+    except SourceError as error:
+        return [Problem(f"{where}.url", str(error))]
+    return []
+
+
+def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
     """All bands of a collection, in the sensor's order; no option changes them.
 
     Raises:

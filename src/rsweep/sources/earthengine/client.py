@@ -11,20 +11,17 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rsweep.errors import RoiError, RsweepError, SourceError, TransientError
+from rsweep.sources.earthengine.endpoint import endpoint
 from rsweep.sources.earthengine.transport import Transport
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ENDPOINTS: Mapping[str, str] = {
-    "standard": "https://earthengine.googleapis.com",
-    "high-volume": "https://earthengine-highvolume.googleapis.com",
-}
 BASE_S, CAP_S = 1.0, 60.0
 """Full jitter: attempt n waits anything up to BASE_S * 2**n seconds, CAP_S at most."""
 
@@ -167,21 +164,6 @@ class Client:
             return ee.data.get_persistent_credentials()
         except ee.EEException:
             raise SourceError(NO_CREDENTIALS) from None
-
-
-def endpoint(url: str) -> str:
-    """The address of an endpoint given by name or as an address.
-
-    Raises:
-        SourceError: it is neither.
-    """
-    if url in ENDPOINTS:
-        return ENDPOINTS[url]
-    if url.startswith(("http://", "https://")):
-        return url.rstrip("/")
-    raise SourceError(
-        f"earthengine: url is {url!r}; expected {', '.join(ENDPOINTS)}, or an address (https://…)"
-    )
 
 
 def _service_account(path: str) -> Any:
