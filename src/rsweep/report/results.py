@@ -29,6 +29,8 @@ from rsweep.settings.profiles import Profile, slug
 from rsweep.settings.study import Study
 from rsweep.store import Store, get_json, replacing, write_json
 
+BLOCK_PX = 128
+"""Largest side of a block of a grid's file; COG blocks are multiples of 16."""
 PACKAGES = ("torch", "timm", "numpy", "rasterio", "h5py", "snakemake", "earthengine-api")
 
 
@@ -137,13 +139,16 @@ def write_cog(path: Path, row: Row, profile: Profile) -> None:
     options = {
         "driver": "GTiff", "dtype": "float32", "count": grid.shape[0], "height": grid.shape[1],
         "width": grid.shape[2], "crs": row.outcome["grid"]["crs"], "nodata": float("nan"),
-        "transform": rasterio.Affine(*row.outcome["transform"]),
+        "transform": rasterio.Affine(*row.outcome["transform"]), "interleave": "pixel",
     }  # fmt: skip
+    # A block holds every band, so GDAL's default of 512 px would pad a small grid to gigabytes.
+    block = min(BLOCK_PX, -(-max(grid.shape[1:]) // 16) * 16)
     with replacing(path) as temporary, rasterio.MemoryFile() as memory:
         with memory.open(**options) as file:
             file.write(grid)
             file.update_tags(profile=profile.name, key=profile.node.key, roi=row.roi.id)
-        copy(memory.name, temporary, driver="COG", compress="ZSTD", predictor="YES")
+        copy(memory.name, temporary, driver="COG", compress="ZSTD", predictor="YES",
+             blocksize=block)  # fmt: skip
 
 
 def write_meta(study: Study, profile: Profile, path: Path) -> None:

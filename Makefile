@@ -1,0 +1,44 @@
+# `make demo` sets up and runs the default study; `make test` sets up and runs every check.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+CORES ?= 2
+export PATH := $(BIN):$(PATH)
+
+.PHONY: demo test test-slurm lint setup schema docs clean
+
+demo: setup
+	snakemake --cores $(CORES) --logger rich
+
+test: lint
+	pytest -q tests
+
+test-slurm: setup
+	pytest -q tests/slurm
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+# Everything that is made from the knob table and the model cards.
+docs: setup
+	rsweep schema > config/study.schema.json
+	python -m rsweep.report.knob_docs > docs/settings.md
+	python -m rsweep.report.model_docs docs/models
+
+setup: $(VENV)/.ready
+
+# torch first: another package's range would make pip fetch a newer one with CUDA.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep -E '^torch==' requirements.lock)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf results .snakemake
