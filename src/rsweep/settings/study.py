@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from rsweep.errors import RsweepError, StudyError
+from rsweep.evaluate.settings import read_evaluate
 from rsweep.models.registry import families, find_card
 from rsweep.roi import Roi, read_rois
 from rsweep.settings.keys import Node
@@ -133,12 +134,13 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     profiles, skipped = _profiles(config, base, options, where, problems)
     retain = _retain(config, where, problems)
     problems += _window_problems(profiles, rois, where)
+    evaluate, evaluate_problems = read_evaluate(config.get("evaluate"), rois, where)
+    problems += evaluate_problems
     if not problems and not profiles:
         problems.append(Problem(where, "has no profile that can run"))
     if problems:
         raise StudyError(problems)
     shards = make_shards(rois, options["shard_size"])
-    evaluate = dict(config.get("evaluate") or {})
     return Study(
         options["study"], rois, profiles, skipped, options, evaluate, retain, shards
     )  # fmt: skip
