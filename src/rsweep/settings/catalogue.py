@@ -1,0 +1,50 @@
+"""What there is to choose from, for whoever lists it: the schema, `rsweep describe`, the docs."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from rsweep.models.card import ModelCard
+from rsweep.models.registry import families, find_card
+from rsweep.settings.knobs import Knob
+from rsweep.settings.profiles import knobs_of, resolve
+
+
+def open_families() -> list[str]:
+    """Families that hold many models, which a study names as `family:name` (timm)."""
+    return [family for family in families() if hasattr(_card_module(family), "card_for")]
+
+
+def cards() -> list[ModelCard]:
+    """The cards of all other families, by id."""
+    many = open_families()
+    return [find_card(family) for family in families() if family not in many]
+
+
+def about_family(family: str) -> str:
+    """First line of what a family's card says of itself."""
+    return (_card_module(family).__doc__ or family).strip().splitlines()[0]
+
+
+def allowed_values(name: str, card: ModelCard) -> tuple[Any, ...]:
+    """Values of a knob that a model takes; empty if the knob table alone decides."""
+    named = {"variant": card.variants, "modality": card.modalities,
+             "normalization": card.normalizations, "weights": ()}  # fmt: skip
+    return tuple(named.get(name) or card.allowed.get(name, ()))
+
+
+def defaults(card: ModelCard) -> dict[str, Any]:
+    """Every setting of a model's default profile."""
+    settings, _ = resolve({"model": card.id}, {})
+    return settings
+
+
+def shared_knobs(card: ModelCard) -> list[Knob]:
+    """Knobs of a model that other models have too."""
+    own = {knob.name for knob in card.knobs}
+    return [knob for name, knob in knobs_of(card).items() if name not in own]
+
+
+def _card_module(family: str) -> Any:
+    return importlib.import_module(f"rsweep.models.{family}.card")
