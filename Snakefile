@@ -18,7 +18,7 @@ if "study" not in config:
 
 
 try:
-    plan = Plan(config)
+    plan = Plan(config, " + ".join(map(str, workflow.configfiles)) or "study")
 except StudyError as error:
     raise WorkflowError(str(error))
 
@@ -32,20 +32,13 @@ wildcard_constraints:
     profile="[^/]+",
 
 
-def kept(stage, path):
-    """A stage's output, or a temporary one where the study says so under `retain`."""
-    return temp(path) if plan.study.retain.get(stage) == "temp" else path
-
-
-def stage_inputs(wildcards):
-    """Files that a stage's job reads; their age does not matter, since keys are identities."""
-    return {n: ancient(p) for n, p in plan.inputs(wildcards.key, wildcards.shard).items()}
+include: "rules/common.smk"
 
 
 rule all:
+    default_target: True
     input:
         plan.results(),
-    default_target: True
 
 
 include: "rules/fetch.smk"

@@ -7,11 +7,11 @@ rule composite:
         f"{LOGS}/composite/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/composite/{{key}}/{{shard}}.benchmark.jsonl"
+    conda:
+        "../envs/base.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
-    conda:
-        "../envs/base.yaml"
     message:
         "Composite scenes: {wildcards.key}, shard {wildcards.shard}"
     script:

@@ -5,12 +5,12 @@ rule fetch:
         f"{LOGS}/fetch/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/fetch/{{key}}/{{shard}}.benchmark.jsonl"
+    conda:
+        "../envs/base.yaml"
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
         ee=1,
-    conda:
-        "../envs/base.yaml"
     message:
         "Fetch scenes: {wildcards.key}, shard {wildcards.shard}"
     script:

@@ -7,12 +7,12 @@ rule infer:
         f"{LOGS}/infer/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/infer/{{key}}/{{shard}}.benchmark.jsonl"
+    conda:
+        "../envs/torch.yaml"
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
         gpu=plan.study.options["gpus"],
-    conda:
-        "../envs/torch.yaml"
     message:
         "Embed tiles: {wildcards.key}, shard {wildcards.shard}"
     script:

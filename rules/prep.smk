@@ -7,11 +7,11 @@ rule prep:
         f"{LOGS}/prep/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/prep/{{key}}/{{shard}}.benchmark.jsonl"
+    conda:
+        "../envs/base.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
-    conda:
-        "../envs/base.yaml"
     message:
         "Cut tiles: {wildcards.key}, shard {wildcards.shard}"
     script:

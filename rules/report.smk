@@ -8,12 +8,12 @@ rule embeddings:
         f"{RESULTS}/logs/embeddings/{{profile}}.log",
     benchmark:
         f"{RESULTS}/logs/embeddings/{{profile}}.benchmark.jsonl"
-    params:
-        rois=plan.roi_digest,
-    resources:
-        mem_mb=1000,
     conda:
         "../envs/base.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        rois=plan.roi_digest,
     message:
         "Write embeddings of {wildcards.profile}"
     script:
@@ -29,10 +29,10 @@ rule grids:
         f"{RESULTS}/logs/grids/{{profile}}.log",
     benchmark:
         f"{RESULTS}/logs/grids/{{profile}}.benchmark.jsonl"
-    resources:
-        mem_mb=1000,
     conda:
         "../envs/base.yaml"
+    resources:
+        mem_mb=1000,
     message:
         "Write grids of {wildcards.profile}"
     script:
@@ -50,12 +50,12 @@ rule sweep:
         f"{RESULTS}/logs/sweep.log",
     benchmark:
         f"{RESULTS}/logs/sweep.benchmark.jsonl"
-    params:
-        sweep=plan.keys_digest,
-    resources:
-        mem_mb=1000,
     conda:
         "../envs/base.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        sweep=plan.keys_digest,
     message:
         "Write the sweep table and the lock"
     script:

@@ -7,11 +7,11 @@ rule stitch:
         f"{LOGS}/stitch/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/stitch/{{key}}/{{shard}}.benchmark.jsonl"
+    conda:
+        "../envs/base.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
-    conda:
-        "../envs/base.yaml"
     message:
         "Stitch token maps: {wildcards.key}, shard {wildcards.shard}"
     script:
