@@ -219,7 +219,7 @@ def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     except ValueError as error:
         return [(provider, str(error))]
     problems = check_options(provider, settings[provider])
-    errors: Errors = [(problem.where, problem.what) for problem in problems]
+    errors: Errors = [(provider, str(problem)) for problem in problems]
     for sensor in sensor_bands(settings, card):
         try:
             choose_collection(provider, sensor, settings["collection"])
