@@ -1,4 +1,4 @@
-"""sha256 of files, remembered by size and modification time so that planning reads them once."""
+"""sha256 of files, remembered by path, size and time so that a second look only stats them."""
 
 from __future__ import annotations
 
@@ -6,46 +6,111 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-MEMORY = Path(".snakemake/rsweep/digests.json")
-"""Beside Snakemake's own notes on this working directory; losing it costs time, nothing else."""
+CACHE = Path(".snakemake/rsweep/digests")
+"""Under the working directory, which is the study's; a copy that is lost is only worked out again.
+"""
+_SETTLED_NS = 2_000_000_000
+"""A file changed within this time of being hashed may change again without its time showing it."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a folder: its path from there, with "/", its size, and when it changed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+_memory: dict[tuple[str, File], str] = {}
+
+
+def walk(root: Path) -> list[File]:
+    """Every file under a folder, ordered by path; links to folders are followed once."""
+    found: list[File] = []
+    seen: set[str] = set()
+    for folder, names, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        for name in files:
+            path = Path(folder, name)
+            with contextlib.suppress(FileNotFoundError):  # a broken link
+                stat = path.stat()
+                relative = path.relative_to(root).as_posix()
+                found.append(File(relative, stat.st_size, stat.st_mtime_ns))
+    return sorted(found, key=lambda file: file.path)
+
+
+def digests(root: Path, files: Iterable[File]) -> dict[str, str]:
+    """Relative path -> sha256 of the file's content, in hexadecimal.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    wanted = set(files)
+    base = str(root.resolve())
+    if any((base, file) not in _memory for file in wanted):
+        cache = CACHE / f"{hashlib.sha256(base.encode()).hexdigest()[:16]}.json"
+        known = _load(cache)
+        for file in wanted:
+            entry = known.get(file.path)
+            if entry and entry[:2] == [file.size, file.mtime_ns]:
+                _memory[base, file] = entry[2]
+    absent = [file for file in wanted if (base, file) not in _memory]
+    hashed = _hash_all(root, absent)
+    settled = [f for f in absent if time.time_ns() - f.mtime_ns > _SETTLED_NS]
+    if settled:
+        _memory.update({(base, file): hashed[file.path] for file in settled})
+        _save(cache, known | {f.path: [f.size, f.mtime_ns, hashed[f.path]] for f in settled})
+    return {file.path: hashed.get(file.path) or _memory[base, file] for file in wanted}
+
+
+def _hash_all(root: Path, files: list[File]) -> dict[str, str]:
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing lets go of the GIL
+        hashed = pool.map(lambda file: sha256_file(root / file.path), files)
+        return {file.path: digest for file, digest in zip(files, hashed, strict=True)}
 
 
 def sha256_file(path: str | Path) -> str:
-    """Hex digest of one file's content, read now."""
+    """Sha256 of one file's content, in hexadecimal, read now."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_files(paths: Iterable[Path]) -> list[str]:
-    """Digests in order; a file whose size and modification time are remembered is not read."""
-    memory = _recall()
-    known = dict(memory)
-    digests = []
-    for path in paths:
-        stat = path.stat()
-        name = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-        if name not in memory:
-            memory[name] = sha256_file(path)
-        digests.append(memory[name])
-    if memory != known:
-        _remember(memory)
-    return digests
+def known_sha256(path: Path) -> str:
+    """Sha256 of one file's content, read only if its size or time is not as remembered.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    stat = path.stat()
+    return digests(path.parent, [File(path.name, stat.st_size, stat.st_mtime_ns)])[path.name]
 
 
-def _recall() -> dict[str, str]:
+def _load(cache: Path) -> dict[str, list[Any]]:
     try:
-        found = json.loads(MEMORY.read_text())
+        data = json.loads(cache.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
-def _remember(memory: dict[str, str]) -> None:
-    with contextlib.suppress(OSError):  # a read-only working directory only costs the memory
-        MEMORY.parent.mkdir(parents=True, exist_ok=True)
-        temporary = MEMORY.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(memory))
-        temporary.replace(MEMORY)
+def _save(cache: Path, entries: dict[str, list[Any]]) -> None:
+    # A working directory that cannot be written costs the next parse its time, nothing else.
+    with contextlib.suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=cache.parent, suffix=".tmp")
+        with os.fdopen(handle, "w") as file:
+            json.dump(entries, file)
+        os.replace(temporary, cache)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rsweep.digests import sha256_files
+from rsweep.digests import known_sha256
 from rsweep.models.card import ModelCard
 
 URL = re.compile(r"https?://", re.IGNORECASE)
@@ -33,7 +33,7 @@ def weights_identity(settings: Mapping[str, Any], card: ModelCard) -> dict[str, 
     if not path.is_file():
         options = ", ".join(card.weights)
         raise ValueError(f"is {weights!r}, which is no file; allowed: {options}, a file, or a URL")
-    return {"sha256": sha256_files([path])[0]}
+    return {"sha256": known_sha256(path)}
 
 
 def _published(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from affine import Affine
 from pyproj import Transformer
 from rasterio.warp import reproject
 
+from rsweep import digests
 from rsweep.errors import RoiError, SourceError, StudyError
 from rsweep.grid import Grid
-from rsweep.sources import digests, local
+from rsweep.sources import local
 from rsweep.sources.local.layout import parse_layout
 
 GRID = Grid("EPSG:32633", 500_040.0, 5_000_040.0, 10.0, 24, 24)
@@ -514,7 +515,7 @@ class TestIdentity:
             os.utime(path, (1_600_000_000, 1_600_000_000))
         here = local.identity(options(folder), "s2")
         monkeypatch.setattr(digests, "_memory", {})  # another process
-        monkeypatch.setattr(digests, "file_sha256", lambda path: pytest.fail(f"hashes {path}"))
+        monkeypatch.setattr(digests, "sha256_file", lambda path: pytest.fail(f"hashes {path}"))
         assert local.identity(options(folder), "s2") == here
 
     def test_a_file_just_written_is_hashed_again(self, folder):

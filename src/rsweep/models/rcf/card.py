@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rsweep.models.card import ModelCard, Normalization, SensorInput, TokenGroup, Variant
-from rsweep.models.card import multiple_of
+from rsweep.models.card import (
+    ModelCard,
+    Normalization,
+    SensorInput,
+    TokenGroup,
+    Variant,
+    multiple_of,
+)
 from rsweep.settings.knobs import Knob
 
 S2 = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsweep.digests import walk
 from rsweep.errors import SourceError, StudyError
 from rsweep.settings.knobs import Knob, Problem
 from rsweep.sources import stac
-from rsweep.sources.digests import walk
 from rsweep.sources.local.folder import LocalScene, content, find_scenes
 from rsweep.sources.local.layout import Layer, Section, read_layout
 from rsweep.sources.sensors import SENSORS

@@ -12,6 +12,7 @@ import rasterio
 from numpy.typing import NDArray
 from pyproj import Geod
 
+from rsweep.digests import File, digests
 from rsweep.errors import RoiError
 from rsweep.grid import Grid
 from rsweep.sources.cog import (
@@ -25,7 +26,6 @@ from rsweep.sources.cog import (
     to_lonlat,
     touches,
 )
-from rsweep.sources.digests import File, digests
 from rsweep.sources.local.folder import LocalScene, Pick
 from rsweep.sources.local.layout import MISSING, Layer, Nodata, Section
 from rsweep.sources.protocol import Pixels, Scene
