@@ -10,10 +10,14 @@ make it loop for ever.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +35,8 @@ LIBVER = ("v110", "v110")
 TRAILER = b"rsweep sha256 "
 DIGEST_SIZE = 32
 CHUNK_BYTES = 64 << 10
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
+            errno.EEXIST, errno.EFBIG, errno.EIO)  # fmt: skip
 
 
 class Store:
@@ -57,11 +63,9 @@ class Store:
         final = self.path(node, shard)
         with explained(final):
             self._declare(node)
-            with replacing(final) as temporary:
-                with h5py.File(temporary, "w", libver=LIBVER) as file:
-                    file.attrs["rsweep"] = f"{node.stage}/{node.key}/{shard}"
-                    yield file
-                seal(temporary)
+            with replacing(final) as temporary, new_file(temporary) as file:
+                file.attrs["rsweep"] = f"{node.stage}/{node.key}/{shard}"
+                yield file
 
     @contextmanager
     def read(self, node: Node, shard: str) -> Iterator[h5py.File]:
@@ -121,18 +125,101 @@ def replacing(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def replacing_folder(final: Path) -> Iterator[Path]:
+    """As `replacing`, for a folder of files; one that is there already gives way."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}.", suffix=".tmp"))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn a refusal of the file system into a message that names the file and what to do."""
     try:
         yield
-    except CorruptError:
-        raise
     except OSError as error:
-        if error.errno is None and "write" not in str(error).lower():
+        if error.errno not in REFUSALS:
             raise
-        reason = error.strerror or str(error)
-        raise RsweepError(f"cannot write {path}: {reason}; what is complete is kept, so mend that "
-                          f"and run again") from error  # fmt: skip
+        raise RsweepError(f"cannot write {path}: {os.strerror(error.errno)}; what is complete is "
+                          f"kept, so mend that and run again") from error  # fmt: skip
+
+
+class Sink(io.RawIOBase):
+    """A file that HDF5 writes through, which keeps a refused write to itself until HDF5 is done.
+
+    HDF5 crashes when it cannot flush what it holds, on a full disk for example. So it is told that
+    all is well, and `error` is raised once it has let go of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("w+b", buffering=0)
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write bytes, or remember why that was refused."""
+        view = memoryview(data).cast("B")
+        try:
+            done = 0
+            while self.error is None and done < len(view):
+                done += self.file.write(view[done:])
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; zeros where nothing could be written."""
+        view = memoryview(buffer).cast("B")
+        count = self.file.readinto(view) or 0
+        view[count:] = bytes(len(view) - count)
+        return len(view)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to an offset."""
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The offset."""
+        return self.file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length of the file."""
+        return self.file.truncate(size)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+        super().close()
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file, sealed when the block ends.
+
+    Raises:
+        OSError: the file system refused a write.
+    """
+    sink = Sink(path)
+    try:
+        with h5py.File(sink, "w", libver=LIBVER) as file:
+            yield file
+    except (OSError, RuntimeError):
+        if sink.error is None:
+            raise
+    finally:
+        sink.close()
+    if sink.error is not None:
+        raise sink.error
+    seal(path)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -27,7 +27,7 @@ from rsweep.roi import Roi
 from rsweep.settings.keys import Node
 from rsweep.settings.profiles import Profile, slug
 from rsweep.settings.study import Study
-from rsweep.store import Store, get_json, replacing, write_json
+from rsweep.store import Store, get_json, replacing, replacing_folder, write_json
 
 BLOCK_PX = 128
 """Largest side of a block of a grid's file; COG blocks are multiples of 16."""
@@ -72,7 +72,7 @@ def read_rows(study: Study, profile: Profile, grids: bool = False) -> Iterator[R
 def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
     """Write a profile's vectors as GeoParquet 1.1, a row per ROI in table order."""
     rows = list(read_rows(study, profile))
-    width = max((len(row.embedding) for row in rows), default=0)
+    width = max([1, *(len(row.embedding) for row in rows)])  # parquet has no lists of length 0
     missing = np.full(width, np.nan, np.float32)
     vectors = np.stack([row.embedding if len(row.embedding) else missing for row in rows])
     flat = pa.array(vectors.astype(np.float32).ravel())
@@ -122,10 +122,10 @@ def _geo(shapes: list[BaseGeometry | None]) -> dict[str, Any]:
 
 def write_grids(study: Study, profile: Profile, folder: Path) -> None:
     """Write a profile's grids as cloud-optimised GeoTIFFs, `<roi>.tif`, UTM and north up."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for row in read_rows(study, profile, grids=True):
-        if row.grid is not None:
-            write_cog(folder / f"{slug(row.roi.id)}.tif", row, profile)
+    with replacing_folder(folder) as temporary:
+        for row in read_rows(study, profile, grids=True):
+            if row.grid is not None:
+                write_cog(temporary / f"{slug(row.roi.id)}.tif", row, profile)
 
 
 def write_cog(path: Path, row: Row, profile: Profile) -> None:

@@ -19,14 +19,15 @@ from rsweep.settings.keys import Node
 from rsweep.sources.protocol import Pixels, Scene, Source
 from rsweep.sources.registry import provider_module
 from rsweep.sources.sensors import SENSORS
-from rsweep.store import LIBVER, check_seal, chunk_rows, get_json, put_json, replacing, seal
+from rsweep.store import check_seal, chunk_rows, explained, get_json, new_file, put_json, replacing
 
 
 def run(job: Job) -> dict[str, Any]:
     """Fetch a shard; a ROI already fetched by a run that was stopped is not fetched again."""
     source = _open(job)
     parts = job.store.folder(job.node) / f".{job.shard.name}.parts"
-    parts.mkdir(parents=True, exist_ok=True)
+    with explained(parts):
+        parts.mkdir(parents=True, exist_ok=True)
     tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
     reused = sum(_is_complete(path) for _, path in tasks)
     with ThreadPoolExecutor(getattr(source, "workers", 1)) as pool:
@@ -63,10 +64,8 @@ def _is_complete(path: Path) -> bool:
 def _fetch_part(job: Job, source: Source, roi: Roi, path: Path) -> None:
     if _is_complete(path):
         return
-    with replacing(path) as temporary:
-        with h5py.File(temporary, "w", libver=LIBVER) as file:
-            put_json(file, "roi", _fetch_roi(job, source, roi, file))
-        seal(temporary)
+    with explained(path), replacing(path) as temporary, new_file(temporary) as file:
+        put_json(file, "roi", _fetch_roi(job, source, roi, file))
 
 
 def _fetch_roi(job: Job, source: Source, roi: Roi, file: h5py.File) -> dict[str, Any]:
