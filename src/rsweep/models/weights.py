@@ -50,7 +50,7 @@ def load_embedder(
         TransientError: they could not be fetched now, which may pass.
     """
     embedder: Embedder = network_module(settings["model"]).build(settings)
-    network = embedder.network.eval().requires_grad_(True)
+    network = embedder.network.eval()
     identity = settings.get("weights")
     if identity == "random":
         initialize(network, settings["seed"])

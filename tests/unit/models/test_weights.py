@@ -17,6 +17,8 @@ from torch import nn
 from rsweep.errors import TransientError, WeightsError
 from rsweep.models import download, transfer
 from rsweep.models.card import Checkpoint, Variant
+from rsweep.models.dofa import card as dofa
+from rsweep.models.dofa.network import position_table
 from rsweep.models.initialize import draw, initialize
 from rsweep.models.scalemae.card import CARD
 from rsweep.models.weights import load_embedder, load_strictly, read_state
@@ -149,6 +151,14 @@ def test_random_weights_have_sane_scales_and_leave_fixed_tables():
     assert (network[0].bias == 0).all()
     assert (network.table == 7).all()
     assert (network[1].running_var == 1).all()
+
+
+def test_fixed_tables_of_a_model_survive_random_weights(monkeypatch):
+    monkeypatch.setitem(dofa.CARD.variants, "base", Variant(64, 2, 4, 0.1))
+    resolved, _ = resolve({"model": "dofa", "weights": "random"}, {})
+    node = build_nodes(resolved).inputs["tokens"]
+    network = load_embedder(node.settings, {"weights": "random"})[0].network
+    assert torch.equal(network.pos_embed, position_table(64))
 
 
 # Reading and fitting
