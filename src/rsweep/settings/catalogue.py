@@ -22,11 +22,6 @@ def cards() -> list[ModelCard]:
     return [find_card(family) for family in families() if family not in many]
 
 
-def about_family(family: str) -> str:
-    """First line of what a family's card says of itself."""
-    return (_card_module(family).__doc__ or family).strip().splitlines()[0]
-
-
 def allowed_values(name: str, card: ModelCard) -> tuple[Any, ...]:
     """Values of a knob that a model takes; empty if the knob table alone decides."""
     named = {"variant": card.variants, "modality": card.modalities,

@@ -1,0 +1,203 @@
+"""`rsweep describe`: the models there are, and what one expects."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rsweep.errors import RsweepError
+from rsweep.report import words
+from rsweep.report.facts import card_facts, find_model
+from rsweep.settings.catalogue import cards, open_families
+
+WIDTH = 100
+"""Columns that are easily read; also what a pipe gets."""
+
+HARD = "\N{NO-BREAK SPACE}"
+
+Facts = dict[str, Any]
+
+
+def list_models() -> str:
+    """A table of all models: input, tokens, size and licence by default."""
+    rows = []
+    for card in cards():
+        facts = card_facts(card)
+        variant = next(iter(card.variants.values()))
+        size = f"{variant.parameters_m:g}" if variant.parameters_m else "none"
+        tokens = words.tokens_text(next(iter(facts["token_groups"].values())))
+        rows.append([card.id, card.title, " ".join(card.modalities), words.input_text(facts),
+                     tokens, size, card.licence_weights])  # fmt: skip
+    rows += [[f"{family}:NAME", f"any {family} network", *[""] * 5] for family in open_families()]
+    heads = ("model", "title", "modalities", "default input", "tokens", "params M", "weights")
+    return _render([_table(heads, rows), Text("rsweep describe MODEL says all about one.")])
+
+
+def describe_model(model: str, as_json: bool = False) -> str:
+    """All that a study can set of a model and what it expects: a page, or JSON for programs.
+
+    Raises:
+        RsweepError: there is no such model; the text has the nearest name.
+    """
+    if model in open_families():
+        raise RsweepError(f"model {model!r} is a family of many: describe one as {model}:NAME")
+    facts = card_facts(find_model(model))
+    return json.dumps(facts, indent=1) if as_json else _render(list(_page(facts)))
+
+
+def _page(facts: Facts) -> Iterator[RenderableType]:
+    yield _head(facts)
+    for title, parts in (
+        ("Input", [_modalities(facts), _pairs(_contract(facts))]),
+        ("Normalisations", list(_normalizations(facts))),
+        ("Variants", [_variants(facts)]),
+        ("Own knobs", [_knobs(facts["knobs"]["own"])]),
+        ("Shared knobs that depend on the model", [_knobs(_depending(facts)), _others(facts)]),
+        ("Constraints, with all else at its default", [_constraints(facts)]),
+        ("Output", [_groups(facts), _pairs(_outputs(facts))]),
+        ("Provenance", [_pairs(_provenance(facts))]),
+    ):
+        if any(part is not None for part in parts):
+            yield Text(f"\n{title}", style="bold")
+            yield from (Padding(part, (0, 0, 0, 2)) for part in parts if part is not None)
+
+
+def _head(facts: Facts) -> RenderableType:
+    head = Text()
+    head.append(facts["id"], style="bold")
+    return head.append(f"  {facts['title']}\n{facts['paper']}")
+
+
+def _modalities(facts: Facts) -> Table:
+    rows = []
+    for name, modality in facts["modalities"].items():
+        for sensor in modality["sensors"]:
+            free = "any" if sensor["bands_free"] else "these"
+            bands = " ".join(sensor["bands"])
+            fit = ", ".join(modality["normalizations"])
+            rows.append([name, sensor["sensor"], bands, free, sensor["unit"], fit])
+    heads = ("modality", "sensor", "bands in order", "`bands`", "unit", "normalizations")
+    return _table(heads, rows)
+
+
+def _contract(facts: Facts) -> list[tuple[str, str]]:
+    side = [f"{name} ({what})" for name, what in facts["side_inputs"].items()]
+    return [
+        ("default", f"{words.input_text(facts)}, {facts['input']['scale_m']:g} m"),
+        ("frames", words.frames_text(facts)),
+        ("also reads", "; ".join(side) or "nothing but pixels"),
+    ]
+
+
+def _normalizations(facts: Facts) -> Iterator[RenderableType]:
+    for name, by_sensor in facts["normalizations"].items():
+        for sensor, n in by_sensor.items():
+            rows = [("how", words.formula(n)), ("source", n["source"])]
+            label = "bands" if n["kind"] == "tile_zscore" else "mean / std"
+            rows.append((label, _unbroken(words.constants(n))))
+            yield Text(f"{name}, {sensor}", style="bold cyan")
+            yield Padding(_pairs(rows), (0, 0, 0, 2))
+
+
+def _unbroken(parts: Sequence[str]) -> str:
+    """Parts in lines, none broken across two."""
+    text = "; ".join(part.replace(" ", HARD) for part in parts)
+    return textwrap.fill(text, WIDTH - 20, break_long_words=False).replace(HARD, " ")
+
+
+def _variants(facts: Facts) -> Table:
+    rows = [
+        [name, v["width"] or "-", v["depth"], v["heads"] or "-", f"{v['parameters_m']:g}",
+         words.checkpoint_text(v["checkpoint"])]
+        for name, v in facts["variants"].items()
+    ]  # fmt: skip
+    return _table(("variant", "width", "depth", "heads", "params (M)", "checkpoint"), rows)
+
+
+def _depending(facts: Facts) -> list[Facts]:
+    return [knob for knob in facts["knobs"]["shared"] if knob["depends"]]
+
+
+def _others(facts: Facts) -> RenderableType:
+    same = ", ".join(knob["name"] for knob in facts["knobs"]["shared"] if not knob["depends"])
+    return _pairs([("the same for all", f"{same}: see docs/settings.md")])
+
+
+def _knobs(knobs: Sequence[Facts]) -> Table | None:
+    rows = [
+        [k["name"], k["stage"], words.value_text(k["default"]), words.allowed_text(k), k["meaning"]]
+        for k in knobs
+    ]
+    return _table(("knob", "stage", "default", "allowed", "meaning"), rows) if rows else None
+
+
+def _constraints(facts: Facts) -> Table | None:
+    rows = [[c["knob"], c["takes"], c["example"]] for c in facts["constraints"]]
+    return _table(("knob", "takes", "otherwise, for instance"), rows) if rows else None
+
+
+def _groups(facts: Facts) -> Table:
+    rows = [
+        [name, group["name"], f"{group['patch_px']} px", f"{group['side']} x {group['side']}"]
+        for name, groups in facts["token_groups"].items()
+        for group in groups
+    ]
+    return _table(("modality", "token group", "token", "tokens of a tile"), rows)
+
+
+def _outputs(facts: Facts) -> list[tuple[str, str]]:
+    vectors = [f"{name} ({what})" for name, what in facts["vectors"].items()]
+    layers = facts["layers"]
+    span = ", ".join(layers) if len(layers) < 8 else f"{layers[0]} to {layers[-1]}"
+    return [("vectors", ", ".join(vectors) or "none of its own"), ("layers", span)]
+
+
+def _provenance(facts: Facts) -> list[tuple[str, str]]:
+    return [
+        ("weights", ", ".join(facts["weights"])),
+        ("licence of code", facts["licence"]["code"]),
+        ("licence of weights", facts["licence"]["weights"]),
+        ("pre-training", facts["pretraining"]),
+        ("notes", facts["notes"]),
+    ]
+
+
+def _pairs(rows: Sequence[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, text in rows:
+        grid.add_row(Text(name), Text(text))
+    return grid
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for place, head in enumerate(heads):
+        table.add_column(head, no_wrap=place == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table
+
+
+def _render(parts: Sequence[RenderableType]) -> str:
+    """As text; in colour if it goes to a terminal."""
+    terminal = sys.stdout.isatty()
+    columns = shutil.get_terminal_size((WIDTH, 0)).columns if terminal else WIDTH
+    file = io.StringIO()
+    console = Console(file=file, width=min(columns, WIDTH), force_terminal=terminal,
+                      highlight=False)  # fmt: skip
+    for part in parts:
+        console.print(part)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())

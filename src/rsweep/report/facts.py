@@ -1,0 +1,183 @@
+"""What there is to say of a model, as JSON: the one account that describe and the docs print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rsweep.errors import RsweepError
+from rsweep.models.card import ModelCard, Normalization, SensorInput
+from rsweep.models.registry import find_card
+from rsweep.report import words
+from rsweep.settings.catalogue import allowed_values, defaults, shared_knobs
+from rsweep.settings.knobs import MODEL, Knob
+from rsweep.settings.profiles import check
+from rsweep.sources.sensors import SENSORS
+
+Facts = dict[str, Any]
+
+SIDE_INPUTS: Mapping[str, str] = {
+    "day_of_year": "day of the year of each frame",
+    "month": "month of each frame",
+    "year": "year of each frame",
+    "lonlat": "longitude and latitude of the tile's centre",
+    "gsd": "metres per pixel of the input, after any resizing",
+    "wavelengths": "wavelength of each band",
+    "valid": "which pixels are there",
+}
+VECTORS: Mapping[str, str] = {
+    "cls": "its class token",
+    "model": "its own pooled output",
+}
+POOLINGS = ("mean", "max", "stats")
+LIMITED = ("image_size", "patch_size", "frames", "scale_m")
+"""Shared knobs whose values a model may limit."""
+PIXELS = (1, 2, 5, 10, 15, 20, 30, 60, 100)
+
+
+def find_model(model: str) -> ModelCard:
+    """The card of a model.
+
+    Raises:
+        RsweepError: there is no such model; the text names the nearest.
+    """
+    try:
+        return find_card(model)
+    except ValueError as error:
+        raise RsweepError(f"model {error}") from None
+
+
+def card_facts(card: ModelCard) -> Facts:
+    """All that a card says, with what follows from it for the default settings."""
+    preset = defaults(card)
+    return {
+        "id": card.id,
+        "title": card.title,
+        "paper": card.paper,
+        "modalities": {name: _modality(name, card, preset) for name in card.modalities},
+        "normalizations": {name: {sensor: _normalization(n) for sensor, n in constants.items()}
+                           for name, constants in card.normalizations.items()},
+        "variants": {name: asdict(variant) for name, variant in card.variants.items()},
+        "weights": list(card.weights),
+        "knobs": {"own": [_knob(k, card, preset) for k in card.knobs],
+                  "shared": [_knob(k, card, preset) for k in shared_knobs(card)]},
+        "constraints": constraints(card),
+        "frames": {"least": card.frames_range[0], "most": card.frames_range[1],
+                   "default": preset["frames"], "policy": preset["frame_policy"]},
+        "input": {k: preset[k] for k in ("modality", "image_size", "scale_m", "frames")},
+        "side_inputs": {name: SIDE_INPUTS.get(name, name) for name in card.side_inputs},
+        "token_groups": {name: token_groups(card, {**preset, "modality": name})
+                         for name in card.modalities},
+        "vectors": {name: VECTORS.get(name, name) for name in card.vectors},
+        "layers": list(card.layers(preset)),
+        "licence": {"code": card.licence_code, "weights": card.licence_weights},
+        "pretraining": card.pretraining,
+        "notes": card.notes,
+    }  # fmt: skip
+
+
+def token_groups(card: ModelCard, settings: Mapping[str, Any]) -> list[Facts]:
+    """The token maps of one tile: pixels per token, tokens per side."""
+    side = settings["image_size"]
+    return [{"name": group.name, "patch_px": group.patch_px, "side": side // group.patch_px}
+            for group in card.groups(settings)]  # fmt: skip
+
+
+def _modality(name: str, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
+    settings = {**preset, "modality": name}
+    fit = [
+        n
+        for n in card.normalizations
+        if "normalization" not in dict(check({**settings, "normalization": n}, card))
+    ]
+    sensors = [_sensor(needed) for needed in card.modalities[name]]
+    return {"sensors": sensors, "normalizations": fit}
+
+
+def _sensor(needed: SensorInput) -> Facts:
+    sensor = SENSORS[needed.sensor]
+    return {"sensor": needed.sensor, "unit": sensor.unit, "bands": list(needed.bands),
+            "bands_free": needed.bands_free}  # fmt: skip
+
+
+def _normalization(n: Normalization) -> Facts:
+    return {
+        "kind": n.kind,
+        "clip": list(n.clip) if n.clip else None,
+        "gain": n.gain,
+        "truncate": n.truncate,
+        "mean": {band: mean for band, (mean, _) in n.stats.items()},
+        "std": {band: std for band, (_, std) in n.stats.items()},
+        "missing": {band: n.center[band] for band in n.stats if band in n.center},
+        "source": n.source,
+    }
+
+
+def _knob(knob: Knob, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
+    """A knob as it is for one model; `depends` says if other models have other values."""
+    facts = words.knob_facts(knob)
+    facts["depends"] = knob.default is MODEL or knob.name in {*card.defaults, *card.allowed}
+    facts["default"] = preset.get(knob.name)
+    facts["allowed"] = list(allowed_values(knob.name, card)) or facts["allowed"]
+    if knob.name == "bands":
+        facts["default"] = [b for n in card.modalities[preset["modality"]] for b in n.bands]
+    if knob.name == "frames":
+        facts["minimum"], facts["maximum"] = card.frames_range
+    if knob.name == "pooling":
+        facts["allowed"] = [*POOLINGS, *card.vectors]
+    return facts
+
+
+def constraints(card: ModelCard) -> list[Facts]:
+    """What the card's check allows, found by asking it: one knob at a time from the defaults."""
+    preset = defaults(card)
+    found = []
+    for name in (*LIMITED, *(k.name for k in card.knobs if k.kind == "int")):
+        if name not in preset:
+            continue
+        usual = card.frames_range[1] if preset[name] == "auto" else preset[name]
+        tried = list(_candidates(name, card, preset))
+        passed = [value for value in tried if not _refusal(card, preset, name, value)]
+        if len(passed) < len(tried):
+            refused = next(v for v in sorted(set(tried) - set(passed), key=_near(usual)))
+            found.append({"knob": name, "takes": _summary(passed, tried),
+                          "example": _refusal(card, preset, name, refused)})  # fmt: skip
+    return found
+
+
+def _near(default: float) -> Any:
+    # Above the default first: below it a message often has no lower neighbour to offer.
+    return lambda value: (abs(value - default), -value)
+
+
+def _candidates(name: str, card: ModelCard, preset: Mapping[str, Any]) -> Iterable[int]:
+    if name == "scale_m":
+        return PIXELS
+    if name == "frames":
+        return range(1, card.frames_range[1] + 2)
+    limits = {k.name: (k.minimum, k.maximum) for k in card.knobs}
+    low, high = limits.get(name, (1, None))
+    most = 2 * int(preset[name]) if name == "image_size" else max(64, 2 * int(preset[name]))
+    return range(int(low or 1), min(most, int(high or most)) + 1)
+
+
+def _refusal(card: ModelCard, preset: Mapping[str, Any], name: str, value: int) -> str:
+    allowed = card.allowed.get(name)
+    if allowed and value not in allowed:
+        return f"{name} is {value}; {card.id} takes: {', '.join(map(str, allowed))}"
+    errors = check({**preset, name: value}, card)
+    return " ".join(errors[0]) if errors else ""
+
+
+def _summary(passed: list[int], tried: list[int]) -> str:
+    """`multiples of 16`, `2 to 24`, or the values themselves."""
+    if not passed:
+        return "none"
+    step, first, last = passed[0], passed[0], passed[-1]
+    if step > 1 and len(passed) > 1 and passed == [v for v in tried if v % step == 0]:
+        multiples = f"multiples of {step}"
+        return multiples if last + step > tried[-1] else f"{multiples} up to {last}"
+    if len(passed) > 2 and passed == list(range(first, last + 1)):
+        return f"{first} or more" if last == tried[-1] else f"{first} to {last}"
+    return ", ".join(map(str, passed))
