@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from rsweep.settings.knobs import Problem, nearest
+from rsweep.settings.knobs import Problem, nearest, parse_date
 
 POINT = ("lon", "lat", "buffer_m")
 BOX = ("minlon", "minlat", "maxlon", "maxlat")
@@ -54,7 +54,7 @@ def read_rois(path: str | Path) -> tuple[list[Roi], list[Problem]]:
         return [], [Problem(str(path), "does not exist; `rois` names a CSV, GeoJSON or GeoParquet")]
     try:
         rows = list(_reader(path)(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         return [], [Problem(str(path), f"cannot be read as a ROI table: {error}")]
     if not rows:
         return [], [Problem(str(path), "has no ROIs")]
@@ -104,12 +104,12 @@ def _csv_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
                 f"columns are {', '.join(columns)}; expected id, {', '.join(POINT)} "
                 f"or id, {', '.join(BOX)}{nearest(missing, columns)}"
             )
-        for number, row in enumerate(reader, start=2):
-            yield f"line {number}", {k: v for k, v in row.items() if k is not None}
+        for row in reader:
+            yield f"line {reader.line_num}", dict(row)
 
 
 def _geojson_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
-    data = json.loads(path.read_text())
+    data = json.loads(path.read_text(encoding="utf-8-sig"))
     features = data["features"] if data.get("type") == "FeatureCollection" else [data]
     for number, feature in enumerate(features):
         row = dict(feature.get("properties") or {})
@@ -126,12 +126,15 @@ def _parquet_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
     for number, (row, shape) in enumerate(
         zip(frame.drop(columns=frame.geometry.name).to_dict("records"), frame.geometry, strict=True)
     ):
-        yield f"row {number}", {**row, "geometry": shape.__geo_interface__}
+        yield f"row {number}", {**row, "geometry": shape and shape.__geo_interface__}
 
 
 def _parse_row(row: dict[str, Any]) -> Roi:
-    row = dict(row)
-    roi_id = str(row.pop("id", None) or "").strip()
+    columns = set(row)
+    row = {name: plain for name, value in row.items() if (plain := _plain(value)) is not None}
+    if None in columns:
+        raise ValueError("has more values than there are columns")
+    roi_id = str(row.pop("id", ""))
     if not roi_id:
         raise ValueError("id is empty")
     start, end = (_date(name, row.pop(name, None)) for name in WINDOW)
@@ -139,36 +142,49 @@ def _parse_row(row: dict[str, Any]) -> Roi:
         raise ValueError("has only one of start and end; a window of its own needs both")
     if start and end and start >= end:
         raise ValueError(f"start {start} is not before end {end}")
-    return Roi(
-        roi_id, _shape(row), start, end, {k: v for k, v in row.items() if v not in (None, "")}
-    )
+    return Roi(roi_id, _shape(row, columns), start, end, row)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a table as JSON has it; None where there is none (empty, NaN, NaT)."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool | int | Mapping | list):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None if str(value) in ("None", "NaT", "<NA>") else str(value)
 
 
 def _date(name: str, value: Any) -> str | None:
-    text = str(value).strip() if value is not None else ""
-    if text.lower() in ("", "nan", "nat", "none"):
-        return None
     try:
-        return date.fromisoformat(text[:10]).isoformat()
-    except ValueError:
-        raise ValueError(f"{name} is {text!r}; expected a date such as 2022-06-01") from None
+        return None if value is None else parse_date(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
 
 
-def _shape(row: dict[str, Any]) -> dict[str, Any]:
+def _shape(row: dict[str, Any], columns: set[str]) -> dict[str, Any]:
+    """The shape that a row of a table with these columns gives; its values are taken out of it."""
     geometry = row.pop("geometry", None)
     if geometry is not None:
         return _polygon(geometry)
-    if all(str(row.get(name) or "").strip() for name in POINT):
-        lon, lat, buffer_m = (_number(name, row.pop(name)) for name in POINT)
-        if buffer_m <= 0:
-            raise ValueError(f"buffer_m is {buffer_m:g}; expected metres above 0")
-        _check_place(lon, lat)
-        return {"type": "point", "lon": lon, "lat": lat, "buffer_m": buffer_m}
-    values = {name: _number(name, row.pop(name, None)) for name in BOX}
+    if set(BOX) <= columns and not set(POINT) <= set(row):
+        return _box({name: _number(name, row.pop(name, None)) for name in BOX})
+    lon, lat, buffer_m = (_number(name, row.pop(name, None)) for name in POINT)
+    if buffer_m <= 0:
+        raise ValueError(f"buffer_m is {buffer_m:g}; expected metres above 0")
+    _check_place(lon, lat)
+    return {"type": "point", "lon": lon, "lat": lat, "buffer_m": buffer_m}
+
+
+def _box(values: dict[str, float]) -> dict[str, Any]:
     for lon, lat in ((values["minlon"], values["minlat"]), (values["maxlon"], values["maxlat"])):
         _check_place(lon, lat)
     if values["minlat"] >= values["maxlat"]:
         raise ValueError(f"minlat {values['minlat']:g} is not below maxlat {values['maxlat']:g}")
+    if values["minlon"] == values["maxlon"]:
+        raise ValueError(f"minlon and maxlon are both {values['minlon']:g}")
     return {"type": "box", **values}
 
 
@@ -177,17 +193,29 @@ def _polygon(geometry: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in ("Polygon", "MultiPolygon"):
         raise ValueError(f"geometry is a {kind}; expected a Polygon or MultiPolygon")
     polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
-    rings = [[[[float(p[0]), float(p[1])] for p in ring] for ring in poly] for poly in polygons]
-    for lon, lat in (point for poly in rings for ring in poly for point in ring):
-        _check_place(lon, lat)
+    try:
+        rings = [[[[float(p[0]), float(p[1])] for p in ring] for ring in poly] for poly in polygons]
+    except (TypeError, IndexError):
+        raise ValueError(f"its coordinates are not those of a {kind}") from None
+    if not rings or not all(rings):
+        raise ValueError("geometry is empty")
+    for ring in (ring for poly in rings for ring in poly):
+        if len(ring) < 4 or ring[0] != ring[-1]:
+            raise ValueError(f"a ring of {len(ring)} points is not closed, or has fewer than 4")
+        for lon, lat in ring:
+            _check_place(lon, lat)
     return {"type": kind, "coordinates": rings if kind == "MultiPolygon" else rings[0]}
 
 
 def _number(name: str, value: Any) -> float:
     try:
-        return float(str(value))
+        number = float(str(value))
     except ValueError:
-        raise ValueError(f"{name} is {value!r}; expected a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        found = "empty" if value is None else repr(value)
+        raise ValueError(f"{name} is {found}; expected a number")
+    return number + 0.0
 
 
 def _check_place(lon: float, lat: float) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 STAGES = ("fetch", "composite", "prep", "infer", "stitch")
@@ -64,23 +65,21 @@ class Knob:
         if isinstance(value, str) and value.strip() in self.words:
             return value.strip()
         parsed = _PARSERS[self.kind](value)
-        if parsed is None:
-            raise ValueError(f"is {value!r}, which is not {self.expected()}")
-        self._check(parsed)
+        if parsed is None or not self._takes(parsed):
+            hint = nearest(value, (*self.allowed, *self.words))
+            raise ValueError(f"is {value!r}; {self.expected()}{hint}")
         return parsed
 
-    def _check(self, value: Any) -> None:
+    def _takes(self, value: Any) -> bool:
         if self.allowed and value not in self.allowed:
-            raise ValueError(f"is {value!r}; {self.expected()}{nearest(value, self.allowed)}")
+            return False
         low, high = self.minimum, self.maximum
-        if (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(f"is {value!r}; {self.expected()}")
+        return (low is None or value >= low) and (high is None or value <= high)
 
     def expected(self) -> str:
         """The values that the knob takes, in words."""
         if self.allowed:
-            options = [str(v) for v in (*self.allowed, *self.words)]
-            return "allowed: " + ", ".join(options)
+            return "allowed: " + ", ".join(map(str, (*self.allowed, *self.words)))
         text = _KIND_WORDS[self.kind]
         if self.minimum is not None or self.maximum is not None:
             low = "" if self.minimum is None else f" from {self.minimum:g}"
@@ -88,13 +87,30 @@ class Knob:
             text += low + high
         if self.unit:
             text += f" ({self.unit})"
-        return " or ".join([text, *self.words])
+        return "expected " + " or ".join([text, *self.words])
 
 
-def nearest(value: Any, options: Any) -> str:
-    """The end of a message: the option spelt most like `value`, if one is close."""
-    close = difflib.get_close_matches(str(value), [str(o) for o in options], n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def nearest(value: Any, options: Iterable[Any]) -> str:
+    """The end of a message: the option spelt most like `value` in any case, if one is close."""
+    spelt = {str(option).lower(): str(option) for option in options}
+    close = difflib.get_close_matches(str(value).lower(), spelt, n=1, cutoff=0.6)
+    return f"; did you mean {spelt[close[0]]!r}?" if close else ""
+
+
+def parse_date(value: Any) -> str:
+    """A day as ISO text: of a date, a time, or text that begins with one.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    text = str(value).strip()
+    try:
+        day = date.fromisoformat(text[:10])
+    except ValueError:
+        day = None
+    if day is None or text[10:11] not in ("", "T", " "):
+        raise ValueError(f"is {text!r}; expected a date such as 2022-06-01")
+    return day.isoformat()
 
 
 def _int(value: Any) -> int | None:
@@ -106,8 +122,8 @@ def _float(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
-    except ValueError:
+        number = float(value) + 0.0  # which makes -0.0 the 0.0 that it is
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
@@ -115,7 +131,8 @@ def _float(value: Any) -> float | None:
 def _str(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return str(value).strip()
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value).strip()
 
 
 def _bool(value: Any) -> bool | None:
