@@ -51,7 +51,8 @@ def fetch(
         WeightsError: the server refuses, or the file is not the expected one.
         TransientError: the connection failed; the next call goes on where this one stopped.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.incomplete")
     with locked(lock or target.with_name(f"{target.name}.lock")):
         if target.exists():
@@ -80,10 +81,22 @@ def _accept(url: str, partial: Path, sha256: str | None) -> None:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock that ends with the process, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    with file:
+        with contextlib.suppress(OSError):  # a file system without locks costs a second transfer
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Tell a disk that refuses from a network that fails: both are OSErrors."""
+    try:
+        yield
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be written: {error}") from error
 
 
 def _receive(url: str, partial: Path, secret: Mapping[str, str]) -> None:
@@ -153,12 +166,12 @@ def _complete(error: HTTPError, partial: Path, start: int) -> bool:
 
 def _save(response: Any, partial: Path, *, append: bool) -> int:
     received = 0
-    with partial.open("ab" if append else "wb") as file:
+    with _writing(partial):
+        file = partial.open("ab" if append else "wb")
+    with file:
         while chunk := response.read(CHUNK):
-            try:
+            with _writing(partial):
                 file.write(chunk)
-            except OSError as error:
-                raise WeightsError(f"{partial}: cannot be written: {error}") from error
             received += len(chunk)
     return received
 

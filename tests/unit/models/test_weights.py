@@ -425,6 +425,14 @@ def test_a_url_out_of_reach_says_where_the_file_may_be_put(hub, tmp_path):
         download.url_file("http://127.0.0.1:9/w.bin", None)
 
 
+def test_a_cache_that_cannot_be_written_is_no_failure_of_the_network(hub, tmp_path, monkeypatch):
+    hub.files["w.bin"] = b"data"
+    (tmp_path / "taken").write_text("a file, not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "taken"))
+    with pytest.raises(WeightsError, match=r"taken/rsweep.*cannot be written"):
+        download.url_file(f"{hub.url}/files/w.bin", None)
+
+
 FETCHERS = """
 import sys
 from rsweep.models.card import Checkpoint
