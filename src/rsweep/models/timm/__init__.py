@@ -1,0 +1,1 @@
+"""Any vision transformer or convolutional network of timm, as `timm:<name>`."""
