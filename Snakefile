@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from rsweep.errors import StudyError
+from rsweep.infer.client import own_jobs
 from rsweep.report.summary import announce, conclude
 from rsweep.workflow import KEY_PATTERN, Plan
 
@@ -21,6 +22,8 @@ try:
     plan = Plan(config, " + ".join(map(str, workflow.configfiles)) or "study")
 except StudyError as error:
     raise WorkflowError(str(error))
+
+own_jobs()
 
 STORE, RESULTS = plan.store, plan.folder
 LOGS = f"{plan.study.options['results']}/logs"

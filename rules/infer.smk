@@ -16,4 +16,4 @@ rule infer:
     message:
         "Embed tiles: {wildcards.key}, shard {wildcards.shard}"
     script:
-        "../scripts/stage.py"
+        "../scripts/infer.py"

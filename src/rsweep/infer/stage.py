@@ -13,35 +13,51 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsweep.infer.engine import Engine, choose_device
+from rsweep.infer.batching import remember_batch
+from rsweep.infer.energy import Meter
+from rsweep.infer.engine import Engine, write_behind
+from rsweep.infer.networks import Networks
 from rsweep.jobs import Job
 from rsweep.models.protocol import TileBatch, TokenMaps
-from rsweep.models.weights import load_embedder
 from rsweep.prep.stage import EPOCH, VALID_FULL
 from rsweep.store import allocate
 
-BATCH = {"cpu": 16, "cuda": 256}
-"""Tiles per forward pass to begin with; results agree between batch sizes to rounding."""
-
 
 def run(job: Job) -> dict[str, Any]:
-    """Embed every tile of a shard."""
-    settings = job.node.settings
+    """Embed every tile of a shard.
+
+    A resident worker keeps networks in `job.context["networks"]`; a job by itself loads its own.
+    """
+    networks: Networks = job.context.setdefault("networks", Networks())
     torch.set_num_threads(max(job.threads, 1))
-    device = choose_device()
-    embedder, weights = load_embedder(settings, job.options[job.node.key])
-    engine = Engine(embedder, settings, device, BATCH[device.type])
-    began = time.perf_counter()
+    loaded, load_seconds = networks.get(job.node.settings, job.options[job.node.key])
+    engine = loaded.engine
+    if engine.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(engine.device)
+    began, meter = time.perf_counter(), Meter(engine.device)
     with job.read("tiles") as tiles, job.write() as target:
         writer = TokenWriter(target, tiles["roi"].shape[0])
         for order in _by_frames(tiles):
             _embed_group(job, engine, tiles, order, writer)
-    seconds = time.perf_counter() - began
     return {
-        "device": _device_name(device), "precision": settings["precision"], "weights": weights,
-        "torch": torch.__version__, "tiles": writer.total, "batch": engine.batch,
-        "forward_seconds": round(seconds, 3), "peak_device_memory_mb": _peak_memory(device),
+        "device": _device_name(engine.device), "precision": job.node.settings["precision"],
+        "tf32": False, "weights": loaded.weights, "torch": torch.__version__,
+        "threads": torch.get_num_threads(), "tiles": writer.total, "batch": engine.batch,
+        "load_seconds": round(load_seconds, 3), "resident": load_seconds == 0,
+        **_cost(time.perf_counter() - began, meter.watt_hours(), writer.total),
+        "peak_device_memory_mb": _peak_memory(engine.device),
     }  # fmt: skip
+
+
+def _cost(seconds: float, watt_hours: float | None, tiles: int) -> dict[str, float]:
+    """Time and, where the device tells, energy of reading, computing and writing."""
+    thousands = max(tiles, 1) / 1000
+    cost = {"forward_seconds": round(seconds, 3),
+            "seconds_per_1k_tiles": round(seconds / thousands, 3)}  # fmt: skip
+    if watt_hours is None:
+        return cost
+    return cost | {"energy_wh": round(watt_hours, 6),
+                   "energy_wh_per_1k_tiles": round(watt_hours / thousands, 6)}  # fmt: skip
 
 
 def _by_frames(tiles: h5py.File) -> list[NDArray[np.intp]]:
@@ -58,9 +74,13 @@ def _embed_group(
     def load(span: range) -> TileBatch:
         return read_batch(tiles, order[span.start : span.stop], steps)
 
-    batches = engine.run(len(order), load)
-    for span, maps in job.progress(batches, -(-len(order) // engine.batch), "batches embedded"):
+    def write(span: range, maps: TokenMaps) -> None:
         writer.add(order[span.start : span.stop], maps)
+
+    remember_batch(engine, job.node.settings, len(order), load)
+    batches = write_behind(engine.run(len(order), load), write)
+    for _ in job.progress(batches, -(-len(order) // engine.batch), "batches embedded"):
+        pass
 
 
 def read_batch(tiles: h5py.File, rows: NDArray[np.intp], steps: int) -> TileBatch:
