@@ -20,6 +20,7 @@ BANDS = ("B2", "B3", "B4")
 def write_scene(folder: Path, day: str, value: int = 1000, corner: tuple[float, float] = (0, 0)) -> Path:
     """A scene of 100 x 100 pixels of 10 m in UTM zone 32, three bands and a classification."""
     path = folder / f"S2_{day}.tif"
+    path.unlink(missing_ok=True)
     x, y = 478000 + corner[0], 5595000 + corner[1]
     profile = {"driver": "GTiff", "dtype": "uint16", "count": 4, "height": 100, "width": 100,
                "crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, x, 0, -10, y), "nodata": 0,
@@ -73,7 +74,7 @@ def test_rois_without_imagery_are_rows_with_a_reason(local: Workplace) -> None:
     found = rows(local)
     assert found["inside"]["error"] is None
     assert np.isfinite(found["inside"]["embedding"]).all()
-    for roi, reason in (("elsewhere", "no scene"), ("pole", "latitude 89")):
+    for roi, reason in (("elsewhere", "touches the ROI"), ("pole", "latitude 89")):
         assert reason in str(found[roi]["error"])
         assert np.isnan(found[roi]["embedding"]).all()
         assert reason in local.table()["base"]["reason"]

@@ -20,7 +20,7 @@ def test_results_open_where_they_should(workplace: Workplace) -> None:
     workplace.ran()
     folder = workplace.folder / "results/tiny/profiles/base"
     table = geopandas.read_parquet(folder / "embeddings.parquet")
-    assert table.crs == "EPSG:4326"
+    assert table.crs == "OGC:CRS84"
     assert list(table["id"]) == ["r0", "r1"]
     assert len(table["embedding"][0]) == 8
     assert (table["valid_share"] > 0.99).all()
