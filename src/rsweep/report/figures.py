@@ -1,0 +1,39 @@
+"""The figures of a study: its grids in colour, what the sweep cost, and what it bought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib.figure import Figure
+
+from rsweep.report.charts import cost_measure, draw_sweep, quality_measure
+from rsweep.report.layout import by_name, lay_out
+from rsweep.report.pictures import save_pictures
+from rsweep.report.ranking import metric_of, probes_of
+from rsweep.report.scatter import draw_scatter
+from rsweep.report.table import sweep_rows
+from rsweep.settings.study import Study
+
+DPI = 150
+
+
+def write_figures(study: Study, folder: Path) -> None:
+    """Write every figure of a study that has something to show, as PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, facets = by_name(sweep_rows(study)), lay_out(study)
+    _save(draw_sweep(facets, rows, [cost_measure()]), folder / "cost.png")
+    metric = metric_of(list(rows.values()))
+    if metric:
+        probes = probes_of(list(rows.values()), metric)
+        measures = [quality_measure(probe, metric) for probe in probes]
+        _save(draw_sweep(facets, rows, measures), folder / "quality.png")
+        _save(draw_scatter(list(rows.values()), probes, metric), folder / "quality_cost.png")
+    save_pictures(study, folder)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=DPI)
