@@ -37,7 +37,7 @@ class TransientError(RsweepError):
 
 
 class CorruptError(RsweepError):
-    """A file of the store that does not read back as it was written."""
+    """A file of the store that is absent, or does not read back as it was written."""
 
     def __init__(self, path: object, reason: object) -> None:
         self.path = str(path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import os
 import platform
 import resource
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -21,6 +23,9 @@ from rsweep.settings.keys import Node
 from rsweep.settings.knobs import Stage
 from rsweep.settings.shards import Shard
 from rsweep.store import Store
+
+MAX_REBUILDS = 5
+"""Inputs that one job makes again; more, and the disk itself is failing."""
 
 log = logging.getLogger("rsweep")
 
@@ -67,6 +72,12 @@ class Job:
             raise RsweepError(f"ROI {roi_id}: {reason} (on_roi_error: record goes on without it)")
         log.warning("ROI %s: %s", roi_id, reason)
 
+    def carry(self, outcome: Mapping[str, Any]) -> dict[str, Any]:
+        """The outcome of a ROI that failed in an earlier stage, perhaps of another study."""
+        if self.on_roi_error == "fail":
+            self.fail_or_record(outcome["id"], outcome["error"])
+        return {"id": outcome["id"], "error": outcome["error"]}
+
     def progress(self, items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
         """Pass items through, saying how many are done and how fast, at most every 5 seconds."""
         began = said = time.monotonic()
@@ -81,11 +92,13 @@ class Job:
 def run_job(job: Job) -> None:
     """Make a job's output; an input that turns out damaged is said so, rebuilt, and read again."""
     module = importlib.import_module(RUNNERS[job.node.stage])
-    while True:
+    for attempt in itertools.count():
         began = time.perf_counter()
         try:
             details = module.run(job)
         except CorruptError as error:
+            if attempt == MAX_REBUILDS:
+                raise
             _rebuild(job, error)
             continue
         record = {**_environment(), **details, "rois": len(job.shard.rois),
@@ -96,21 +109,24 @@ def run_job(job: Job) -> None:
 
 def _rebuild(job: Job, error: CorruptError) -> None:
     for node in job.node.inputs.values():
-        if str(job.store.path(node, job.shard.name)) == error.path:
+        if str(job.store.path(node, job.shard.name)) != error.path:
+            continue
+        if not job.store.is_sound(node, job.shard.name):  # else another job was faster
             log.warning("%s; treated as absent and rebuilt", error)
             job.store.discard(node, job.shard.name)
             run_job(Job(node, job.shard, job.store, job.options, job.on_roi_error, job.threads))
-            return
+        return
     raise error
 
 
 def _environment() -> dict[str, Any]:
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return {
         "rsweep": rsweep.__version__,
         "python": platform.python_version(),
         "host": platform.node(),
         "cpu": platform.machine(),
         "cpus": os.cpu_count(),
-        "peak_memory_mb": round(peak_kb / 1024, 1),
+        "peak_memory_mb": round(peak / 2**20, 1),
     }

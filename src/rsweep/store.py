@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsweep.errors import CorruptError, RsweepError
-from rsweep.settings.keys import Node, canonical_json
+from rsweep.settings.keys import Node, canonical_json, digest
 
 LIBVER = ("v110", "v110")
 """One version of the format, so that the same content is the same bytes with any HDF5 library."""
@@ -81,13 +81,21 @@ class Store:
                 raise CorruptError(path, "it is another node's file")
             yield file
 
+    def is_sound(self, node: Node, shard: str) -> bool:
+        """True if a node's file is there and as it was written."""
+        return is_sealed(self.path(node, shard))
+
     def discard(self, node: Node, shard: str) -> None:
         """Remove a damaged file, so that it is absent."""
-        self.path(node, shard).unlink(missing_ok=True)
+        path = self.path(node, shard)
+        with explained(path):
+            path.unlink(missing_ok=True)
 
     def write_record(self, node: Node, shard: str, record: dict[str, Any]) -> None:
         """Say what ran, beside the output that it made."""
-        write_json(self.folder(node) / f"{shard}.run.json", record)
+        path = self.folder(node) / f"{shard}.run.json"
+        with explained(path):
+            write_json(path, record)
 
     def read_record(self, node: Node, shard: str) -> dict[str, Any]:
         """What ran, or nothing if that is not known."""
@@ -101,13 +109,14 @@ class Store:
         """Write a node's settings.json; refuse a folder that holds other settings (a collision)."""
         path = self.folder(node) / "settings.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
+        try:
             found = json.loads(path.read_text())
-            if canonical_json(found) != canonical_json(node.identity()):
-                raise RsweepError(f"{path} holds other settings than key {node.key} stands for; "
-                                  f"move that folder away")  # fmt: skip
+        except (FileNotFoundError, ValueError):  # none yet, or cut off by a crash of the machine
+            write_json(path, node.identity())
             return
-        write_json(path, node.identity())
+        if digest(found) != digest(node.identity()):
+            raise RsweepError(f"{path} holds other settings than key {node.key} stands for; "
+                              f"move that folder away")  # fmt: skip
 
 
 @contextmanager
@@ -145,10 +154,18 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in REFUSALS:
+        if error.errno not in REFUSALS or not _concerns(error.filename, path.parent):
             raise
         raise RsweepError(f"cannot write {path}: {os.strerror(error.errno)}; what is complete is "
                           f"kept, so mend that and run again") from error  # fmt: skip
+
+
+def _concerns(name: Any, folder: Path) -> bool:
+    """True if an error that names a file, or none, can be about writing to a folder."""
+    if not isinstance(name, str | bytes):
+        return True
+    named, folder = Path(os.fsdecode(name)).absolute(), folder.absolute()
+    return named.is_relative_to(folder) or folder.is_relative_to(named)
 
 
 class Sink(io.RawIOBase):
@@ -236,11 +253,21 @@ def seal(path: Path) -> None:
         file.write(TRAILER + found.digest())
 
 
+def is_sealed(path: Path) -> bool:
+    """True if a file is there and has the sha256 at its end."""
+    try:
+        check_seal(path)
+    except CorruptError:
+        return False
+    return True
+
+
 def check_seal(path: Path) -> None:
     """Compare a file with the sha256 at its end.
 
     Raises:
         CorruptError: it is absent, has none, or differs.
+        RsweepError: this user may not read it, which says nothing against it.
     """
     try:
         with path.open("rb") as file:
@@ -249,6 +276,8 @@ def check_seal(path: Path) -> None:
             trailer = file.read()
             if trailer != TRAILER + _digest_start(file, size):
                 raise CorruptError(path, "its sha256 is not the one that it was written with")
+    except PermissionError as error:
+        raise RsweepError(f"cannot read {path}: {error.strerror}") from error
     except OSError as error:
         raise CorruptError(path, error.strerror or error) from error
 

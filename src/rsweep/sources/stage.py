@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from rsweep.errors import CorruptError, RoiError
+from rsweep.errors import RoiError, TransientError
 from rsweep.grid import Grid, roi_grid
 from rsweep.jobs import Job
 from rsweep.roi import Roi
@@ -19,7 +19,18 @@ from rsweep.settings.keys import Node
 from rsweep.sources.protocol import Pixels, Scene, Source
 from rsweep.sources.registry import provider_module
 from rsweep.sources.sensors import SENSORS
-from rsweep.store import check_seal, chunk_rows, explained, get_json, new_file, put_json, replacing
+from rsweep.store import (
+    chunk_rows,
+    explained,
+    get_json,
+    is_sealed,
+    new_file,
+    put_json,
+    replacing,
+)
+
+MAX_FAILURES = 8
+"""ROIs that cannot be had now, after which the provider is taken to be down."""
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -29,15 +40,34 @@ def run(job: Job) -> dict[str, Any]:
     with explained(parts):
         parts.mkdir(parents=True, exist_ok=True)
     tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
-    reused = sum(_is_complete(path) for _, path in tasks)
-    with ThreadPoolExecutor(getattr(source, "workers", 1)) as pool:
-        fetch = pool.map(lambda task: _fetch_part(job, source, *task), tasks)
-        for _ in job.progress(fetch, len(tasks), "ROIs fetched"):
-            pass
+    absent = [task for task in tasks if not is_sealed(task[1])]
+    _fetch_parts(job, source, absent)
     with job.write() as file:
-        put_json(file, "rois", [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)])
-    shutil.rmtree(parts)
+        rois = [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
+        put_json(file, "rois", [job.carry(roi) if roi["error"] else roi for roi in rois])
+    shutil.rmtree(parts, ignore_errors=True)
+    reused = len(tasks) - len(absent)
     return {"reused_rois": reused, **dict(getattr(source, "stats", {}))}
+
+
+def _fetch_parts(job: Job, source: Source, tasks: list[tuple[Roi, Path]]) -> None:
+    """Fetch ROIs; one that cannot be had now does not keep the others from being fetched."""
+    failed: list[str] = []
+    with ThreadPoolExecutor(getattr(source, "workers", 1)) as pool:
+        fetches = {pool.submit(_fetch_part, job, source, *task): task[0].id for task in tasks}
+        try:
+            for fetch in job.progress(as_completed(fetches), len(tasks), "ROIs fetched"):
+                try:
+                    fetch.result()
+                except TransientError as error:
+                    failed.append(f"ROI {fetches[fetch]}: {error}")
+                    if len(failed) == MAX_FAILURES:
+                        break
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    if failed:
+        raise TransientError(f"{len(failed)} of {len(tasks)} ROIs cannot be fetched now; others "
+                             f"are kept: {failed[0]}")  # fmt: skip
 
 
 def _open(job: Job) -> Source:
@@ -53,17 +83,7 @@ def _open(job: Job) -> Source:
     return source
 
 
-def _is_complete(path: Path) -> bool:
-    try:
-        check_seal(path)
-    except CorruptError:
-        return False
-    return True
-
-
 def _fetch_part(job: Job, source: Source, roi: Roi, path: Path) -> None:
-    if _is_complete(path):
-        return
     with explained(path), replacing(path) as temporary, new_file(temporary) as file:
         put_json(file, "roi", _fetch_roi(job, source, roi, file))
 
@@ -93,12 +113,14 @@ def _window(node: Node, roi: Roi) -> tuple[str, str]:
 
 
 def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
-    limit = node.settings["fetch_cloudy_pct"]
+    if not scenes:
+        raise RoiError("has no scenes in its window")
+    limit = node.settings.get("fetch_cloudy_pct", 100.0)
     kept = [s for s in scenes if s.cloud_pct is None or s.cloud_pct <= limit]
     if not kept:
-        least = min(s.cloud_pct or 0 for s in scenes)
+        least = min(s.cloud_pct for s in scenes if s.cloud_pct is not None)
         raise RoiError(f"all {len(scenes)} scenes are cloudier than fetch_cloudy_pct {limit:g}; "
-                       f"the least cloudy has {least:.0f} %")  # fmt: skip
+                       f"the least cloudy has {least:.4g} %")  # fmt: skip
     return kept
 
 
