@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # planning reads the rules, and numpy is half of the time that it takes to load
+    import numpy as np
+    from numpy.typing import NDArray
 
 SCL_CLEAR = (2, 4, 5, 6, 7, 11)
 """Sentinel-2 scene classes kept: dark, vegetation, bare, water, unclassified, snow. Dropped are no
@@ -34,6 +35,8 @@ class MaskRule:
 
     def constants(self, threshold: float | None) -> dict[str, Any]:
         """What the rule applies, for the composite's settings; read back by `clear_pixels`."""
+        if not self.layer:
+            return {"layer": ""}
         if self.classes:
             return {"layer": self.layer, "classes": list(self.classes)}
         return {
@@ -80,6 +83,8 @@ def clear_pixels(
 
 def _apply(constants: Mapping[str, Any], values: NDArray[Any]) -> NDArray[np.bool_]:
     if "classes" in constants:
+        import numpy as np
+
         return np.isin(values, constants["classes"])
     known: NDArray[np.bool_] = values != MISSING
     above: NDArray[np.bool_] = values >= constants["threshold"]

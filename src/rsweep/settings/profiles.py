@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -13,13 +13,22 @@ from rsweep.models import layers
 from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
 from rsweep.settings.keys import Node
-from rsweep.settings.knobs import MODEL, Knob, nearest
+from rsweep.settings.knobs import MODEL, Knob, nearest, parse_date
 from rsweep.settings.table import CORE, SHARED_DEFAULTS
-from rsweep.sources.registry import check_options, choose_collection, parse_options
+from rsweep.sources.registry import (
+    check_options,
+    choose_collection,
+    parse_options,
+    provider_module,
+)
 from rsweep.sources.sensors import SENSORS
 
 Errors = list[tuple[str, str]]
 """(knob, what is wrong with its value)"""
+
+
+TRAINING_FREE = ("none",)
+"""`weights` of a card whose features are drawn from the seed and come in no blocks."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class Profile:
 def knobs_of(card: ModelCard) -> dict[str, Knob]:
     """The knobs that a model has: the table's, less those that mean nothing to it, and its own."""
     absent = set() if "patch_size" in card.defaults else {"patch_size"}
+    if card.weights == TRAINING_FREE:
+        absent |= {"layer", "final_norm"}
     table = {name: knob for name, knob in CORE.items() if name not in absent}
     return table | {knob.name: knob for knob in card.knobs}
 
@@ -55,9 +66,11 @@ def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, 
     """
     raw = {**base, **own}
     try:
-        card = find_card(str(raw.get("model", CORE["model"].default)))
+        card = find_card(CORE["model"].parse(raw.get("model") or CORE["model"].default))
     except ValueError as error:
         return {}, [("model", str(error))]
+    if card.weights == TRAINING_FREE and "weights" not in own:
+        raw.pop("weights", None)
     knobs = knobs_of(card)
     errors = [(name, _unknown(name, card, knobs)) for name in own if name not in knobs]
     settings: dict[str, Any] = {}
@@ -81,11 +94,25 @@ def _value(knob: Knob, raw: Any, card: ModelCard) -> Any:
     value = knob.parse(raw)
     if knob.name == "temporal":
         return window(value)
+    if knob.name == "weights":
+        return _weights(value, card)
     allowed = _allowed(knob.name, card)
     if allowed and value not in allowed:
         options = ", ".join(str(v) for v in allowed)
         raise ValueError(f"is {value!r}; {card.id} takes: {options}{nearest(value, allowed)}")
     return value
+
+
+def _weights(value: str, card: ModelCard) -> str:
+    """Words that a card lists, or where weights lie; random features are random, so to speak."""
+    if value == "random" and card.weights == TRAINING_FREE:
+        return card.weights[0]
+    elsewhere = value not in ("none", "random", "pretrained") and card.weights != TRAINING_FREE
+    if elsewhere or value in card.weights:
+        return value
+    options = ", ".join(card.weights)
+    files = "" if card.weights == TRAINING_FREE else ", a file, or a URL"
+    raise ValueError(f"is {value!r}; {card.id} takes: {options}{files}")
 
 
 def _allowed(name: str, card: ModelCard) -> tuple[Any, ...]:
@@ -130,6 +157,9 @@ def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return errors or _check_tiles(settings, card)
 
 
+YEAR = Knob("year", "fetch", "int", None, "calendar year", minimum=1970, maximum=9998)
+
+
 def window(temporal: Mapping[str, Any]) -> dict[str, str]:
     """Canonical window {start, end} of a `temporal` setting; {year: 2022} is that year's.
 
@@ -137,14 +167,20 @@ def window(temporal: Mapping[str, Any]) -> dict[str, str]:
         ValueError: it is neither, or start is not before end.
     """
     if set(temporal) == {"year"}:
-        year = int(str(temporal["year"]))
+        year = YEAR.parse(temporal["year"])
         return {"start": f"{year:04d}-01-01", "end": f"{year + 1:04d}-01-01"}
     if set(temporal) != {"start", "end"}:
-        raise ValueError(f"has {', '.join(map(str, temporal))}; expected start and end, or year")
-    start, end = (date.fromisoformat(str(temporal[name])[:10]) for name in ("start", "end"))
-    if start >= end:
-        raise ValueError(f"start {start} is not before end {end} (the end is exclusive)")
-    return {"start": start.isoformat(), "end": end.isoformat()}
+        has = ", ".join(map(str, temporal)) or "nothing"
+        raise ValueError(f"has {has}; expected start and end, or year")
+    days = {}
+    for name in ("start", "end"):
+        try:
+            days[name] = parse_date(temporal[name])
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+    if days["start"] >= days["end"]:
+        raise ValueError("start {start} is not before end {end} (exclusive)".format(**days))
+    return days
 
 
 def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
@@ -195,6 +231,8 @@ def _check_frames(settings: Mapping[str, Any], card: ModelCard) -> Errors:
 
 
 def _check_layer(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    if "layer" not in settings:
+        return []
     try:
         layers.chosen(settings["layer"], len(card.layers(settings)))
     except ValueError as error:
@@ -213,7 +251,7 @@ def _check_pooling(settings: Mapping[str, Any], card: ModelCard) -> Errors:
 
 
 def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
-    provider = settings["provider"]
+    provider, served = settings["provider"], provider_module(settings["provider"]).COLLECTIONS
     try:
         parse_options(provider, settings[provider])
     except ValueError as error:
@@ -224,14 +262,14 @@ def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
         try:
             choose_collection(provider, sensor, settings["collection"])
         except ValueError as error:
-            errors.append(("provider", str(error)))
+            errors.append(("collection" if sensor in served else "provider", str(error)))
     return errors
 
 
 def token_step(settings: Mapping[str, Any], card: ModelCard) -> Fraction:
-    """Pixels of the grid per token of the coarsest group, in tile mode."""
-    coarsest = max(group.patch_px for group in card.groups(settings))
-    return Fraction(coarsest * tile_size(settings), settings["image_size"])
+    """Pixels of the grid after which the tokens of every group meet again, in tile mode."""
+    together = math.lcm(*(group.patch_px for group in card.groups(settings)))
+    return Fraction(together * tile_size(settings), settings["image_size"])
 
 
 def tile_size(settings: Mapping[str, Any]) -> int:
@@ -240,10 +278,10 @@ def tile_size(settings: Mapping[str, Any]) -> int:
 
 
 def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
-    coarsest = max(group.patch_px for group in card.groups(settings))
-    if settings["image_size"] % coarsest:
-        return [("image_size", f"is {settings['image_size']}, not a multiple of the token "
-                               f"({coarsest} px)")]  # fmt: skip
+    image = settings["image_size"]
+    for token in (group.patch_px for group in card.groups(settings)):
+        if image % token:
+            return [("image_size", f"is {image}, not a multiple of the token ({token} px)")]
     if settings["input_prep"] == "resize" or not settings["tile_overlap"]:
         return []
     size, overlap = tile_size(settings), settings["tile_overlap"]
@@ -252,8 +290,8 @@ def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     step = token_step(settings, card)
     if (size - overlap) % step == 0:
         return []
-    fit = sorted(o for o in range(size) if (size - o) % step == 0)
-    closest = sorted(sorted(fit, key=lambda o: abs(o - overlap))[:2])
+    fit = (o for o in range(size) if (size - o) % step == 0)
+    closest = sorted(sorted({*fit, 0}, key=lambda o: abs(o - overlap))[:2])
     return [("tile_overlap", f"is {overlap}, so tiles {size - overlap} px apart do not meet on "
                              f"whole tokens ({float(step):g} px); nearest: "
                              f"{', '.join(map(str, closest))}")]  # fmt: skip

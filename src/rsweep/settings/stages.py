@@ -45,7 +45,8 @@ def node_options(settings: Settings, node: Node) -> dict[str, dict[str, Any]]:
 
 
 def _composite(s: Settings, card: ModelCard, sensor: str, bands: list[str]) -> Node:
-    return Node("composite", _composite_settings(s, card), {"scenes": _fetch(s, sensor, bands)})
+    settings = _composite_settings(s, card, SENSORS[sensor].decibel)
+    return Node("composite", settings, {"scenes": _fetch(s, sensor, bands)})
 
 
 def _fetch(s: Settings, sensor: str, bands: list[str]) -> Node:
@@ -61,29 +62,37 @@ def _fetch(s: Settings, sensor: str, bands: list[str]) -> Node:
         "scale_m": s["scale_m"],
         "context_m": s["context_m"],
         "temporal": s["temporal"],
-        "fetch_cloudy_pct": s["fetch_cloudy_pct"],
     }
     if SENSORS[sensor].decibel:
         settings["orbit"] = s["orbit"]
+    else:
+        settings["fetch_cloudy_pct"] = s["fetch_cloudy_pct"]
     return Node("fetch", settings)
 
 
-def _composite_settings(s: Settings, card: ModelCard) -> dict[str, Any]:
-    frames: dict[str, Any] = {"frames": s["frames"], "empty_frame": s["empty_frame"]}
-    if s["frames"] == "auto":
-        frames["max_frames"] = card.frames_range[1]
-    if s["frames"] != 1 or s["frame_policy"] != "equal":
-        frames["frame_policy"] = s["frame_policy"]
-    return {
-        "composite": s["composite"],
-        "cloudy_pct": s["cloudy_pct"],
-        "cloud_mask": {
-            name: rule.constants(s["mask_threshold"])
-            for name, rule in MASK_RULES.items()
-            if s["cloud_mask"] in (name, "auto")
-        },
-        **frames,
+def _composite_settings(s: Settings, card: ModelCard, radar: bool) -> dict[str, Any]:
+    settings = {"composite": s["composite"], **_frames(s, card.frames_range[1])}
+    if radar:  # which sees through cloud
+        return settings
+    rules = {
+        name: rule.constants(s["mask_threshold"])
+        for name, rule in MASK_RULES.items()
+        if s["cloud_mask"] in (name, "auto")
     }
+    return {**settings, "cloudy_pct": s["cloudy_pct"], "cloud_mask": rules}
+
+
+def _frames(s: Settings, limit: int) -> dict[str, Any]:
+    """How the window becomes frames: one frame is the window, whole or its first step."""
+    auto = s["frames"] == "auto" and limit > 1
+    frames: dict[str, Any] = {"frames": 1 if s["frames"] == "auto" and not auto else s["frames"]}
+    if auto:
+        frames["max_frames"] = limit
+    if frames["frames"] != 1:
+        frames["empty_frame"] = s["empty_frame"]
+    if frames["frames"] != 1 or s["frame_policy"] != "equal":
+        frames["frame_policy"] = s["frame_policy"]
+    return frames
 
 
 def _prep(s: Settings, card: ModelCard, bands: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -93,14 +102,15 @@ def _prep(s: Settings, card: ModelCard, bands: Mapping[str, list[str]]) -> dict[
         "normalization": {n: _normalization(constants[n], bands[n]) for n in bands},
         "input_prep": s["input_prep"],
         "image_size": s["image_size"],
-        "resample": s["resample"],
         "edge": s["edge"],
         "min_frames": card.frames_range[0],
     }
+    size = tile_size(s)
     if s["input_prep"] != "resize":
-        size = tile_size(s)
         settings |= {"tile_size": size, "stride": size - s["tile_overlap"],
                      "max_tiles": s["max_tiles"]}  # fmt: skip
+    if s["input_prep"] != "tile" or size != s["image_size"]:
+        settings["resample"] = s["resample"]
     return settings
 
 
@@ -117,16 +127,13 @@ def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
 
 def _infer(s: Settings, card: ModelCard, bands: Mapping[str, list[str]]) -> dict[str, Any]:
     own = {knob.name: s[knob.name] for knob in card.knobs if knob.stage == "infer"}
-    if "patch_size" in s:
-        own["patch_size"] = s["patch_size"]
+    own |= {name: s[name] for name in ("patch_size", "layer", "final_norm") if name in s}
     if s["weights"] == "none":
         own["seed"] = s["seed"]
     return {
         "model": s["model"],
         "variant": s["variant"],
         **weights_identity(s, card),
-        "layer": s["layer"],
-        "final_norm": s["final_norm"],
         "precision": s["precision"],
         "compile": s["compile"],
         "bands": dict(bands),
@@ -145,5 +152,6 @@ def _stitch(s: Settings, card: ModelCard) -> dict[str, Any]:
             return settings | own
     if len(card.groups(s)) > 1:
         settings["group_merge"] = s["group_merge"]
-    settings["blend"] = s["blend"]
+    if s["input_prep"] != "resize" and s["tile_overlap"]:
+        settings["blend"] = s["blend"]
     return settings | own
