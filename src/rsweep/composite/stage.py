@@ -33,16 +33,17 @@ class Scenes:
     sensor: Sensor
     rules: Mapping[str, Any]
 
-    def block(self, chosen: list[int], rows: slice) -> NDArray[np.float32]:
-        """Values [S, C, rows, W] in the sensor's unit, NaN where missing or cloud."""
-        raw = np.stack([self.group["bands"][i, :, rows] for i in chosen])
+    def block(
+        self, chosen: list[int], bands: slice, rows: slice, clear: NDArray[np.bool_] | None
+    ) -> NDArray[np.float32]:
+        """Values [S, C, rows, W] in the sensor's unit, NaN where missing or not `clear`."""
+        raw = np.stack([self.group["bands"][i, bands, rows] for i in chosen])
         values = raw.astype(np.float32)
         for layer, scene in zip(values, (self.listed[i] for i in chosen), strict=True):
             if (scene["gain"], scene["offset"]) != (1.0, 0.0):
                 layer *= np.float32(scene["gain"])
                 layer += np.float32(scene["offset"])
-        values[raw == self.sensor.nodata] = np.nan
-        clear = self.clear(chosen, rows)
+        values[(raw == self.sensor.nodata) | ~np.isfinite(values)] = np.nan
         if clear is not None:
             values[np.broadcast_to(~clear[:, None], values.shape)] = np.nan
         return values
@@ -52,17 +53,38 @@ class Scenes:
         if self.sensor.decibel:
             return None  # radar sees through cloud
         quality = self.group.get("quality", {})
-        layers = {n: np.stack([quality[n][i, rows] for i in chosen]) for n in quality}
+        wanted = [n for n in quality if n in {rule["layer"] for rule in self.rules.values()}]
+        layers = {n: np.stack([quality[n][i, rows] for i in chosen]) for n in wanted}
         try:
             return clear_pixels(self.rules, layers)
         except KeyError as error:
-            have = ", ".join(layers) or "none"
-            raise RoiError(f"cloud_mask needs the layer {error}; its scenes have {have}") from None
+            have = ", ".join(quality) or "none"
+            raise RoiError(f"cloud_mask needs the layer {error.args[0]}; its scenes have "
+                           f"{have}") from None  # fmt: skip
 
     def clear_share(self, index: int) -> float:
-        """Share of a scene's pixels that are there and clear."""
-        values = self.block([index], slice(None))
-        return float(np.isfinite(values[0]).all(axis=0).mean())
+        """Share of a scene's pixels that are there in every band and clear."""
+        bands, seen = self.group["bands"], 0
+        for rows in self.strips(1):
+            values = self.block([index], slice(None), rows, self.clear([index], rows))
+            seen += int(np.isfinite(values[0]).all(axis=0).sum())
+        return float(seen / (bands.shape[2] * bands.shape[3]))
+
+    def strips(self, scenes: int) -> Iterator[slice]:
+        """Rows to read at once, so that one band of so many scenes fits a block."""
+        _, _, height, width = self.group["bands"].shape
+        stored, fit = self.group["bands"].chunks[2], BLOCK_BYTES // (4 * scenes * width)
+        # Whole chunks where they fit; else part of one, which is then read several times.
+        step = max(fit // stored * stored if fit >= stored else fit, 1)
+        for top in range(0, height, step):
+            yield slice(top, min(top + step, height))
+
+    def band_steps(self, scenes: int, rows: slice) -> Iterator[slice]:
+        """Bands to read at once, as many as fit a block beside those rows."""
+        _, bands, _, width = self.group["bands"].shape
+        step = max(BLOCK_BYTES // (4 * scenes * (rows.stop - rows.start) * width), 1)
+        for first in range(0, bands, step):
+            yield slice(first, min(first + step, bands))
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -81,10 +103,11 @@ def _composite_roi(
     job: Job, source: h5py.File, target: h5py.File, index: int, roi: dict[str, Any]
 ) -> dict[str, Any]:
     if roi["error"]:
-        return {"id": roi["id"], "error": roi["error"]}
+        return job.carry(roi)
     sensor = SENSORS[job.node.inputs["scenes"].settings["sensor"]]
     settings = job.node.settings
-    scenes = Scenes(source[str(index)], roi["scenes"], sensor, settings["cloud_mask"])
+    rules = settings.get("cloud_mask", {})
+    scenes = Scenes(source[str(index)], roi["scenes"], sensor, rules)
     try:
         frames = list(_frames(scenes, roi, settings))
         described = _write_frames(target.create_group(str(index)), frames, settings)
@@ -99,12 +122,12 @@ def _composite_roi(
 
 def _usable(scenes: Scenes, settings: Settings) -> list[int]:
     """Scenes below the cloud limit, oldest first."""
-    limit = settings["cloudy_pct"]
+    limit = settings.get("cloudy_pct", 100.0)
     shares = [s["cloud_pct"] for s in scenes.listed]
     chosen = [i for i, share in enumerate(shares) if share is None or share <= limit]
     if not chosen:
         raise RoiError(f"all {len(shares)} scenes are cloudier than cloudy_pct {limit:g}; the "
-                       f"least cloudy has {min(shares):.0f} %")  # fmt: skip
+                       f"least cloudy has {min(shares):.4g} %")  # fmt: skip
     return sorted(chosen, key=lambda i: (scenes.listed[i]["time"], scenes.listed[i]["id"]))
 
 
@@ -125,20 +148,20 @@ def _frames(
 def _reduce(
     scenes: Scenes, chosen: list[int], method: str
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16], list[str]] | None:
-    """One frame, by blocks of rows so that memory does not grow with the number of scenes."""
+    """One frame, by blocks of rows and bands: memory does not grow with the number of scenes."""
     _, bands, height, width = scenes.group["bands"].shape
     frame = np.empty((bands, height, width), np.float32)
     count = np.empty((height, width), np.uint16)
     used = np.zeros(len(chosen), bool)
-    rows_read = scenes.group["bands"].chunks[2]
-    step = rows_read * max(1, BLOCK_BYTES // (4 * len(chosen) * bands * width * rows_read))
-    for top in range(0, height, step):
-        rows = slice(top, min(top + step, height))
-        values = scenes.block(chosen, rows)
-        present = np.isfinite(values).any(axis=1)
+    for rows in scenes.strips(len(chosen)):
+        clear = scenes.clear(chosen, rows)
+        present = np.zeros((len(chosen), rows.stop - rows.start, width), bool)
+        for part in scenes.band_steps(len(chosen), rows):
+            values = scenes.block(chosen, part, rows, clear)
+            present |= np.isfinite(values).any(axis=1)
+            frame[part, rows] = _reduce_block(values, method, scenes.sensor.decibel)
         used |= present.reshape(len(chosen), -1).any(axis=1)
         count[rows] = present.sum(axis=0)
-        frame[:, rows] = _reduce_block(values, method, scenes.sensor.decibel)
     if not count.any():
         return None
     return frame, count, [scenes.listed[i]["id"] for i, u in zip(chosen, used, strict=True) if u]
@@ -157,7 +180,7 @@ def _write_frames(group: h5py.Group, frames: list[Any], settings: Settings) -> l
     full = [i for i, frame in enumerate(frames) if frame is not None]
     if not full:
         raise RoiError("every pixel of every frame is missing or cloud")
-    policy = settings["empty_frame"]
+    policy = settings.get("empty_frame", "drop")
     if policy == "error" and len(full) < len(frames):
         empty = next(i for i in range(len(frames)) if i not in full)
         raise RoiError(f"frame {empty + 1} of {len(frames)} is empty (empty_frame: error)")
