@@ -13,6 +13,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+SLACK = 1e-6
+"""Share of a pixel or cell that rounding may make of nothing."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -53,15 +56,19 @@ def tile_lattice(span: Span, size: int, stride: int) -> Lattice:
 
 def square_lattice(span: Span) -> Lattice:
     """One tile: the smallest square of whole pixels around a span, centred on it to a pixel."""
-    low_row, low_col = math.floor(span.top), math.floor(span.left)
-    height, width = math.ceil(span.bottom) - low_row, math.ceil(span.right) - low_col
-    side = max(height, width, 1)
-    return Lattice(low_row - (side - height) // 2, low_col - (side - width) // 2, side, side, 1, 1)
+    (top, height), (left, width) = _whole(span.top, span.bottom), _whole(span.left, span.right)
+    side = max(height, width)
+    return Lattice(top - (side - height) // 2, left - (side - width) // 2, side, side, 1, 1)
+
+
+def _whole(low: float, high: float) -> tuple[int, int]:
+    """First pixel and number of whole pixels that hold a span (but for a millionth of a pixel)."""
+    first = math.floor(low + SLACK)
+    return first, max(math.ceil(high - SLACK) - first, 1)
 
 
 def _axis(low: float, high: float, size: int, stride: int) -> tuple[int, int]:
-    first = math.floor(low)
-    length = max(math.ceil(high) - first, 1)
+    first, length = _whole(low, high)
     count = max(math.ceil((length - size) / stride), 0) + 1
     covered = size + (count - 1) * stride
     return first - (covered - length) // 2, count
@@ -130,9 +137,8 @@ def crop_to(span: Span, lattice: TokenLattice) -> tuple[slice, slice]:
 
 
 def _crop_axis(low: float, high: float, origin: int, cell: Fraction, count: int) -> slice:
-    slack = 1e-6
-    first = math.floor((low - origin) / float(cell) + slack)
-    last = math.ceil((high - origin) / float(cell) - slack)
+    first = math.floor((low - origin) / float(cell) + SLACK)
+    last = math.ceil((high - origin) / float(cell) - SLACK)
     return slice(max(first, 0), min(max(last, first + 1), count))
 
 

@@ -39,9 +39,10 @@ def normalize(
 
 def _tile_zscore(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Each band by the mean and deviation of its own valid pixels over the tile's frames."""
-    known = np.where(valid[:, None], values, np.nan)
-    mean = np.nanmean(known, axis=(0, 2, 3), keepdims=True)
-    std = np.nanstd(known, axis=(0, 2, 3), keepdims=True)
-    result = (known - mean) / np.maximum(std, 1e-6)
-    filled: NDArray[np.float32] = np.nan_to_num(result, nan=0.0).astype(np.float32)
-    return filled
+    there = np.broadcast_to(valid[:, None], values.shape)
+    axes, count = (0, 2, 3), max(int(valid.sum()), 1)
+    known = np.where(there, values, 0).astype(np.float64)
+    centred = np.where(there, known - known.sum(axis=axes, keepdims=True) / count, 0)
+    std = np.sqrt((centred**2).sum(axis=axes, keepdims=True) / count)
+    result: NDArray[np.float32] = (centred / np.maximum(std, 1e-6)).astype(np.float32)
+    return result

@@ -12,11 +12,17 @@ FILTERS = {
     "nearest": Image.Resampling.NEAREST,
 }
 
+LEAST = 1e-3
+"""Share below which what is left of a pixel is the tail of a filter, and means nothing."""
+
 
 def resize(
     values: NDArray[np.float32], valid: NDArray[np.bool_], size: int, kind: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Resize images to a square, antialiased when shrinking.
+
+    Beside missing pixels the bicubic filter, whose weights may be negative, gives way to the
+    bilinear one: a mean of what is left must not leave its range.
 
     Args:
         values: [N, H, W]; what they hold where not valid does not matter.
@@ -26,14 +32,17 @@ def resize(
         Values [N, size, size], NaN where no valid pixel contributes, and the share of each that is
         valid, 0 to 1.
     """
-    weight = valid.astype(np.float32)
-    total = _each(np.where(valid, values, 0).astype(np.float32), size, kind)
-    share = np.clip(_each(weight, size, kind), 0, 1)
     if valid.all():
-        return total, share
-    enough = share > 1e-3  # below this a quotient of two filter tails means nothing
+        return _each(values, size, kind), np.ones((len(values), size, size), np.float32)
+    known, weight = np.where(valid, values, 0).astype(np.float32), valid.astype(np.float32)
+    mean = "bilinear" if kind == "bicubic" else kind
+    share = np.clip(_each(weight, size, mean), 0, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(enough, total / share, np.nan).astype(np.float32), share
+        found = np.where(share > LEAST, _each(known, size, mean) / share, np.nan)
+    if kind != mean:
+        whole = (np.abs(_each(1 - weight, size, kind)) < LEAST) & (share > 1 - LEAST)
+        found = np.where(whole, _each(known, size, kind), found)
+    return found.astype(np.float32), share
 
 
 def _each(images: NDArray[np.float32], size: int, kind: str) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import date
@@ -63,7 +64,7 @@ def _plan_roi(job: Job, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     failed = [f"{s}: {r['error']}" if len(rows) > 1 else r["error"]
               for s, r in rows.items() if r["error"]]  # fmt: skip
     if failed:
-        return {"id": first["id"], "error": "; ".join(failed)}
+        return job.carry({"id": first["id"], "error": "; ".join(failed)})
     try:
         return _plan_tiles(job.node.settings, rows)
     except RoiError as error:
@@ -176,7 +177,7 @@ class TileWriter:
         valid = np.isfinite(values).all(axis=1)
         inside = _inside(top, size, height)[:, None] & _inside(left, size, width)[None]
         seen = valid if self.settings["edge"] == "reflect" else valid & inside
-        out, kind = self.settings["image_size"], self.settings["resample"]
+        out, kind = self.settings["image_size"], self.settings.get("resample", "bilinear")
         flat = np.repeat(seen, bands, axis=0)
         resized, _ = resize(values.reshape(-1, size, size), flat, out, kind)
         resized = resized.reshape(steps, bands, out, out)
@@ -207,5 +208,6 @@ def _inside(start: int, size: int, length: int) -> NDArray[np.bool_]:
     return (index >= 0) & (index < length)
 
 
+@functools.cache
 def _to_lonlat(crs: str) -> Transformer:
     return Transformer.from_crs(crs, 4326, always_xy=True)
