@@ -16,30 +16,36 @@ def assemble(maps: Sequence[Values], tiles: Lattice, blend: str) -> Values:
     """Blend the maps [h, w, D] of a lattice's tiles into one [rows, cols, D].
 
     Weights of a token over the tiles that have it sum to one; under "none" the tile in which the
-    token lies most centrally has it alone.
+    token lies most centrally has it alone. A token that is NaN in one tile is another's.
     """
     side = maps[0].shape[0]
     canvas = token_lattice(tiles, side)
     if len(maps) == 1:
         return np.asarray(maps[0], np.float32)
     window = blend_window(side, blend)
-    weight = np.outer(window, window)
     total = np.zeros((canvas.rows, canvas.cols, maps[0].shape[2]), np.float64)
     weights = np.zeros((canvas.rows, canvas.cols), np.float64)
     for number, tokens in enumerate(maps):
         row, col = divmod(number, tiles.cols)
         at = np.s_[row * canvas.step : row * canvas.step + side,
                    col * canvas.step : col * canvas.step + side]  # fmt: skip
+        known = _known(tokens)
+        weight = np.where(known, np.outer(window, window), 0)
         if blend == "none":
             better = weight > weights[at]
             total[at][better] = tokens[better]
             weights[at][better] = weight[better]
         else:
-            total[at] += tokens * weight[..., None]
+            total[at] += np.where(known[..., None], tokens, 0) * weight[..., None]
             weights[at] += weight
     if blend != "none":
-        total /= weights[..., None]
+        total /= np.where(weights > 0, weights, 1)[..., None]
+    total[weights == 0] = np.nan
     return total.astype(np.float32)
+
+
+def _known(tokens: Values) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(tokens).all(axis=-1), bool)
 
 
 def merge_groups(maps: Sequence[Values], how: str) -> Values:
@@ -57,12 +63,20 @@ def merge_groups(maps: Sequence[Values], how: str) -> Values:
 
 
 def upsample(values: Values, rows: int, cols: int) -> Values:
-    """Bilinear interpolation of [h, w, D] at the centres of rows x cols cells."""
+    """Bilinear interpolation of [h, w, D] at the centres of rows x cols cells, between those known.
+
+    A cell is NaN where none of its neighbours is known.
+    """
     if values.shape[:2] == (rows, cols):
         return values
     down, across = _interpolation(values.shape[0], rows), _interpolation(values.shape[1], cols)
-    found = np.einsum("rh,hwd,cw->rcd", down, values, across, optimize=True)
-    return np.asarray(found, np.float32)
+    known = _known(values)
+    present = np.where(known[..., None], values, np.float32(0))
+    found: Values = np.einsum("rh,hwd,cw->rcd", down, present, across, optimize=True)
+    if not known.all():
+        share = (down @ known.astype(np.float32) @ across.T)[..., None]
+        found = np.where(share > 0, found / np.where(share > 0, share, 1), np.nan)
+    return found.astype(np.float32)
 
 
 def _interpolation(size: int, wanted: int) -> NDArray[np.float32]:

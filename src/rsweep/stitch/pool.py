@@ -25,6 +25,8 @@ def coverage(
 def pool(tokens: NDArray[np.float32], weights: Weights, how: str) -> NDArray[np.float32]:
     """One vector of tokens [..., D] with a weight each; NaN if every weight is zero.
 
+    A token of no weight is not read, so it may be NaN.
+
     "stats" is the minimum, maximum, mean and standard deviation, in that order.
     """
     flat, weight = tokens.reshape(-1, tokens.shape[-1]).astype(np.float64), weights.ravel()

@@ -78,11 +78,13 @@ def _stitch_roi(
 ) -> tuple[dict[str, Any], Values | None]:
     roi = tiles.roi
     if roi["error"]:
-        return {"id": roi["id"], "error": roi["error"]}, None
+        return job.carry(roi), None
     try:
         found, vector = _embed_roi(job.node.settings, tiles, target, index)
+        _require_fit(vector, job.node.settings["storage_dtype"])
     except RoiError as error:
         job.fail_or_record(roi["id"], str(error))
+        target.pop(str(index), None)
         return {"id": roi["id"], "error": str(error)}, None
     kept = ("id", "error", "grid", "start", "end", "mode", "steps", "frames", "tiles")
     scenes = sorted({s for by_bin in roi["frames"].values() for f in by_bin.values()
@@ -102,16 +104,20 @@ def _embed_roi(
     weights = area * valid[rows, cols]
     if not weights.any():
         raise RoiError("has no valid pixel inside it")
-    share = float(weights.sum() / area.sum())
     if settings.get("pooling") in OWN_VECTORS:
+        share = float(weights.sum() / area.sum())
         return {"valid_share": share}, _own_vector(tiles, settings["pooling"], side)
-    stitched = [assemble(tiles.maps(g), tiles.lattice, blend) for g in groups]
-    merged = merge_groups(stitched, settings.get("group_merge", "mean"))[rows, cols]
-    if settings["output"] == "grid":
-        _write_grid(target, index, merged, weights, settings["storage_dtype"])
-        vector = pool(merged, weights, "mean")
-        return {"valid_share": share, "transform": corner}, vector
-    return {"valid_share": share}, pool(merged, weights, settings["pooling"])
+    maps = (assemble(tiles.maps(g), tiles.lattice, blend) for g in groups)
+    merged = merge_groups(list(maps), settings.get("group_merge", "mean"))[rows, cols]
+    # A network may say nothing (NaN) of a token of which it was shown too little.
+    weights = np.where(np.isfinite(merged).all(axis=-1), weights, 0)
+    if not weights.any():
+        raise RoiError("has no token with enough valid pixels")
+    share = float(weights.sum() / area.sum())
+    if settings["output"] == "pooled":
+        return {"valid_share": share}, pool(merged, weights, settings["pooling"])
+    _write_grid(target, index, merged, weights, settings["storage_dtype"])
+    return {"valid_share": share, "transform": corner}, pool(merged, weights, "mean")
 
 
 def _cells(tiles: RoiTiles, side: int) -> tuple[NDArray[np.float64], slice, slice, list[float]]:
@@ -136,7 +142,10 @@ def _own_vector(tiles: RoiTiles, name: str, side: int) -> Values:
         area = coverage(tiles.polygon, x0, y0, cell_m, side, side)
         weights.append(float((area * valid[..., 0]).sum()))
     vectors = np.stack([tiles.tokens["vectors"][name][row] for row in tiles.rows])
-    return pool(vectors, np.asarray(weights), "mean")
+    known = np.isfinite(vectors).all(axis=-1)
+    if not (known & (np.asarray(weights) > 0)).any():
+        raise RoiError("has no tile with enough valid pixels")
+    return pool(vectors, np.where(known, weights, 0), "mean")
 
 
 def _write_grid(
@@ -144,9 +153,16 @@ def _write_grid(
 ) -> None:
     """Store a grid [D, h, w]; a cell without valid ground of the ROI is missing."""
     grid = np.where(weights[..., None] > 0, merged, np.nan).transpose(2, 0, 1)
+    _require_fit(grid, dtype)
     group = target.create_group(str(index))
     group.create_dataset("grid", data=np.ascontiguousarray(grid, dtype=dtype))
     group.create_dataset("valid_share", data=weights.astype(np.float32))
+
+
+def _require_fit(values: Values, dtype: str) -> None:
+    largest = float(np.nanmax(np.abs(values), initial=0))
+    if largest > np.finfo(dtype).max:
+        raise RoiError(f"has a value of {largest:.3g}, which storage_dtype {dtype} cannot hold")
 
 
 def _write_vectors(target: h5py.File, vectors: list[Values | None], dtype: str) -> None:
