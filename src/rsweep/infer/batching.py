@@ -27,10 +27,10 @@ log = logging.getLogger("rsweep")
 
 LARGEST = {"cpu": 128, "cuda": 4096}
 SMALLEST = {"cpu": 4, "cuda": 16}
-WORTH = 4
-"""Only that many of the largest batches searched are worth a search."""
+WORTH_S = {"cpu": 30.0, "cuda": 5.0}
+"""Less work than that is not worth a search."""
 BUDGET_S = 10.0
-BUDGET_SHARE = 0.1
+BUDGET_SHARE = 0.2
 """A search may take so long, and so much of the time that all tiles will take."""
 GAIN = 1.05
 """A larger batch must be that much faster: it takes memory, and more is lost when it runs out."""
@@ -48,7 +48,7 @@ def remember_batch(engine: Engine, settings: Mapping[str, Any], count: int, load
         load: reads a range of them.
     """
     kind = engine.device.type
-    if count < WORTH * BATCH[kind]:
+    if count < BATCH[kind]:
         return
     name = situation(engine, settings, load(range(1)))
     known = _read().get(name)
@@ -67,7 +67,10 @@ def remember_batch(engine: Engine, settings: Mapping[str, Any], count: int, load
 
 
 def measure(engine: Engine, sizes: list[int], count: int, load: Load) -> dict[int, float]:
-    """Tiles per second by batch size, smallest first, until time or memory is up or gains end."""
+    """Tiles per second by batch size, smallest first, until time or memory is up or gains end.
+
+    Empty if `count` tiles take too little time for a search to pay.
+    """
     rates: dict[int, float] = {}
     began = time.perf_counter()
     if sizes:
@@ -79,7 +82,10 @@ def measure(engine: Engine, sizes: list[int], count: int, load: Load) -> dict[in
             break
         gained = not rates or size / seconds > max(rates.values())
         rates[size] = size / seconds
-        budget = min(BUDGET_S, BUDGET_SHARE * count / max(rates.values()))
+        expected = count / max(rates.values())
+        if expected < WORTH_S[engine.device.type]:
+            return {}
+        budget = min(BUDGET_S, BUDGET_SHARE * expected)
         if not gained or time.perf_counter() - began + 4 * seconds > budget:
             break
     return rates
