@@ -161,7 +161,7 @@ def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> 
 
 
 def _retain(config: Mapping[str, Any], where: str, problems: list[Problem]) -> dict[str, str]:
-    retain = section(config, "retain", where, problems)
+    retain = section(config.get("retain"), f"{where}: retain", problems)
     stages = ("fetch", "composite", "prep", "infer")
     for stage, value in retain.items():
         if stage not in stages or value not in ("keep", "temp"):

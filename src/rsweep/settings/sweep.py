@@ -89,12 +89,11 @@ def _candidate(
         return None, [(settings["provider"], str(error))]
 
 
-def section(config: Mapping[str, Any], name: str, where: str, problems: list[Problem]) -> Settings:
+def section(value: Any, place: str, problems: list[Problem]) -> Settings:
     """A section of a study that is a mapping; an unset one is empty."""
-    value = config.get(name)
     if value is None or isinstance(value, Mapping):
         return dict(value or {})
-    problems.append(Problem(f"{where}: {name}", f"is {value!r}; expected a mapping"))
+    problems.append(Problem(place, f"is {value!r}; expected a mapping"))
     return {}
 
 
@@ -104,7 +103,7 @@ def _all_knobs() -> dict[str, Knob]:
 
 
 def _base(config: Mapping[str, Any], where: str, problems: list[Problem]) -> Settings:
-    base = section(config, "base", where, problems)
+    base = section(config.get("base"), f"{where}: base", problems)
     if config.get("temporal") is not None:
         base.setdefault("temporal", config["temporal"])
     good = {}
@@ -147,9 +146,9 @@ def _combinations(
         lists = [_good(f"{place}.{name}", name, value, problems) for name, value in block.items()]
         for values in itertools.product(*lists):
             yield Combination("", place, dict(zip(block, values, strict=True)))
-    for name, own in section(config, "profiles", where, problems).items():
+    for name, own in section(config.get("profiles"), f"{where}: profiles", problems).items():
         place = f"{where}: profiles.{name}"
-        settings = section({name: own}, name, f"{where}: profiles", problems)
+        settings = section(own, place, problems)
         good = [_good(f"{place}.{knob}", knob, [v], problems) for knob, v in settings.items()]
         if all(good):
             yield Combination(slug(str(name)), place, settings)
@@ -173,7 +172,11 @@ def name_profiles(candidates: Sequence[Candidate]) -> list[Profile]:
     """
     swept = [c for c in candidates if not c.name]
     names = list(dict.fromkeys(k for c in swept for k in c.own))
-    varying = {k for k in names if len({repr(c.settings.get(k)) for c in swept}) > 1}
+    varying = {
+        k for k in names
+        if all(len({repr(s.get(k)) for s in each}) > 1
+               for each in ([c.own for c in swept], [c.settings for c in swept]))
+    }  # fmt: skip
     given = {c.node.key: c.name for c in reversed(candidates) if c.name}
     found: dict[str, Profile] = {}
     used: set[str] = set()
