@@ -1,0 +1,1 @@
+"""AlphaEarth Foundations: an annual embedding that is fetched, not computed."""
