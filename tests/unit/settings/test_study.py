@@ -157,12 +157,12 @@ class TestProblems:
         assert text in found
 
     def test_skip_lists_what_a_model_cannot_run_and_nothing_else(self, study):
-        sweep = [{"model": ["rcf", "thor"], "weights": "random", "image_size": [64, 96]}]
-        found = study(sweep=sweep, on_invalid="skip")
-        assert names(found) == ["rcf_image_size-64", "rcf_image_size-96", "thor_image_size-96"]
+        sweep = [{"model": ["rcf", "thor"], "weights": "random", "image_size": [64, 72]}]
+        found = study(sweep=sweep, base={"patch_size": 8}, on_invalid="skip")
+        assert names(found) == ["rcf_image_size-64", "rcf_image_size-72", "thor_image_size-64"]
         (skipped,) = found.skipped
-        assert (skipped.settings["model"], skipped.settings["image_size"]) == ("thor", 64)
-        assert "image_size is 64, which does not hold whole patches" in skipped.reason
+        assert (skipped.settings["model"], skipped.settings["image_size"]) == ("thor", 72)
+        assert "image_size is 72, which does not hold whole patches" in skipped.reason
         (text,) = problems(study, on_invalid="skip", sweep=[{"composite": ["mean", "medain"]}])
         assert "sweep[0].composite: is 'medain'" in text
 
