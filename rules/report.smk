@@ -60,3 +60,44 @@ rule sweep:
         "Write the sweep table and the lock"
     script:
         "../scripts/sweep.py"
+
+
+rule figures:
+    input:
+        f"{RESULTS}/sweep.csv",
+        plan.stitched_grids(),
+    output:
+        directory(f"{RESULTS}/figures"),
+    log:
+        f"{RESULTS}/logs/figures.log",
+    benchmark:
+        f"{RESULTS}/logs/figures.benchmark.jsonl"
+    conda:
+        "../envs/base.yaml"
+    resources:
+        mem_mb=2000,
+    message:
+        "Draw the figures"
+    script:
+        "../scripts/figures.py"
+
+
+rule report:
+    input:
+        table=f"{RESULTS}/sweep.csv",
+        lock=f"{RESULTS}/study.lock.json",
+        figures=f"{RESULTS}/figures",
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    benchmark:
+        f"{RESULTS}/logs/report.benchmark.jsonl"
+    conda:
+        "../envs/base.yaml"
+    resources:
+        mem_mb=1000,
+    message:
+        "Write the report"
+    script:
+        "../scripts/report.py"

@@ -44,6 +44,11 @@ class Plan:
         node = self.profiles[profile].node
         return [self.file(node, shard) for shard in self.shards]
 
+    def stitched_grids(self) -> list[str]:
+        """The files that figures of grids are made of."""
+        grids = [n for n, p in self.profiles.items() if p.settings["output"] == "grid"]
+        return [file for name in grids for file in self.stitched(name)]
+
     def results(self) -> list[str]:
         """Every file that a study asks for."""
         return [*self._profile_files(), *(f"{self.folder}/{name}" for name in RESULT_FILES)]
@@ -89,7 +94,7 @@ class Plan:
         return variants[node.settings["variant"]].parameters_m
 
 
-RESULT_FILES = ("sweep.csv", "study.lock.json")
+RESULT_FILES = ("sweep.csv", "study.lock.json", "figures", "report.html")
 
 
 def open_study(snakemake: Any) -> tuple[Study, Profile]:

@@ -57,7 +57,7 @@ def spatial_blocks(lonlat: NDArray[np.float64], folds: int) -> Indices:
     _check_size(separate, folds, "separate places")
     most = min(BLOCKS_PER_FOLD * folds, separate)
     found = [
-        KMeans(n, n_init=10, random_state=SEED).fit_predict(points) for n in range(folds, most + 1)
+        KMeans(n, n_init=4, random_state=SEED).fit_predict(points) for n in range(folds, most + 1)
     ]
     return np.asarray(max(found, key=lambda blocks: _clearness(points, blocks)), np.intp)
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from rsweep.report.layout import Facet
 from rsweep.report.ranking import METRIC_NAMES, PROBE_NAMES, score
+from rsweep.report.seconds import seconds
 
 CELL_W, CELL_H, LEAST_W = 1.15, 0.62, 7.0
 """Inches: of a cell, and of the narrowest figure, whose title must fit."""
@@ -69,13 +70,6 @@ def quality_measure(probe: str, metric: str) -> Measure:
 
     title = f"Quality: {METRIC_NAMES[metric]} of {PROBE_NAMES[probe]}"
     return Measure(f"{title} (mean ± standard deviation over folds)", value, label, "high", 0.1)
-
-
-def seconds(value: float) -> str:
-    """`0.4 s`, `27 s`, `5 min`, `3.2 h`."""
-    if value < 100:
-        return f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
 
 
 def draw_sweep(

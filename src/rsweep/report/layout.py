@@ -67,6 +67,8 @@ def text(value: Any) -> str:
         return "unset"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, list):
         return ",".join(map(str, value))
     return json.dumps(value) if isinstance(value, dict) else str(value)
@@ -76,8 +78,8 @@ def _facet(title: str, profiles: Mapping[str, Settings]) -> Facet:
     knobs = varying(profiles)
     alone = [knob for knob in knobs if _count(profiles, knob) == len(profiles)]
     if alone:
-        knob = "model" if "model" in alone else alone[0]
-        return Facet(title, None, knob, _cells(profiles, None, knob))
+        sole = "model" if "model" in alone else alone[0]
+        return Facet(title, None, sole, _cells(profiles, None, sole))
     pairs: list[tuple[str, str]] = list(itertools.combinations(knobs, 2))
     narrow = [pair for pair in pairs if all(_count(profiles, k) <= MOST_VALUES for k in pair)]
     if narrow:

@@ -63,17 +63,23 @@ def overall(row: Row, metric: str) -> Score | None:
 def rank(rows: Sequence[Row]) -> list[Standing]:
     """Profiles from best to worst; by cost where quality is equal or unknown.
 
-    Those within one standard error of the best (its standard deviation over folds divided by the
-    root of their number) are tied with it.
+    A profile is tied with the best if their difference is less than twice its standard error.
+    Every profile has the same folds, so this errs on the side of a tie.
     """
     metric = metric_of(rows)
     scored = [(row, overall(row, metric) if metric else None) for row in rows]
     scored.sort(key=lambda pair: (-pair[1].mean if pair[1] else math.inf, pair[0]["seconds"]))
     if not scored or scored[0][1] is None:
         return [Standing(row, found) for row, found in scored]
-    top = scored[0][1]
-    error = top.std / math.sqrt(max(scored[0][0].get("folds", 1), 1))
+    top, folds = scored[0][1], max(scored[0][0].get("folds", 1), 1)
     return [
-        Standing(row, s, place == 0, s is not None and place > 0 and top.mean - s.mean <= error)
-        for place, (row, s) in enumerate(scored)
+        Standing(row, found, place == 0, place > 0 and _tied(found, top, folds))
+        for place, (row, found) in enumerate(scored)
     ]
+
+
+def _tied(found: Score | None, top: Score, folds: int) -> bool:
+    if found is None:
+        return False
+    error = math.sqrt((found.std**2 + top.std**2) / folds)
+    return top.mean - found.mean <= 2 * error

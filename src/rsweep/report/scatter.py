@@ -21,6 +21,10 @@ LINE = 0.19
 """Height of a line of names, in inches."""
 PLOT_W = 4.2
 
+LEADER = {"arrowstyle": "-", "relpos": (0, 0.5), "color": "#bbbbbb", "linewidth": 0.6,
+          "shrinkA": 1, "shrinkB": 4}  # fmt: skip
+"""The line from a name to its point."""
+
 Row = Mapping[str, Any]
 
 
@@ -91,8 +95,7 @@ def _names(ax: Axes, points: np.ndarray[Any, Any], names: Sequence[str]) -> None
         name = names[i] if len(names[i]) <= 60 else f"{names[i][:40]}…{names[i][-18:]}"
         ax.annotate(name, points[i], (1.06, y), textcoords="axes fraction", fontsize=7.5,
                     va="center", annotation_clip=False,
-                    arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": "#bbbbbb", "linewidth": 0.6,
-                                "shrinkA": 1, "shrinkB": 4})  # fmt: skip
+                    arrowprops=LEADER)  # fmt: skip
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

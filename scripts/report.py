@@ -1,0 +1,13 @@
+"""The page of a study."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, f"{snakemake.scriptdir}/../src")
+
+from rsweep.report.page import write_page
+from rsweep.workflow import open_study
+
+study, _ = open_study(snakemake)
+figures, lock = Path(snakemake.input.figures), Path(snakemake.input.lock)
+write_page(study, figures, lock, Path(snakemake.output[0]))

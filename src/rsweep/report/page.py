@@ -1,0 +1,282 @@
+"""report.html: what a study asked, what it cost, what it bought and what ran, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from rsweep.report.layout import by_name, varying
+from rsweep.report.layout import text as value_text
+from rsweep.report.markup import (
+    Column,
+    Html,
+    anchor,
+    breakable,
+    cards,
+    join,
+    picture,
+    section,
+    table,
+    tag,
+    text,
+)
+from rsweep.report.ranking import (
+    METRIC_NAMES,
+    PROBE_NAMES,
+    Score,
+    Standing,
+    metric_of,
+    probes_of,
+    rank,
+    score,
+)
+from rsweep.report.results import read_rows, versions
+from rsweep.report.seconds import seconds
+from rsweep.report.table import sweep_rows
+from rsweep.settings.study import Study
+from rsweep.store import Store, replacing
+
+Row = Mapping[str, Any]
+
+CAPTIONS = {
+    "grids": "Grids of embeddings: the first three principal components of each profile's cells "
+    "over all ROIs, as red, green and blue, beside the composite that they were made of. Colours "
+    "compare within a row, not between rows. Grey: no valid pixel.",
+    "cost": "Seconds that a profile takes by itself, as measured once. Stages that profiles share "
+    "ran once in this sweep, so the sweep took less than the sum.",
+    "quality": "How well a probe predicts the labels from the embeddings, on ROIs that it was not "
+    "trained on. Where several profiles share a cell, the best of them is shown.",
+    "quality_cost": "Each profile's quality against its cost. A dearer profile is worth it only "
+    "if it stands above the line.",
+}
+FOLDS = {
+    "spatial": "folds that keep ROIs which lie together in one fold",
+    "random": "folds drawn at random, so that ROIs near to each other may be on both sides",
+}
+MOST_FAILURES = 200
+
+
+def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
+    """Write the page of a study from its results."""
+    rows = sweep_rows(study)
+    sections = {
+        "Ranking": _ranking(rows),
+        "Figures": _figures(figures),
+        "What was asked": _asked(study),
+        "ROIs without an embedding": _failures(study),
+        "Combinations skipped": _skipped(study),
+        "Provenance": _provenance(study, lock),
+    }
+    contents = [tag("li", tag("a", title, href=f"#{anchor(title)}")) for title in sections]
+    filled = Template((files("rsweep.report") / "page.html").read_text()).substitute(
+        title=text(f"{study.name}: rsweep report"),
+        heading=text(study.name),
+        subtitle=text(_subtitle(study)),
+        contents=join(contents),
+        cards=_cards(study, rows),
+        sections=join((section(title, content) for title, content in sections.items()), "\n"),
+        footer=text(f"Made by rsweep {versions()['rsweep']} on {versions()['written']}."),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(filled)
+
+
+def _subtitle(study: Study) -> str:
+    count = len(study.profiles)
+    return (f"{count} profile{'s' * (count != 1)} over {len(study.rois)} ROIs of "
+            f"{study.options['rois']}, {_window(study)}.")  # fmt: skip
+
+
+def _window(study: Study) -> str:
+    windows = {value_text(p.settings["temporal"]): p.settings["temporal"] for p in study.profiles}
+    if len(windows) != 1:
+        return f"{len(windows)} windows"
+    (window,) = windows.values()
+    return f"{window['start']} to {window['end']}" if window else "each in its own window"
+
+
+def _cards(study: Study, rows: Sequence[Row]) -> Html:
+    done, standings = list(by_name(rows).values()), rank(list(by_name(rows).values()))
+    failed = {r for row in done for r in _failed_rois(row)}
+    facts: dict[str, tuple[Any, Any]] = {}
+    if standings and standings[0].score:
+        tied = sum(s.tied for s in standings)
+        others = f"not told apart from {tied} other{'s' * (tied != 1)}" if tied else "ahead of all"
+        facts["Best profile"] = (standings[0].row["profile"], others)
+        cheap = min((s for s in standings if s.best or s.tied), key=lambda s: s.row["seconds"])
+        facts["Cheapest of those"] = (cheap.row["profile"], seconds(cheap.row["seconds"]))
+    alone = seconds(sum(row["seconds"] for row in done))
+    shared = f"each stage counted once; alone, the profiles take {alone}"
+    facts["Computed in all"] = (seconds(_unique_seconds(study)), shared)
+    count = f"{len(failed)} of {len(study.rois)}"
+    facts["ROIs without an embedding"] = (count, "in at least one profile")
+    return cards(facts)
+
+
+def _failed_rois(row: Row) -> list[str]:
+    return [part.partition(": ")[0] for part in row["reason"].split("; ") if row["rois_failed"]]
+
+
+def _unique_seconds(study: Study) -> float:
+    store = Store(study.store)
+    records = (store.read_record(n, s.name) for n in study.nodes().values() for s in study.shards)
+    return float(sum(record.get("seconds", 0.0) for record in records))
+
+
+def _ranking(rows: Sequence[Row]) -> Html:
+    done = list(by_name(rows).values())
+    metric, standings = metric_of(done), rank(done)
+    probes = probes_of(done, metric) if metric else []
+    columns = [Column("Profile"), *(Column(PROBE_NAMES[p], True) for p in probes),
+               *(Column(n, True) for n in ("Mean",) if metric),
+               *(Column(n, True) for n in COSTS)]  # fmt: skip
+    body = [_rank_row(s, probes, metric) for s in standings]
+    marked = ["best" if s.best else "" for s in standings]
+    caption = "Profiles by quality, best first" if metric else "Profiles by cost, cheapest first"
+    return join([_explained(done, metric), table(caption, columns, body, marked)])
+
+
+COSTS = ("Total", "Inference", "Tiles", "Peak memory", "Valid share", "ROIs failed")
+
+
+def _rank_row(standing: Standing, probes: Sequence[str], metric: str | None) -> list[Any]:
+    row = standing.row
+    mark = "★ best" if standing.best else "≈ tied" if standing.tied else ""
+    scores = [_score(score(row, probe, metric)) for probe in probes if metric]
+    whole = [_score(standing.score)] if metric else []
+    failed = row["rois_failed"]
+    name = join([breakable(row["profile"]), " ", tag("span", mark, class_="mark")])
+    return [
+        name, *scores, *whole, seconds(row["seconds"]),
+        seconds(row["infer_seconds"]), f"{row['tiles']:,}", f"{row['peak_memory_mb']:,.0f} MB",
+        f"{row['valid_share']:.0%}", tag("span", failed, class_="bad") if failed else "0",
+    ]  # fmt: skip
+
+
+def _score(found: Score | None) -> Any:
+    if found is None:
+        return "none"
+    return join([f"{found.mean:.3f} ", tag("span", f"± {found.std:.3f}", class_="soft")])
+
+
+def _explained(rows: Sequence[Row], metric: str | None) -> Html:
+    if metric is None:
+        return tag("p", "No quality: the study has no evaluate section, so profiles are by cost.")
+    scored = [row for row in rows if row.get("folds")]
+    notes = [tag("p", f"{row['profile']}: {row['quality_note']}", class_="alert")
+             for row in rows if row.get("quality_note")]  # fmt: skip
+    if not scored:
+        return join(notes)
+    row = scored[0]
+    how = FOLDS[row["cv"]]
+    words = (
+        f"{METRIC_NAMES[metric].capitalize()} of predicting {row['label']}, mean ± standard "
+        f"deviation over {row['folds']} {how}; {row['rois_probed']} ROIs with a label and an "
+        f"embedding, {row['rois_left_out']} left out. ★ is the highest mean of the probes; ≈ is "
+        "below it by less than twice the standard error of the difference (of the deviations over "
+        "folds), so these folds do not tell the two apart."
+    )
+    return join([tag("p", words), *notes])
+
+
+def _figures(folder: Path) -> Html:
+    parts = [
+        picture(path, f"Figure {path.stem}. {CAPTIONS[kind]}", CAPTIONS[kind])
+        for kind in ("quality_cost", "quality", "cost", "grids")
+        for path in [*folder.glob(f"{kind}.png"), *sorted(folder.glob(f"{kind}_[0-9]*.png"))]
+    ]
+    return join(parts, "\n") if parts else tag("p", "There is nothing to draw.")
+
+
+def _asked(study: Study) -> Html:
+    profiles = {p.name: p.settings for p in study.profiles}
+    varied = varying(profiles)
+    every = list(dict.fromkeys(k for settings in profiles.values() for k in settings))
+    same = [k for k in every if len({value_text(s.get(k)) for s in profiles.values()}) == 1]
+    first = next(iter(profiles.values()))
+    body = [[breakable(name), *(value_text(s[k]) if k in s else "" for k in varied)]
+            for name, s in profiles.items()]  # fmt: skip
+    parts = [table("Settings that vary", [Column("Profile"), *map(Column, varied)], body)]
+    shared = [[k, value_text(first[k])] for k in same if first.get(k) not in (None, {})]
+    rest = table("Shared settings", [Column("Knob"), Column("Value")], shared)
+    parts.append(_folded("Settings that all profiles share", rest))
+    decided = [k for k in every if k not in varied and k not in same]
+    if decided:
+        what = f"Settings that follow from these, such as a model's own: {', '.join(decided)}."
+        parts.append(tag("p", what, class_="soft"))
+    return join(parts)
+
+
+def _folded(title: str, content: Html) -> Html:
+    return tag("details", tag("summary", title), content)
+
+
+def _failures(study: Study) -> Html:
+    found: dict[tuple[str, str], list[str]] = {}
+    for profile in study.profiles:
+        for row in read_rows(study, profile):
+            if row.outcome["error"]:
+                found.setdefault((row.roi.id, row.outcome["error"]), []).append(profile.name)
+    if not found:
+        return tag("p", "None: every ROI has an embedding in every profile.")
+    body = [
+        [roi, reason, _listed(names, len(study.profiles))]
+        for (roi, reason), names in list(found.items())[:MOST_FAILURES]
+    ]
+    left = len(found) - len(body)
+    more = tag("p", f"and {left} more: see sweep.csv") if left else ""
+    columns = [Column("ROI"), Column("Reason"), Column("Profiles")]
+    return join([table("ROIs without an embedding", columns, body), more])
+
+
+def _listed(names: Sequence[str], count: int) -> str:
+    return "all" if len(names) == count else ", ".join(names)
+
+
+def _skipped(study: Study) -> Html:
+    if not study.skipped:
+        return tag("p", "None: every combination that the study asks for can run.")
+    body = [[breakable(s.name), s.reason] for s in study.skipped]
+    columns = [Column("Combination"), Column("Why it cannot run")]
+    return table("Combinations skipped (on_invalid: skip)", columns, body)
+
+
+def _provenance(study: Study, lock: Path) -> Html:
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    locked = join([lock.name, ", sha256 ", tag("code", digest)])
+    versions_ = [[name, version] for name, version in versions().items() if name != "written"]
+    columns = [Column("Package"), Column("Version")]
+    return join([
+        tag("p", "The lock names the scenes of every ROI, so that the study can be run again on "
+                 "exactly these (frozen: true): ", locked),
+        tag("p", "A key is a digest of every setting that its stage and those before it read."),
+        _keys(study),
+        _weights(study),
+        _folded("Versions", table("Versions", columns, versions_)),
+    ])  # fmt: skip
+
+
+def _keys(study: Study) -> Html:
+    stages = ("fetch", "composite", "prep", "infer", "stitch")
+    body = [
+        [breakable(p.name), *(tag("code", p.keys()[stage]) for stage in stages)]
+        for p in study.profiles
+    ]
+    return table("Keys", [Column("Profile"), *map(Column, stages)], body)
+
+
+def _weights(study: Study) -> Html:
+    store, body = Store(study.store), []
+    for profile in study.profiles:
+        node = profile.node.inputs["tokens"]
+        records = [store.read_record(node, shard.name) for shard in study.shards]
+        ran = next((r for r in records if r.get("weights")), {})
+        words = "; ".join(f"{k}: {value_text(v)}" for k, v in ran.get("weights", {}).items())
+        body.append([breakable(profile.name), profile.settings["model"], words or "not recorded",
+                     ran.get("device", ""), ran.get("precision", "")])  # fmt: skip
+    columns = [Column(n) for n in ("Profile", "Model", "Weights", "Device", "Precision")]
+    return table("Weights and where they ran", columns, body)
