@@ -7,7 +7,9 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from rsweep.errors import StudyError
+from rsweep.estimates import runtime_min
 from rsweep.infer.client import own_jobs
+from rsweep.packs import pack_name, release
 from rsweep.report.summary import announce, conclude
 from rsweep.workflow import KEY_PATTERN, Plan
 
@@ -23,7 +25,7 @@ try:
 except StudyError as error:
     raise WorkflowError(str(error))
 
-own_jobs()
+own_jobs(packed=workflow.remote_exec)
 
 STORE, RESULTS = plan.store, plan.folder
 LOGS = f"{plan.study.options['results']}/logs"
@@ -59,6 +61,7 @@ onstart:
 
 onsuccess:
     conclude(plan)
+    release(plan)
 
 
 onerror:

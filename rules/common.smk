@@ -9,3 +9,16 @@ def kept(stage, path):
 def stage_inputs(wildcards):
     """Files that a stage's job reads; their age does not matter, since keys are identities."""
     return {n: ancient(p) for n, p in plan.inputs(wildcards.key, wildcards.shard).items()}
+
+
+def minutes(wildcards, attempt, threads):
+    """Run time that a stage's job asks a cluster for."""
+    node, shard = plan.nodes[wildcards.key], plan.shards[wildcards.shard]
+    return runtime_min(node, shard, attempt, threads, plan.study.options["gpus"])
+
+
+def pack(wildcards):
+    """The group of an inference job; `group-components: infer=N` is to mean every one of them."""
+    name = pack_name(plan, wildcards.key, wildcards.shard)
+    workflow.parent_groupids[name] = "infer"
+    return name

@@ -12,6 +12,7 @@ rule composite:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        runtime=minutes,
     message:
         "Composite scenes: {wildcards.key}, shard {wildcards.shard}"
     script:

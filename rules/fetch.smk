@@ -10,6 +10,7 @@ rule fetch:
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        runtime=minutes,
         ee=1,
     message:
         "Fetch scenes: {wildcards.key}, shard {wildcards.shard}"

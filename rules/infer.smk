@@ -7,11 +7,14 @@ rule infer:
         f"{LOGS}/infer/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/infer/{{key}}/{{shard}}.benchmark.jsonl"
+    group:
+        pack
     conda:
         "../envs/torch.yaml"
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        runtime=minutes,
         gpu=plan.study.options["gpus"],
     message:
         "Embed tiles: {wildcards.key}, shard {wildcards.shard}"

@@ -12,6 +12,7 @@ rule prep:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        runtime=minutes,
     message:
         "Cut tiles: {wildcards.key}, shard {wildcards.shard}"
     script:

@@ -12,6 +12,7 @@ rule stitch:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        runtime=minutes,
     message:
         "Stitch token maps: {wildcards.key}, shard {wildcards.shard}"
     script:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import fcntl
 import json
-import logging
 import os
 import shutil
 import socket
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-log = logging.getLogger("rsweep")
+from rsweep import packs
 
 OWNER = "RSWEEP_OWNER"
 """Environment variable by which a Snakemake process tells its jobs whose they are."""
@@ -69,12 +68,17 @@ class Place:
         return {"OMP_WAIT_POLICY": "passive", **os.environ, **device}
 
 
-def own_jobs() -> None:
+def own_jobs(packed: bool = False) -> None:
     """Make this process the owner of the jobs that it starts, and so of their workers.
 
     The Snakefile calls it. Within a SLURM job the Snakefile is parsed again, so there the owner is
     the Snakemake process of that job: a worker serves the cells of one job and ends with it.
+
+    Args:
+        packed: True within a cluster's job, whose cells may be tried again together.
     """
+    if packed:
+        os.environ[packs.PACKED] = "1"
     os.environ[OWNER] = f"{os.getpid()}-{started(os.getpid())}"
     atexit.register(_forget, os.getpid(), runtime_folder(os.environ[OWNER]))
 
@@ -104,7 +108,24 @@ def runtime_folder(owner: str) -> Path:
 
 
 def run_cell(snakemake: Any) -> None:
-    """Run the job of the inference rule, in a worker if there can be one."""
+    """Run the job of the inference rule: bring back what a pack has made of it before, or make it.
+
+    Raises:
+        SystemExit: the cell failed; with its error as text.
+    """
+    output = Path(snakemake.output[0])
+    if packs.restore(output):
+        return
+    try:
+        _make(snakemake)
+    except (Exception, SystemExit):
+        packs.note_failure(output)
+        raise
+    packs.keep(output)
+
+
+def _make(snakemake: Any) -> None:
+    """Run a cell in a worker if there can be one, and else here."""
     owner = os.environ.get(OWNER, "")
     if not owner:
         return _run_here(snakemake)
