@@ -68,7 +68,7 @@ class Embedder(Protocol):
     """A network with its weights: `models/<family>/network.py` has `build(settings) -> Embedder`.
 
     `settings` holds every knob of the inference stage, `bands` (sensor -> band names in order),
-    `image_size`, `frames` and the card's `constants`. `build` makes the network with fresh
+    `image_size` and the card's `constants`. `build` makes the network with fresh
     parameters; weights are loaded into `network` by `models/weights.py`, after `rename`.
     """
 
