@@ -1,0 +1,170 @@
+"""Stages run as jobs run them, over scenes made in memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rsweep.errors import RoiError
+from rsweep.grid import Grid
+from rsweep.jobs import Job, run_job
+from rsweep.roi import Roi
+from rsweep.settings.keys import Node
+from rsweep.settings.profiles import resolve
+from rsweep.settings.shards import Shard
+from rsweep.settings.stages import build_nodes, node_options
+from rsweep.sources import registry
+from rsweep.sources.protocol import Pixels, Scene
+from rsweep.sources.sensors import SENSORS
+from rsweep.store import Store, get_json
+
+WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
+
+
+def place(name: str, buffer_m: float = 100, lon: float = 8.7, **extra: Any) -> Roi:
+    """A square of 2 `buffer_m`, not aligned with any grid."""
+    shape = {"type": "point", "lon": lon, "lat": 50.5, "buffer_m": buffer_m}
+    return Roi(name, shape, **extra)
+
+
+@dataclass
+class FakeSource:
+    """A source whose pixels are a function: `image(scene, grid) -> Pixels`."""
+
+    listed: Sequence[Scene]
+    image: Callable[[Scene, Grid], Pixels]
+    reads: list[str] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
+    quality_layers: tuple[str, ...] = ()
+    workers: int = 1
+
+    def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
+        self.grids.append(grid)
+        found = [s for s in self.listed if start <= s.time[:10] < end]
+        if not found:
+            raise RoiError("no scene in the window")
+        return found
+
+    def read(self, scenes: Sequence[Scene], grid: Grid) -> Iterator[Pixels]:
+        for scene in scenes:
+            self.reads.append(scene.id)
+            yield self.image(scene, grid)
+
+
+class Bench:
+    """A store in a folder, and a source in place of provider `synthetic`."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self.monkeypatch = Store(folder / "store"), monkeypatch
+
+    def use(self, source: FakeSource, bands: Sequence[str] = ()) -> FakeSource:
+        real = registry.provider_module("synthetic")
+
+        def available(options: Any, collection: str) -> tuple[str, ...]:
+            return tuple(bands) or real.available_bands(options, collection)
+
+        fake = SimpleNamespace(
+            OPTIONS=real.OPTIONS, COLLECTIONS=real.COLLECTIONS, identity=real.identity,
+            available_bands=available, open_source=lambda *_: source,
+        )  # fmt: skip
+        self.monkeypatch.setattr("rsweep.sources.stage.provider_module", lambda _: fake)
+        return source
+
+    def node(self, stage: str = "stitch", **own: Any) -> Node:
+        """The (first) node of a stage of a profile; rcf unless it says otherwise."""
+        settings, errors = resolve({"model": "rcf", "temporal": WINDOW, **own}, {})
+        assert not errors, errors
+        node = build_nodes(settings)
+        self.options = node_options(settings, node)
+        return next(n for n in node.upstream() if n.stage == stage)
+
+    def run(
+        self, rois: Sequence[Roi], stage: str = "stitch", on_roi_error: str = "record", **own: Any
+    ) -> tuple[Node, Shard]:
+        """Run a stage, and those before it that the store lacks."""
+        node, shard = self.node(stage, **own), Shard("shard", tuple(rois))
+        run_job(Job(node, shard, self.store, self.options, on_roi_error))
+        return node, shard
+
+    def open(self, node: Node):
+        return self.store.read(node, "shard")
+
+    def rois(self, node: Node) -> list[dict[str, Any]]:
+        with self.open(node) as file:
+            return get_json(file, "rois")
+
+
+def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
+        self.grids.append(grid)
+        found = [s for s in self.listed if start <= s.time[:10] < end]
+        if not found:
+            raise RoiError("no scene in the window")
+        return found
+
+    def read(self, scenes: Sequence[Scene], grid: Grid) -> Iterator[Pixels]:
+        for scene in scenes:
+            self.reads.append(scene.id)
+            yield self.image(scene, grid)
+
+
+class Bench:
+    """A store in a folder, and a source in place of provider `synthetic`."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self.monkeypatch = Store(folder / "store"), monkeypatch
+
+    def use(self, source: FakeSource, bands: Sequence[str] = ()) -> FakeSource:
+        real = registry.provider_module("synthetic")
+
+        def available(options: Any, collection: str) -> tuple[str, ...]:
+            return tuple(bands) or real.available_bands(options, collection)
+
+        fake = SimpleNamespace(
+            OPTIONS=real.OPTIONS, COLLECTIONS=real.COLLECTIONS, identity=real.identity,
+            available_bands=available, open_source=lambda *_: source,
+        )  # fmt: skip
+        self.monkeypatch.setattr("rsweep.sources.stage.provider_module", lambda _: fake)
+        return source
+
+    def node(self, stage: str = "stitch", **own: Any) -> Node:
+        """The (first) node of a stage of a profile; rcf unless it says otherwise."""
+        settings, errors = resolve({"model": "rcf", "temporal": WINDOW, **own}, {})
+        assert not errors, errors
+        node = build_nodes(settings)
+        self.options = node_options(settings, node)
+        return next(n for n in node.upstream() if n.stage == stage)
+
+    def run(
+        self, rois: Sequence[Roi], stage: str = "stitch", on_roi_error: str = "record", **own: Any
+    ) -> tuple[Node, Shard]:
+        """Run a stage, and those before it that the store lacks."""
+        node, shard = self.node(stage, **own), Shard("shard", tuple(rois))
+        run_job(Job(node, shard, self.store, self.options, on_roi_error))
+        return node, shard
+
+    def open(self, node: Node):
+        return self.store.read(node, "shard")
+
+    def rois(self, node: Node) -> list[dict[str, Any]]:
+        with self.open(node) as file:
+            return get_json(file, "rois")
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch) -> Bench:
+    return Bench(tmp_path, monkeypatch)
+
+
+def scenes(*days: str, **more: Any) -> list[Scene]:
+    return [Scene(f"scene{i}", f"2022-{day}T10:00:00Z", **more) for i, day in enumerate(days)]
+
+
+def noise(scene: Scene, grid: Grid, sensor: str = "s2", bands: int = 12) -> np.ndarray:
+    """Values that any two scenes differ in, the same whenever asked for."""
+    rng = np.random.default_rng(list(scene.id.encode()))
+    values = rng.integers(1, 6000, (bands, grid.height, grid.width))
+    return values.astype(SENSORS[sensor].dtype)
