@@ -98,67 +98,6 @@ class Bench:
             return get_json(file, "rois")
 
 
-def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
-        self.grids.append(grid)
-        found = [s for s in self.listed if start <= s.time[:10] < end]
-        if not found:
-            raise RoiError("no scene in the window")
-        return found
-
-    def read(self, scenes: Sequence[Scene], grid: Grid) -> Iterator[Pixels]:
-        for scene in scenes:
-            self.reads.append(scene.id)
-            yield self.image(scene, grid)
-
-
-class Bench:
-    """A store in a folder, and a source in place of provider `synthetic`."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.store, self.monkeypatch = Store(folder / "store"), monkeypatch
-
-    def use(self, source: FakeSource, bands: Sequence[str] = ()) -> FakeSource:
-        real = registry.provider_module("synthetic")
-
-        def available(options: Any, collection: str) -> tuple[str, ...]:
-            return tuple(bands) or real.available_bands(options, collection)
-
-        fake = SimpleNamespace(
-            OPTIONS=real.OPTIONS, COLLECTIONS=real.COLLECTIONS, identity=real.identity,
-            available_bands=available, open_source=lambda *_: source,
-        )  # fmt: skip
-        self.monkeypatch.setattr("rsweep.sources.stage.provider_module", lambda _: fake)
-        return source
-
-    def node(self, stage: str = "stitch", **own: Any) -> Node:
-        """The (first) node of a stage of a profile; rcf unless it says otherwise."""
-        settings, errors = resolve({"model": "rcf", "temporal": WINDOW, **own}, {})
-        assert not errors, errors
-        node = build_nodes(settings)
-        self.options = node_options(settings, node)
-        return next(n for n in node.upstream() if n.stage == stage)
-
-    def run(
-        self, rois: Sequence[Roi], stage: str = "stitch", on_roi_error: str = "record", **own: Any
-    ) -> tuple[Node, Shard]:
-        """Run a stage, and those before it that the store lacks."""
-        node, shard = self.node(stage, **own), Shard("shard", tuple(rois))
-        run_job(Job(node, shard, self.store, self.options, on_roi_error))
-        return node, shard
-
-    def open(self, node: Node):
-        return self.store.read(node, "shard")
-
-    def rois(self, node: Node) -> list[dict[str, Any]]:
-        with self.open(node) as file:
-            return get_json(file, "rois")
-
-
-@pytest.fixture
-def bench(tmp_path, monkeypatch) -> Bench:
-    return Bench(tmp_path, monkeypatch)
-
-
 def scenes(*days: str, **more: Any) -> list[Scene]:
     return [Scene(f"scene{i}", f"2022-{day}T10:00:00Z", **more) for i, day in enumerate(days)]
 
