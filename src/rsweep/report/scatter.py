@@ -111,10 +111,14 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
             (a, n), (b, m) = groups[-2:]
             groups[-2:] = [((a * n + b * m) / (n + m), n + m)]
     found = [mean + gap * (i - (n - 1) / 2) for mean, n in groups for i in range(n)]
-    if not found or found[-1] - found[0] > 1:
+    if gap * (len(found) - 1) > 1:
         return [height - (found[0] + found[-1] - 1) / 2 for height in found]
-    shift = max(0.0, -found[0]) - max(0.0, found[-1] - 1)
-    return [height + shift for height in found]
+    low, high = -gap, 1 + gap
+    for i, height in enumerate(found):
+        found[i] = low = max(height, low + gap)
+    for i in range(len(found) - 1, -1, -1):
+        found[i] = high = min(found[i], high - gap)
+    return found
 
 
 def _touch(below: tuple[float, int], above: tuple[float, int], gap: float) -> bool:

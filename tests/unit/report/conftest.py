@@ -1,0 +1,67 @@
+"""A tiny study that ran, for what is made of results."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from rsweep.evaluate.quality import write_quality
+from rsweep.jobs import Job, run_job
+from rsweep.report.figures import write_figures
+from rsweep.report.page import write_page
+from rsweep.report.results import write_embeddings, write_meta
+from rsweep.report.table import write_lock, write_sweep
+from rsweep.settings.study import Study, make_study
+from rsweep.store import Store
+
+POLE = "<pole & friends>"
+
+
+def write_rois(path: Path) -> None:
+    rows = [
+        {"id": f"r{i}", "lon": 8.6 + 0.05 * i, "lat": 50.5, "buffer_m": 100, "crop": "ab"[i % 2]}
+        for i in range(6)
+    ]
+    rows.append({"id": POLE, "lon": 8.6, "lat": 89.0, "buffer_m": 100, "crop": "a"})
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def run_stages(study: Study) -> None:
+    store, options = Store(study.store), study.node_options()
+    for node in study.nodes().values():
+        for shard in study.shards:
+            run_job(Job(node, shard, store, options))
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """A study of grids and vectors of rcf, with a ROI that fails and a combination skipped."""
+    root = tmp_path_factory.mktemp("study")
+    write_rois(root / "rois.csv")
+    config = {
+        "study": "tiny", "rois": str(root / "rois.csv"), "results": str(root / "results"),
+        "temporal": {"start": "2022-06-01", "end": "2022-07-01"}, "on_invalid": "skip",
+        "base": {"model": "rcf", "image_size": 16, "features": 8, "fetch_bands": "model",
+                 "bands": "B4,B3,B2"},
+        "sweep": [{"patch_size": [4, 8], "output": ["pooled", "grid"]}, {"patch_size": 5}],
+        "evaluate": {"label": "crop", "cv": "random", "folds": 3, "k": 1},
+    }  # fmt: skip
+    study = make_study(config, "tiny.yaml")
+    run_stages(study)
+    for profile in study.profiles:
+        folder = study.folder / "profiles" / profile.name
+        folder.mkdir(parents=True)
+        write_embeddings(study, profile, folder / "embeddings.parquet")
+        write_meta(study, profile, folder / "meta.json")
+        write_quality(study.evaluate, folder / "embeddings.parquet", folder / "quality.json")
+    write_sweep(study, study.folder / "sweep.csv")
+    write_lock(study, study.folder / "study.lock.json")
+    write_figures(study, study.folder / "figures")
+    lock = study.folder / "study.lock.json"
+    write_page(study, study.folder / "figures", lock, study.folder / "report.html")
+    return study

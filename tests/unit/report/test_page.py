@@ -1,0 +1,125 @@
+"""The page: valid, self-contained, escaped, and true to the results."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from rsweep.report.markup import Column, breakable, join, table, tag
+from rsweep.report.page import write_page
+
+VOID = {"meta", "img", "wbr", "br", "link", "input"}
+
+
+class Checker(HTMLParser):
+    """Elements that open and close in order, ids, references, and what a page loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.ids, self.refs, self.loads, self.headings = [], [], [], [], []
+        self.images, self.tags, self.words = [], [], []
+
+    def handle_starttag(self, name, attributes):
+        given = dict(attributes)
+        self.tags.append(name)
+        self.ids += [given["id"]] if "id" in given else []
+        self.refs += [given["href"]] if "href" in given else []
+        self.loads += [given["src"]] if "src" in given else []
+        self.headings += [int(name[1])] if re.fullmatch("h[1-6]", name) else []
+        self.images += [given] if name == "img" else []
+        if name not in VOID:
+            self.open.append(name)
+
+    def handle_endtag(self, name):
+        assert self.open.pop() == name
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture
+def html(study):
+    return (study.folder / "report.html").read_text()
+
+
+@pytest.fixture
+def page(html):
+    checker = Checker()
+    checker.feed(html)
+    checker.close()
+    assert checker.open == []
+    return checker
+
+
+def words(page):
+    return " ".join("".join(page.words).split())
+
+
+def test_is_well_formed(html, page):
+    assert html.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert "$" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", html)
+    assert page.tags.count("title") == page.tags.count("main") == page.tags.count("h1") == 1
+    assert len(page.ids) == len(set(page.ids))
+    assert all(ref.removeprefix("#") in page.ids for ref in page.refs)
+
+
+def test_is_self_contained(html, page):
+    assert all(load.startswith("data:image/png;base64,") for load in page.loads)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not re.search(r"url\(|@import|https?://", re.sub(r"base64,[^\"]+", "", html))
+
+
+def test_is_accessible(page):
+    assert page.headings[0] == 1
+    steps = zip(page.headings, page.headings[1:], strict=False)
+    assert all(b - a <= 1 for a, b in steps)
+    assert all(len(image["alt"]) > 20 for image in page.images)
+    assert page.tags.count("caption") == page.tags.count("table")
+    assert len(page.images) == page.tags.count("figcaption") == 4
+
+
+def test_light_and_dark(html):
+    assert "prefers-color-scheme: dark" in html
+    assert 'name="color-scheme" content="light dark"' in html
+
+
+def test_says_what_happened(study, page):
+    said = words(page)
+    for profile in study.profiles:
+        assert profile.name in said
+        for key in profile.keys().values():
+            assert key in said
+    assert "4 profiles over 7 ROIs" in said
+    assert "★ best" in said
+    assert "latitude 89" in said  # why the ROI at the pole has no embedding
+    assert "1 of 7" in said
+    assert "not a multiple of patch_size" in said  # why a combination was skipped
+    assert "random: " not in said
+    assert "6 ROIs with a label and an embedding, 1 left out" in said
+    assert "sha256" in said
+    assert "numpy" in said
+
+
+def test_names_are_escaped(html, page):
+    assert "<pole" not in html
+    assert "&lt;pole &amp; friends&gt;" in html
+    assert "<pole & friends>" in words(page)
+
+
+def test_without_figures_or_quality(study, tmp_path):
+    folder = tmp_path / "none"
+    folder.mkdir()
+    write_page(study, folder, study.folder / "study.lock.json", tmp_path / "r.html")
+    checker = Checker()
+    checker.feed((tmp_path / "r.html").read_text())
+    assert checker.open == []
+    assert "There is nothing to draw." in words(checker)
+
+
+def test_markup():
+    assert tag("p", "a < b", tag("b", "&"), class_="x", id=None) == (
+        '<p class="x">a &lt; b<b>&amp;</b></p>')  # fmt: skip
+    assert breakable("a_<b") == "a_<wbr>&lt;b"
+    assert join(["<", tag("i", "x")]) == "&lt;<i>x</i>"
+    found = table("t", [Column("a"), Column("n", number=True)], [["x", 1]], ["best"])
+    assert '<tr class="best"><th scope="row">x</th><td class="number">1</td></tr>' in found
