@@ -14,6 +14,8 @@ FILTERS = {
 
 LEAST = 1e-3
 """Share below which what is left of a pixel is the tail of a filter, and means nothing."""
+ROUNDING = 1e-5
+"""What the weights of a filter may miss one by."""
 
 
 def resize(
@@ -40,8 +42,9 @@ def resize(
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(share > LEAST, _each(known, size, mean) / share, np.nan)
     if kind != mean:
-        whole = (np.abs(_each(1 - weight, size, kind)) < LEAST) & (share > 1 - LEAST)
-        found = np.where(whole, _each(known, size, kind), found)
+        total = _each(weight, size, kind)
+        whole = (np.abs(total - 1) < ROUNDING) & (share > 1 - ROUNDING)
+        found = np.where(whole, _each(known, size, kind) / np.where(whole, total, 1), found)
     return found.astype(np.float32), share
 
 
