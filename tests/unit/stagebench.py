@@ -106,4 +106,5 @@ def noise(scene: Scene, grid: Grid, sensor: str = "s2", bands: int = 12) -> np.n
     """Values that any two scenes differ in, the same whenever asked for."""
     rng = np.random.default_rng(list(scene.id.encode()))
     values = rng.integers(1, 6000, (bands, grid.height, grid.width))
+    values = values / 200 - 30 if sensor == "s1" else values
     return values.astype(SENSORS[sensor].dtype)
