@@ -95,6 +95,7 @@ def _contract(facts: Facts) -> list[tuple[str, str]]:
     side = [f"{name} ({what})" for name, what in facts["side_inputs"].items()]
     return [
         ("default", f"{words.input_text(facts)}, {facts['input']['scale_m']:g} m"),
+        ("providers", words.providers_text(facts)),
         ("frames", words.frames_text(facts)),
         ("also reads", "; ".join(side) or "nothing but pixels"),
     ]

@@ -10,7 +10,7 @@ from rsweep.errors import RsweepError
 from rsweep.models.card import ModelCard, Normalization, SensorInput
 from rsweep.models.registry import find_card
 from rsweep.report import words
-from rsweep.settings.catalogue import allowed_values, defaults, shared_knobs
+from rsweep.settings.catalogue import allowed_values, defaults, providers, shared_knobs
 from rsweep.settings.knobs import MODEL, Knob
 from rsweep.settings.profiles import check
 from rsweep.sources.sensors import SENSORS
@@ -31,6 +31,7 @@ VECTORS: Mapping[str, str] = {
     "model": "its own pooled output",
 }
 POOLINGS = ("mean", "max", "stats")
+NEEDS_NO_OPTIONS = ("synthetic", "earthengine", "stac")
 LIMITED = ("image_size", "patch_size", "frames", "scale_m")
 """Shared knobs whose values a model may limit."""
 PIXELS = (1, 2, 5, 10, 15, 20, 30, 60, 100)
@@ -89,10 +90,10 @@ def _modality(name: str, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
     fit = [
         n
         for n in card.normalizations
-        if "normalization" not in dict(check({**settings, "normalization": n}, card))
+        if "normalization" not in dict(_problems(card, {**settings, "normalization": n}))
     ]
     sensors = [_sensor(needed) for needed in card.modalities[name]]
-    return {"sensors": sensors, "normalizations": fit}
+    return {"sensors": sensors, "normalizations": fit, "providers": providers(card, name)}
 
 
 def _sensor(needed: SensorInput) -> Facts:
@@ -162,12 +163,18 @@ def _candidates(name: str, card: ModelCard, preset: Mapping[str, Any]) -> Iterab
     return range(int(low or 1), min(most, int(high or most)) + 1)
 
 
-def _refusal(card: ModelCard, preset: Mapping[str, Any], name: str, value: int) -> str:
+def _refusal(card: ModelCard, preset: Facts, name: str, value: int) -> str:
     allowed = card.allowed.get(name)
     if allowed and value not in allowed:
         return f"{name} is {value}; {card.id} takes: {', '.join(map(str, allowed))}"
-    errors = check({**preset, name: value}, card)
+    errors = _problems(card, {**preset, name: value})
     return " ".join(errors[0]) if errors else ""
+
+
+def _problems(card: ModelCard, settings: Facts) -> list[tuple[str, str]]:
+    """What a check says of settings, wherever the scenes come from."""
+    served = [p for p in providers(card, settings["modality"]) if p in NEEDS_NO_OPTIONS]
+    return check({**settings, "provider": (served or NEEDS_NO_OPTIONS)[0]}, card)
 
 
 def _summary(passed: list[int], tried: list[int]) -> str:

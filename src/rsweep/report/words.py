@@ -113,6 +113,16 @@ def frames_text(facts: Facts) -> str:
     return f"{span}; default {frames['default']}, cut by frame_policy {frames['policy']}"
 
 
+def providers_text(facts: Facts) -> str:
+    """Where scenes of each modality can come from."""
+    found: dict[str, list[str]] = {}
+    for name, modality in facts["modalities"].items():
+        found.setdefault(", ".join(modality["providers"]) or "none", []).append(name)
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in found.items())
+
+
 def input_text(facts: Facts) -> str:
     """The default input of a model in a line: `s2, 10 bands, 256 px, 32 frames`."""
     given = facts["input"]

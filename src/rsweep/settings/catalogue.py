@@ -9,6 +9,8 @@ from rsweep.models.card import ModelCard
 from rsweep.models.registry import families, find_card
 from rsweep.settings.knobs import Knob
 from rsweep.settings.profiles import knobs_of, resolve
+from rsweep.settings.table import PROVIDERS
+from rsweep.sources.registry import provider_module
 
 
 def open_families() -> list[str]:
@@ -33,6 +35,12 @@ def defaults(card: ModelCard) -> dict[str, Any]:
     """Every setting of a model's default profile."""
     settings, _ = resolve({"model": card.id}, {})
     return settings
+
+
+def providers(card: ModelCard, modality: str) -> list[str]:
+    """Providers that have all the sensors of a modality."""
+    sensors = {needed.sensor for needed in card.modalities[modality]}
+    return [p for p in PROVIDERS if sensors <= set(provider_module(p).COLLECTIONS)]
 
 
 def shared_knobs(card: ModelCard) -> list[Knob]:

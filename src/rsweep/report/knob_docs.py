@@ -1,0 +1,103 @@
+"""docs/settings.md, from the knob table: `python -m rsweep.report.knob_docs > docs/settings.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+
+from rsweep.evaluate import settings as evaluate
+from rsweep.report import words
+from rsweep.report.markdown import code, codes, heading, table
+from rsweep.settings.catalogue import cards
+from rsweep.settings.knobs import STAGES, Knob
+from rsweep.settings.study import OPTIONS
+from rsweep.settings.table import CORE, PROVIDERS
+from rsweep.sources.registry import provider_module
+
+ABOUT: Mapping[str, str] = {
+    "fetch": "Every scene of the window on the ROI's own pixel grid, raw.",
+    "composite": "Scenes to frames: what is cloud, how scenes become one image, how many frames.",
+    "prep": "Frames to the network's input: bands, normalisation, resizing or tiling.",
+    "infer": "Tiles to token maps: the model and all that changes its forward pass.",
+    "stitch": "Token maps to a vector or a grid per ROI.",
+}
+
+INTRODUCTION = """\
+<!-- Made from the knob table by `python -m rsweep.report.knob_docs`; a test keeps it in step. -->
+# Settings
+
+A knob is set under `base` for every profile, or in a block of `sweep` or a named profile for some;
+in a sweep block any knob may be a list. An unset knob has its default, which may be the model's:
+`rsweep describe MODEL` shows it. A value is one value however it is written: 224, 224.0 and "224".
+
+A knob belongs to the first stage that reads it. Changing it runs that stage and those after it
+again, for the profiles that it changes, and nothing else: so the further down a knob stands here,
+the less a change of it costs. A knob that the other settings leave unread (`tile_overlap` under
+`input_prep: resize`) reruns nothing.
+"""
+
+
+def settings_page() -> str:
+    """All of docs/settings.md."""
+    return "".join(_parts())
+
+
+def _parts() -> Iterator[str]:
+    yield INTRODUCTION
+    for place, stage in enumerate(STAGES):
+        knobs = [knob for knob in CORE.values() if knob.stage == stage]
+        yield heading(2, stage.capitalize())
+        yield f"\n{ABOUT[stage]} A change reruns: {', '.join(STAGES[place:])}.\n\n"
+        yield knob_table(knobs, reruns=True)
+    yield from _own_knobs()
+    yield from _providers()
+    yield heading(2, "The study")
+    yield "\nKeys at the top of a study file. None changes an embedding.\n\n"
+    yield knob_table(OPTIONS.values())
+    yield heading(2, "Evaluation")
+    yield "\nUnder `evaluate`: probes that predict a column of the ROI table.\n\n"
+    yield knob_table(evaluate.OPTIONS.values())
+
+
+def _own_knobs() -> Iterator[str]:
+    yield heading(2, "Knobs of one model")
+    for card in cards():
+        if card.knobs:
+            yield heading(3, card.id) + "\n" + knob_table(card.knobs, reruns=True)
+
+
+def _providers() -> Iterator[str]:
+    yield heading(2, "Options of the providers")
+    yield ("\nUnder the provider's name, as in `local: {path: scenes}`. An option is in the key of "
+           "fetch if it changes pixels.\n")  # fmt: skip
+    for provider in PROVIDERS:
+        yield heading(3, provider) + "\n" + knob_table(provider_module(provider).OPTIONS)
+
+
+def knob_table(knobs: Iterable[Knob], reruns: bool = False) -> str:
+    """A row per knob: name, type and unit, default, allowed values, meaning, what reruns."""
+    heads = ["knob", "type", "default", "allowed", "meaning"]
+    rows = []
+    for knob in knobs:
+        later = [" → ".join(STAGES[STAGES.index(knob.stage) :])] if reruns else []
+        facts = words.knob_facts(knob)
+        unit = f", {knob.unit}" if knob.unit else ""
+        rows.append([code(knob.name), words.KINDS[knob.kind] + unit, _default(facts["default"]),
+                     _allowed(knob, facts), knob.meaning, *later])  # fmt: skip
+    return table([*heads, "reruns"] if reruns else heads, rows)
+
+
+def _default(value: object) -> str:
+    text = words.value_text(value)
+    return text if value in (None, {}, "the model's") else code(text) if text else "empty"
+
+
+def _allowed(knob: Knob, facts: Mapping[str, object]) -> str:
+    if knob.allowed:
+        return codes([*knob.allowed, *knob.words])
+    bounded = knob.minimum is not None or knob.maximum is not None
+    return words.allowed_text(facts) if bounded else ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_page())

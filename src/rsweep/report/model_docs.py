@@ -1,0 +1,155 @@
+"""docs/models, from the model cards: `python -m rsweep.report.model_docs docs/models`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rsweep.models.card import ModelCard
+from rsweep.report import words
+from rsweep.report.facts import card_facts, find_model
+from rsweep.report.markdown import code, codes, heading, table
+from rsweep.settings.catalogue import cards, open_families
+
+Facts = Mapping[str, Any]
+
+EXAMPLES: Mapping[str, str] = {"timm": "timm:vit_tiny_patch16_224"}
+"""A family of many models has the page of one of them."""
+
+
+def model_pages() -> dict[str, str]:
+    """File name -> text of every page."""
+    facts = {name: card_facts(card) for name, card in _pages().items()}
+    pages = {f"{name}.md": _joined(_page(name, found)) for name, found in facts.items()}
+    return {"README.md": _index(facts), **pages}
+
+
+def _joined(parts: Iterator[str]) -> str:
+    return "".join(parts).replace("\n\n\n", "\n\n")
+
+
+def _pages() -> dict[str, ModelCard]:
+    found = {card.id: card for card in cards()}
+    examples = {f: find_model(EXAMPLES[f]) for f in open_families() if f in EXAMPLES}
+    return dict(sorted({**found, **examples}.items()))
+
+
+def _index(pages: Mapping[str, Facts]) -> str:
+    rows = [
+        [f"[{name}]({name}.md)", facts["title"], ", ".join(facts["modalities"]),
+         words.input_text(facts), facts["licence"]["weights"]]
+        for name, facts in pages.items()
+    ]  # fmt: skip
+    heads = ["model", "title", "modalities", "default input", "licence of weights"]
+    return f"{_made()}# Models\n\n{table(heads, rows)}"
+
+
+def _made() -> str:
+    return ("<!-- Made from the model cards by `python -m rsweep.report.model_docs docs/models`; a "
+            "test keeps it in step. -->\n")  # fmt: skip
+
+
+def _page(name: str, facts: Facts) -> Iterator[str]:
+    yield f"{_made()}# {facts['title']}\n\n`model: {facts['id']}`. {facts['paper']}\n"
+    if name != facts["id"]:
+        yield f"\n`{name}:NAME` is any network of {name}; this page is that of one of them.\n"
+    yield heading(2, "Input") + "\n" + _modalities(facts)
+    yield f"\n- By default: {words.input_text(facts)}, {facts['input']['scale_m']:g} m per pixel.\n"
+    yield f"- Providers: {words.providers_text(facts)}.\n"
+    yield f"- Frames: {words.frames_text(facts)}.\n"
+    yield f"- Beside pixels it reads: {_side_inputs(facts)}.\n"
+    yield heading(2, "Tokens")
+    yield f"\n![Token layout of {facts['id']}]({name}.svg)\n\n" + _tokens(facts)
+    yield heading(2, "Knobs") + "\n" + "".join(_knobs(facts))
+    yield heading(2, "Normalisations") + "\n" + "".join(_normalizations(facts))
+    yield heading(2, "Variants and weights") + "\n" + _variants(facts)
+    yield heading(2, "Licence and origin") + "\n" + _origin(facts)
+    yield heading(2, "Notes") + f"\n{facts['notes'] or 'None.'}\n"
+
+
+def _modalities(facts: Facts) -> str:
+    rows = [
+        [code(name), sensor["sensor"], " ".join(sensor["bands"]), sensor["unit"],
+         "any list" if sensor["bands_free"] else "these", codes(modality["normalizations"])]
+        for name, modality in facts["modalities"].items()
+        for sensor in modality["sensors"]
+    ]  # fmt: skip
+    heads = ["modality", "sensor", "bands in order", "unit", "`bands` may be", "normalizations"]
+    return table(heads, rows)
+
+
+def _side_inputs(facts: Facts) -> str:
+    found = [f"{code(name)} ({what})" for name, what in facts["side_inputs"].items()]
+    return ", ".join(found) or "nothing"
+
+
+def _tokens(facts: Facts) -> str:
+    rows = [
+        [code(modality), code(group["name"]), f"{group['patch_px']} px",
+         f"{group['side']} x {group['side']}"]
+        for modality, groups in facts["token_groups"].items()
+        for group in groups
+    ]  # fmt: skip
+    vectors = [f"{code(name)} ({what})" for name, what in facts["vectors"].items()]
+    return (table(["modality", "token group", "token", "tokens of a tile"], rows)
+            + f"\n- Vectors of its own: {', '.join(vectors) or 'none'}.\n"
+            + f"- Layers: {codes(facts['layers'])}.\n")  # fmt: skip
+
+
+def _knobs(facts: Facts) -> Iterator[str]:
+    knobs = facts["knobs"]["own"] + [k for k in facts["knobs"]["shared"] if k["depends"]]
+    rows = [
+        [code(k["name"]), k["stage"], code(words.value_text(k["default"])), words.allowed_text(k),
+         k["meaning"]]
+        for k in knobs
+    ]  # fmt: skip
+    yield table(["knob", "stage", "default", "allowed", "meaning"], rows)
+    yield "\nAll other knobs are the same for every model: see [settings](../settings.md).\n"
+    if facts["constraints"]:
+        yield "\nWith all else at its default:\n\n"
+        limits = [[code(c["knob"]), c["takes"], c["example"]] for c in facts["constraints"]]
+        yield table(["knob", "takes", "otherwise, for instance"], limits)
+
+
+def _normalizations(facts: Facts) -> Iterator[str]:
+    for name, by_sensor in facts["normalizations"].items():
+        for sensor, n in by_sensor.items():
+            yield f"**`{name}`**, {sensor}: {words.formula(n)}.\nSource: {n['source']}.\n\n"
+            if n["kind"] == "affine":
+                rows = [[band, words.number(mean), words.number(n["std"][band]),
+                         words.number(n["missing"].get(band, mean))]
+                        for band, mean in n["mean"].items()]  # fmt: skip
+                yield table(["band", "mean", "std", "missing pixel"], rows) + "\n"
+
+
+def _variants(facts: Facts) -> str:
+    rows = [
+        [code(name), v["width"] or "-", v["depth"], v["heads"] or "-", f"{v['parameters_m']:g}",
+         words.checkpoint_text(v["checkpoint"])]
+        for name, v in facts["variants"].items()
+    ]  # fmt: skip
+    heads = ["variant", "width", "depth", "heads", "parameters (M)", "checkpoint"]
+    return table(heads, rows) + f"\n`weights`: {codes(facts['weights'])}.\n"
+
+
+def _origin(facts: Facts) -> str:
+    licence = facts["licence"]
+    return (f"- Code: {licence['code']}.\n- Weights: {licence['weights']}.\n"
+            f"- Pre-training: {facts['pretraining']}.\n")  # fmt: skip
+
+
+def write_pages(folder: Path) -> None:
+    """Write every page and its picture."""
+    from rsweep.report.token_layout import draw_layout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in model_pages().items():
+        (folder / name).write_text(text)
+    for name, card in _pages().items():
+        draw_layout(card_facts(card), folder / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    write_pages(Path(sys.argv[1]))
