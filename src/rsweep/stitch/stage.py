@@ -161,7 +161,7 @@ def _write_grid(
 
 def _require_fit(values: Values, dtype: str) -> None:
     largest = float(np.nanmax(np.abs(values), initial=0))
-    if largest > np.finfo(dtype).max:
+    if largest > float(np.finfo(dtype).max):
         raise RoiError(f"has a value of {largest:.3g}, which storage_dtype {dtype} cannot hold")
 
 
