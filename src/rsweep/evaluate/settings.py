@@ -45,11 +45,7 @@ def read_evaluate(
     place = f"{where}: evaluate"
     if not isinstance(section, Mapping):
         return {}, [Problem(place, f"is {section!r}; expected a mapping with a label")]
-    problems = [
-        Problem(f"{place}.{name}", f"is not an option; options: {', '.join(OPTIONS)}"
-                                   f"{nearest(name, OPTIONS)}")
-        for name in section if name not in OPTIONS
-    ]  # fmt: skip
+    problems = _unknown(section, place)
     options: dict[str, Any] = {}
     for name, knob in OPTIONS.items():
         try:
@@ -58,6 +54,15 @@ def read_evaluate(
         except ValueError as error:
             problems.append(Problem(f"{place}.{name}", str(error)))
     return options, problems or _check(options, rois, place)
+
+
+def _unknown(section: Mapping[str, Any], place: str) -> list[Problem]:
+    options = ", ".join(OPTIONS)
+    return [
+        Problem(f"{place}.{name}", f"is not an option; options: {options}{nearest(name, OPTIONS)}")
+        for name in section
+        if name not in OPTIONS
+    ]
 
 
 def check_evaluate(section: Any, rois: Sequence[Roi], where: str) -> list[Problem]:

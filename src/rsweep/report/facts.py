@@ -61,8 +61,7 @@ def card_facts(card: ModelCard) -> Facts:
                            for name, constants in card.normalizations.items()},
         "variants": {name: asdict(variant) for name, variant in card.variants.items()},
         "weights": list(card.weights),
-        "knobs": {"own": [_knob(k, card, preset) for k in card.knobs],
-                  "shared": [_knob(k, card, preset) for k in shared_knobs(card)]},
+        "knobs": _knobs(card, preset),
         "constraints": constraints(card),
         "frames": {"least": card.frames_range[0], "most": card.frames_range[1],
                    "default": preset["frames"], "policy": preset["frame_policy"]},
@@ -113,6 +112,12 @@ def _normalization(n: Normalization) -> Facts:
         "missing": {band: n.center[band] for band in n.stats if band in n.center},
         "source": n.source,
     }
+
+
+def _knobs(card: ModelCard, preset: Facts) -> Facts:
+    own, shared = card.knobs, shared_knobs(card)
+    return {"own": [_knob(knob, card, preset) for knob in own],
+            "shared": [_knob(knob, card, preset) for knob in shared]}  # fmt: skip
 
 
 def _knob(knob: Knob, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
