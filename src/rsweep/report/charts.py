@@ -50,7 +50,7 @@ class Measure:
 def cost_measure() -> Measure:
     """Seconds of all stages, and of inference."""
     return Measure(
-        "Cost: seconds of all five stages, as if run alone (below: of inference)",
+        "Cost: seconds of all five stages, as if run alone (in brackets: of inference)",
         lambda row: float(row["seconds"]),
         lambda row: f"{seconds(row['seconds'])}\n({seconds(row['infer_seconds'])})",
         "low",
