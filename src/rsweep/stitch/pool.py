@@ -14,12 +14,24 @@ def coverage(
     polygon: BaseGeometry, x0: float, y0: float, cell_m: float, rows: int, cols: int
 ) -> Weights:
     """Share of each of rows x cols cells that a polygon covers, from the top-left corner x0, y0."""
-    left = x0 + np.arange(cols) * cell_m
-    top = y0 - np.arange(rows) * cell_m
+    left: Weights = x0 + np.arange(cols, dtype=np.float64) * cell_m
+    top: Weights = y0 - np.arange(rows, dtype=np.float64) * cell_m
+    if polygon.equals(polygon.envelope):  # a box, as around every point: the product of two spans
+        west, south, east, north = polygon.bounds
+        return np.outer(_overlap(top - cell_m, cell_m, south, north),
+                        _overlap(left, cell_m, west, east))  # fmt: skip
     cells = shapely.box(left[None], top[:, None] - cell_m, left[None] + cell_m, top[:, None])
     shapely.prepare(polygon)
-    areas: Weights = shapely.area(shapely.intersection(cells, polygon))
-    return areas / cell_m**2
+    areas = np.where(shapely.contains_properly(polygon, cells), cell_m**2, 0.0)
+    edge = (areas == 0) & shapely.intersects(polygon, cells)
+    areas[edge] = shapely.area(shapely.intersection(cells[edge], polygon))
+    return np.asarray(areas / cell_m**2)
+
+
+def _overlap(low: Weights, size: float, start: float, end: float) -> Weights:
+    """Share of each span [low, low + size] that lies between start and end."""
+    shared = np.minimum(low + size, end) - np.maximum(low, start)
+    return np.asarray(np.clip(shared, 0, None) / size)
 
 
 def pool(tokens: NDArray[np.float32], weights: Weights, how: str) -> NDArray[np.float32]:

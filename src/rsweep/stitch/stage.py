@@ -53,6 +53,11 @@ class RoiTiles:
             self.grid = Grid.from_dict(roi["grid"])
             self.polygon = wkt.loads(roi["polygon"])
 
+    @property
+    def image_size(self) -> int:
+        """Pixels per side of the network's input."""
+        return int(self.tiles[self.sensors[0]]["valid"].shape[-1])
+
     def groups(self) -> list[str]:
         """Token groups, finest first."""
         maps = self.tokens["maps"]
@@ -99,14 +104,13 @@ def _embed_roi(
     groups = tiles.groups()
     side = tiles.tokens["maps"][groups[0]].shape[1]
     blend = settings.get("blend", "hann")
-    valid = assemble(tiles.valid(side), tiles.lattice, blend)[..., 0]
     area, rows, cols, corner = _cells(tiles, side)
-    weights = area * valid[rows, cols]
+    weights = _valid_area(tiles, side, rows, cols, blend)
     if not weights.any():
         raise RoiError("has no valid pixel inside it")
     if settings.get("pooling") in OWN_VECTORS:
         share = float(weights.sum() / area.sum())
-        return {"valid_share": share}, _own_vector(tiles, settings["pooling"], side)
+        return {"valid_share": share}, _own_vector(tiles, settings["pooling"])
     maps = (assemble(tiles.maps(g), tiles.lattice, blend) for g in groups)
     merged = merge_groups(list(maps), settings.get("group_merge", "mean"))[rows, cols]
     # A network may say nothing (NaN) of a token of which it was shown too little.
@@ -132,8 +136,29 @@ def _cells(tiles: RoiTiles, side: int) -> tuple[NDArray[np.float64], slice, slic
     return area, rows, cols, [cell_m, 0.0, x0, 0.0, -cell_m, y0]
 
 
-def _own_vector(tiles: RoiTiles, name: str, side: int) -> Values:
+def _valid_area(
+    tiles: RoiTiles, side: int, rows: slice, cols: slice, blend: str
+) -> NDArray[np.float64]:
+    """Share of each cell that is valid ground of the ROI, by the pixels that the network saw.
+
+    By pixels and not by cells: a cell at the ROI's edge may miss only what lies outside the ROI.
+    """
+    fine = tiles.image_size if tiles.image_size % side == 0 else side
+    step = fine // side
+    valid = assemble(tiles.valid(fine), tiles.lattice, blend)[..., 0]
+    at = (slice(rows.start * step, rows.stop * step), slice(cols.start * step, cols.stop * step))
+    lattice, grid = token_lattice(tiles.lattice, fine), tiles.grid
+    pixel_m = float(lattice.cell) * grid.scale_m
+    x0 = grid.x0 + lattice.left * grid.scale_m + at[1].start * pixel_m
+    y0 = grid.y0 - lattice.top * grid.scale_m - at[0].start * pixel_m
+    area = coverage(tiles.polygon, x0, y0, pixel_m, *valid[at].shape) * valid[at]
+    cells = (rows.stop - rows.start, step, cols.stop - cols.start, step)
+    return np.asarray(area.reshape(cells).mean(axis=(1, 3)))
+
+
+def _own_vector(tiles: RoiTiles, name: str) -> Values:
     """Mean of the network's own vectors of the tiles, by the valid ground of the ROI in each."""
+    side = tiles.image_size
     lattice, grid = token_lattice(tiles.lattice, side), tiles.grid
     cell_m = float(lattice.cell) * grid.scale_m
     weights = []
