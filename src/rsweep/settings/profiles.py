@@ -79,7 +79,18 @@ def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, 
             settings[name] = _value(knob, raw.get(name), card)
         except ValueError as error:
             errors.append((name, str(error)))
-    return settings, errors or check(settings, card)
+    if errors:
+        return settings, errors
+    if raw.get("normalization") is None:
+        settings["normalization"] = _fitting_normalization(settings, card)
+    return settings, check(settings, card)
+
+
+def _fitting_normalization(settings: Mapping[str, Any], card: ModelCard) -> str:
+    """The first with constants for every band that the model is fed, else the first."""
+    chosen = sensor_bands(settings, card)
+    fit = [n for n, constants in card.normalizations.items() if not _bare(constants, chosen)]
+    return [*fit, *card.normalizations][0]
 
 
 def _unknown(name: str, card: ModelCard, knobs: Mapping[str, Knob]) -> str:
