@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
+
+BLOCK = 32
+"""Side in cells of what is tested for being all inside or all outside before its cells are cut."""
 
 Weights = NDArray[np.float64]
 
@@ -20,12 +25,22 @@ def coverage(
         west, south, east, north = polygon.bounds
         return np.outer(_overlap(top - cell_m, cell_m, south, north),
                         _overlap(left, cell_m, west, east))  # fmt: skip
-    cells = shapely.box(left[None], top[:, None] - cell_m, left[None] + cell_m, top[:, None])
+    shares = np.zeros((rows, cols))
     shapely.prepare(polygon)
-    areas = np.where(shapely.contains_properly(polygon, cells), cell_m**2, 0.0)
-    edge = (areas == 0) & shapely.intersects(polygon, cells)
-    areas[edge] = shapely.area(shapely.intersection(cells[edge], polygon))
-    return np.asarray(areas / cell_m**2)
+    for row, col in itertools.product(range(0, rows, BLOCK), range(0, cols, BLOCK)):
+        at = np.s_[row : row + BLOCK, col : col + BLOCK]
+        shares[at] = _block_shares(polygon, left[at[1]], top[at[0]], cell_m)
+    return shares
+
+
+def _block_shares(polygon: BaseGeometry, left: Weights, top: Weights, cell_m: float) -> Weights:
+    """Shares of a block of cells, which are cut only if the polygon's edge runs through it."""
+    block = shapely.box(left[0], top[-1] - cell_m, left[-1] + cell_m, top[0])
+    if not polygon.intersects(block) or polygon.covers(block):
+        return np.full((len(top), len(left)), float(polygon.intersects(block)))
+    part = polygon.intersection(block)  # has few points, however many the polygon has
+    cells = shapely.box(left, top[:, None] - cell_m, left + cell_m, top[:, None])
+    return np.asarray(shapely.area(shapely.intersection(cells, part)) / cell_m**2)
 
 
 def _overlap(low: Weights, size: float, start: float, end: float) -> Weights:
