@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -112,11 +113,18 @@ def _rebuild(job: Job, error: CorruptError) -> None:
         if str(job.store.path(node, job.shard.name)) != error.path:
             continue
         if not job.store.is_sound(node, job.shard.name):  # else another job was faster
-            log.warning("%s; treated as absent and rebuilt", error)
+            _say(error)
             job.store.discard(node, job.shard.name)
             run_job(Job(node, job.shard, job.store, job.options, job.on_roi_error, job.threads))
         return
     raise error
+
+
+def _say(error: CorruptError) -> None:
+    if Path(error.path).exists():
+        log.warning("%s; treated as absent and rebuilt", error)
+    else:
+        log.info("%s is not there and is made", error.path)
 
 
 def _environment() -> dict[str, Any]:
