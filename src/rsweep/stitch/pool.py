@@ -40,7 +40,11 @@ def _block_shares(polygon: BaseGeometry, left: Weights, top: Weights, cell_m: fl
         return np.full((len(top), len(left)), float(polygon.intersects(block)))
     part = polygon.intersection(block)  # has few points, however many the polygon has
     cells = shapely.box(left, top[:, None] - cell_m, left + cell_m, top[:, None])
-    return np.asarray(shapely.area(shapely.intersection(cells, part)) / cell_m**2)
+    shapely.prepare(part)
+    shares: Weights = shapely.covers(part, cells).astype(np.float64)
+    edge = (shares == 0) & shapely.intersects(part, cells)
+    shares[edge] = shapely.area(shapely.intersection(cells[edge], part)) / cell_m**2
+    return shares
 
 
 def _overlap(low: Weights, size: float, start: float, end: float) -> Weights:
