@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from rsweep import store as module
 from rsweep.errors import CorruptError, RsweepError
-from rsweep.settings.keys import Node
+from rsweep.settings.keys import VERSIONS, Node
 from rsweep.store import Store, check_seal, get_json, put, put_json
 
 NODE = Node("prep", {"size": 64.0, "bands": ("B4",)})
@@ -46,7 +46,8 @@ def test_what_is_written_is_read(store):
         assert file["pixels"][3, 4] == 304
         assert get_json(file, "rois") == [{"id": "ä", "share": 0.1}]
     assert json.loads((store.folder(NODE) / "settings.json").read_text()) == {
-        "stage": "prep", "version": 1, "inputs": {}, "settings": {"size": 64, "bands": ["B4"]},
+        "stage": "prep", "version": VERSIONS["prep"], "inputs": {},
+        "settings": {"size": 64, "bands": ["B4"]},
     }  # fmt: skip
 
 
