@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import json
 import os
 import shutil
+import signal
 import socket
 import stat
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,9 +25,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from rsweep import packs
+from rsweep.infer.launcher import launch, listen
+from rsweep.infer.messages import receive, send
 
 OWNER = "RSWEEP_OWNER"
 """Environment variable by which a Snakemake process tells its jobs whose they are."""
+OWNER_JOB = "RSWEEP_OWNER_JOB"
+"""Environment variable: the SLURM job that the owner belongs to, or nothing."""
 IDLE = "RSWEEP_WORKER_IDLE_S"
 """Environment variable: seconds that a worker waits for the next cell; 0 is to do without one."""
 IDLE_S = 300.0
@@ -71,16 +74,24 @@ class Place:
 def own_jobs(packed: bool = False) -> None:
     """Make this process the owner of the jobs that it starts, and so of their workers.
 
-    The Snakefile calls it. Within a SLURM job the Snakefile is parsed again, so there the owner is
-    the Snakemake process of that job: a worker serves the cells of one job and ends with it.
+    The Snakefile calls it. A SLURM job runs each of its cells by a Snakemake process of its own,
+    below the one that is the job's: there the owner is the job's.
 
     Args:
         packed: True within a cluster's job, whose cells may be tried again together.
     """
     if packed:
         os.environ[packs.PACKED] = "1"
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if packed and job and os.environ.get(OWNER_JOB) == job:
+        return
     os.environ[OWNER] = f"{os.getpid()}-{started(os.getpid())}"
-    atexit.register(_forget, os.getpid(), runtime_folder(os.environ[OWNER]))
+    os.environ[OWNER_JOB] = job
+    folder = runtime_folder(os.environ[OWNER])
+    atexit.register(_forget, os.getpid(), folder)
+    if packed and job:
+        with suppress(OSError):
+            listen(_private(folder))
 
 
 def _forget(pid: int, folder: Path) -> None:
@@ -236,19 +247,6 @@ def _ask(place: Place, owner: str, request: dict[str, Any]) -> dict[str, Any] | 
     return None
 
 
-def send(stream: IO[str], message: dict[str, Any]) -> None:
-    """Send one message: a line of JSON."""
-    stream.write(json.dumps(message, default=str) + "\n")  # a study file may hold dates
-    stream.flush()
-
-
-def receive(stream: IO[str]) -> dict[str, Any]:
-    """The next message; empty if the other side has gone."""
-    line = stream.readline()
-    found = json.loads(line) if line.endswith("\n") else {}
-    return found if isinstance(found, dict) else {}
-
-
 def _connect(place: Place) -> socket.socket | None:
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -262,24 +260,22 @@ def _connect(place: Place) -> socket.socket | None:
 def _start(place: Place, owner: str) -> socket.socket | None:
     """Start the place's worker, which nobody else does while this process holds the place."""
     output = place.folder / f"{place.number}.log"
-    command = [sys.executable, "-m", "rsweep.infer.worker", str(place.socket), owner]
     environment = place.environment()
     source = str(Path(__file__).parents[2])
     environment["PYTHONPATH"] = os.pathsep.join([source, environment.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "rsweep.infer.worker", str(place.socket), owner]
+    request = {"command": command, "environment": environment, "output": str(output)}
     try:
-        with output.open("w") as file:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment,
-                start_new_session=True,
-            )  # fmt: skip
+        worker = launch(place.folder, request)
     except OSError as error:
         print(f"no worker: {error}", file=sys.stderr)
         return None
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and started(worker):
         if found := _connect(place):
             return found
         time.sleep(POLL_S)
-    process.kill()
+    if started(worker):
+        os.kill(worker, signal.SIGKILL)
     print(f"no worker: it did not start: {output.read_text()[-2000:]}", file=sys.stderr)
     return None

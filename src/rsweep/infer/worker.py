@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rsweep.errors import RsweepError
-from rsweep.infer.client import idle_seconds, receive, send, started
+from rsweep.infer.client import idle_seconds, started
+from rsweep.infer.messages import receive, send
 
 if TYPE_CHECKING:
     from rsweep.infer.networks import Networks

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rsweep.infer import client
+from rsweep.infer import client, launcher, messages
 from rsweep.jobs import Job, run_job
 from rsweep.store import Store
 from rsweep.workflow import Plan
@@ -27,6 +27,7 @@ from types import SimpleNamespace
 from rsweep.infer.client import run_cell
 r = json.loads(sys.argv[1])
 run_cell(SimpleNamespace(config=r["config"], threads=1, log=[r["log"]], resources={"mem_mb": 3000},
+                         output=[r["output"]],
                          wildcards=SimpleNamespace(key=r["key"], shard=r["shard"])))
 print("torch" in sys.modules)
 """
@@ -78,7 +79,8 @@ def study(tmp_path_factory):
 def cells(study):
     config, plan = study
     keys = [node.key for node in plan.nodes.values() if node.stage == "infer"]
-    return [{"config": config, "key": key, "shard": shard, "log": f"{plan.store}/{key}{shard}.log"}
+    return [{"config": config, "key": key, "shard": shard, "log": f"{plan.store}/{key}{shard}.log",
+             "output": plan.file(plan.nodes[key], shard)}
             for key in keys for shard in plan.shards]  # fmt: skip
 
 
@@ -108,7 +110,7 @@ def test_one_worker_serves_all_cells_and_loads_a_network_once(owner, study):
 
 
 def test_outputs_are_those_of_a_job_by_itself(owner, study):
-    config, plan = study
+    _, plan = study
     cell = cells(study)[0]
     path = Store(plan.store).path(plan.nodes[cell["key"]], cell["shard"])
     run_client(cell)
@@ -173,8 +175,8 @@ def test_a_worker_that_dies_of_a_cell_leaves_it_to_the_client(owner, study):
             connection, _ = server.accept()
             with connection:
                 stream = connection.makefile("rw")
-                client.receive(stream)
-                client.send(stream, {"accepted": True})
+                messages.receive(stream)
+                messages.send(stream, {"accepted": True})
 
         thread = threading.Thread(target=die)
         thread.start()
@@ -203,6 +205,7 @@ import sys, time
 import rsweep.infer.worker as worker
 def slow(request, networks):
     try:
+        open(sys.argv[3] + "-begun", "w").close()
         time.sleep(60)
     finally:
         open(sys.argv[3], "w").close()
@@ -223,11 +226,14 @@ def slow_worker(folder, owner, tidied, **environment):
 
 
 def begin_cell(folder):
+    """Start a cell, and wait until it runs."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(folder / "0.sock"))
     stream = connection.makefile("rw")
-    client.send(stream, {"cell": 1})
-    assert client.receive(stream) == {"accepted": True}
+    messages.send(stream, {"cell": 1})
+    assert messages.receive(stream) == {"accepted": True}
+    while not (folder / "tidied-begun").exists():
+        time.sleep(0.05)
     return connection, stream
 
 
@@ -293,3 +299,27 @@ def test_a_client_imports_no_torch():
     code = "import sys, rsweep.infer.client; print('torch' in sys.modules, 'h5py' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False False\n"
+
+
+def test_workers_of_a_slurm_job_are_the_children_of_its_owner(owner, monkeypatch, tmp_path):
+    folder = client._private(client.runtime_folder(owner))
+    launcher.listen(folder)
+    pid = launcher.launch(folder, {"command": ["sleep", "30"], "environment": dict(os.environ),
+                                   "output": str(tmp_path / "log")})  # fmt: skip
+    stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    assert int(stat[1]) == os.getpid()
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_snakemake_below_the_one_of_a_slurm_job_is_no_owner(owner, monkeypatch):
+    monkeypatch.setattr(client, "listen", lambda folder: None)
+    monkeypatch.setattr(client.atexit, "register", lambda *a: None)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv(client.OWNER, "1-1")  # of the login node, inherited
+    monkeypatch.setenv(client.OWNER_JOB, "")
+    monkeypatch.setenv(client.packs.PACKED, "")
+    client.own_jobs(packed=True)
+    assert os.environ[client.OWNER] == owner
+    monkeypatch.setenv(client.OWNER, "2-2")  # of the job's own Snakemake
+    client.own_jobs(packed=True)
+    assert os.environ[client.OWNER] == "2-2"

@@ -1,0 +1,199 @@
+"""A sweep on a real SLURM, on loopback, with everything going wrong that does on clusters.
+
+`slurm_up.sh` installs SLURM from Debian's packages and starts it: slurmctld and two slurmd with two
+pretended GPUs each. It needs root, and changes /etc/slurm of the machine that it runs on.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+STUDY = HERE / "study.yaml"
+# What differs from profiles/slurm on a cluster without accounting whose users cannot wait.
+QUICK = [
+    "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
+    "--seconds-between-status-checks", "2", "--latency-wait", "20", "--retries", "3",
+]  # fmt: skip
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster():
+    """A running SLURM."""
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("starting SLURM needs root")
+    if not shutil.which("slurmctld") and not shutil.which("apt-get"):
+        pytest.skip("SLURM is not installed, and there is no apt-get to install it with")
+    if not shutil.which("snakemake"):
+        pytest.skip("snakemake is not on the PATH")
+    done = subprocess.run(["bash", str(HERE / "slurm_up.sh"), "up"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"SLURM does not start here: {done.stderr[-500:]}")
+
+
+def command(results, *more):
+    return ["snakemake", "--configfile", str(STUDY), "--config", f"results={results}", *more]
+
+
+def slurm(*words):
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+@dataclass(frozen=True)
+class Running:
+    """A job of the cluster: its number, what it is for, where it is."""
+
+    number: str
+    comment: str
+    node: str
+
+
+def running():
+    lines = slurm("squeue", "-h", "-t", "RUNNING", "-o", "%i|%k|%N").splitlines()
+    return [Running(*line.split("|")) for line in lines]
+
+
+def processes(job):
+    """Process ids of a job, its batch script first."""
+    listed = slurm("ps", "-eo", "pid,args").splitlines()
+    found = [line.split()[0] for line in listed if f"job{int(job.number):05d}/slurm_script" in line]
+    return [int(pid) for pid in found]
+
+
+@dataclass
+class Trouble(threading.Thread):
+    """Does each thing once to the first job that it is meant for."""
+
+    daemon = True
+    done: dict[str, str] = field(default_factory=dict)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self):
+        super().__init__(daemon=True)
+
+    def __hash__(self):
+        return id(self)
+
+    def run(self):
+        plans = {"fetch": self.cancel, "tiles": self.outlive, "vectors": self.lose_node}
+        while not self.over.wait(0.3):
+            for job in running():
+                for name, act in plans.items():
+                    if name in job.comment and name not in self.done:
+                        self.done[name] = job.number
+                        act(job)
+
+    def cancel(self, job):
+        slurm("scancel", job.number)
+
+    def outlive(self, job):
+        """Have a job do nothing until its time is over: a minute is the least that there is."""
+        slurm("scontrol", "update", f"jobid={job.number}", "timelimit=1")
+        for pid in processes(job):
+            os.kill(pid, signal.SIGSTOP)
+            for child in slurm("ps", "-o", "pid=", "--ppid", str(pid)).split():
+                os.kill(int(child), signal.SIGSTOP)
+
+    def lose_node(self, job):
+        slurm("scontrol", "update", f"nodename={job.node}", "state=down", "reason=test")
+        time.sleep(5)
+        slurm("scontrol", "update", f"nodename={job.node}", "state=resume")
+
+
+def outputs(results):
+    store = Path(results) / "store"
+    return {str(p.relative_to(store)): p.read_bytes() for p in store.rglob("*.h5")}
+
+
+def state(number):
+    line = slurm("scontrol", "show", "job", number)
+    return line.split("JobState=")[1].split()[0]
+
+
+def submitted(log, what):
+    lines = [line for line in log.splitlines() if "submitted with SLURM jobid" in line]
+    return [line.split("jobid ")[1].split()[0] for line in lines if what in line]
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """A sweep that was troubled in every way, and its log."""
+    folder = tmp_path_factory.mktemp("sweep")
+    trouble = Trouble()
+    trouble.start()
+    # The first attempt of inference asks for less than torch alone takes.
+    memory = ["--set-resources", "infer:mem_mb=250 if attempt == 1 else 3000",
+              "infer:slurm_partition=gpu"]  # fmt: skip
+    done = subprocess.run(
+        command(folder / "results", "--workflow-profile", "profiles/slurm", *QUICK, *memory),
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    trouble.over.set()
+    log = done.stdout + done.stderr
+    (folder / "log").write_text(log)
+    return folder / "results", log, trouble, done.returncode
+
+
+def test_a_sweep_completes_whatever_happens_to_its_jobs(sweep):
+    _, log, trouble, code = sweep
+    assert code == 0, log[-5000:]
+    assert set(trouble.done) == {"fetch", "tiles", "vectors"}
+    assert state(trouble.done["fetch"]) == "CANCELLED"
+    assert state(trouble.done["tiles"]) == "TIMEOUT"
+    first, *retried = submitted(log, "group_infer")
+    assert retried
+    assert state(first) in ("OUT_OF_MEMORY", "FAILED", "CANCELLED")
+
+
+def test_its_artefacts_are_those_of_one_machine(sweep, tmp_path):
+    results, *_ = sweep
+    subprocess.run(command(tmp_path, "--cores", "2"), cwd=ROOT, check=True, capture_output=True)
+    here, there = outputs(tmp_path), outputs(results)
+    assert set(here) == set(there)
+    assert [name for name in here if here[name] != there[name]] == []
+
+
+def test_nothing_is_left_to_do_and_nothing_is_left_over(sweep):
+    results, *_ = sweep
+    done = subprocess.run(
+        command(results, "--cores", "1", "-n"), cwd=ROOT, capture_output=True, text=True
+    )
+    assert "Nothing to be done" in done.stdout + done.stderr
+    assert list((results / "store").rglob(".packed")) == []
+    assert list((results / "store").rglob("*.tmp")) == []
+
+
+def test_packs_ask_for_one_gpu_and_load_a_network_once(sweep):
+    results, log, *_ = sweep
+    numbers = submitted(log, "group_infer")
+    assert "gpu" in slurm("scontrol", "show", "job", numbers[-1])
+    import json
+
+    records = [json.loads(p.read_text()) for p in (results / "store/infer").glob("*/*.run.json")]
+    assert len(numbers) < len(records)
+    assert sum(not r["resident"] for r in records) < len(records)
+
+
+def test_a_finished_cell_is_not_computed_again(sweep, tmp_path):
+    """As Snakemake does when a pack is tried again: outputs are removed, the cell is run."""
+    results, *_ = sweep
+    output = next((results / "store/infer").glob("*/*.h5"))
+    code = (
+        "import os; from pathlib import Path; from rsweep import packs;"
+        f"os.environ[packs.PACKED] = '1'; o = Path({str(output)!r}); b = o.read_bytes();"
+        "packs.keep(o); o.unlink(); assert packs.restore(o); assert o.read_bytes() == b"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT,
+                   env=os.environ | {"PYTHONPATH": str(ROOT / "src")})  # fmt: skip
+    shutil.rmtree(output.parent / ".packed")
