@@ -29,14 +29,13 @@ def assemble(maps: Sequence[Values], tiles: Lattice, blend: str) -> Values:
         row, col = divmod(number, tiles.cols)
         at = np.s_[row * canvas.step : row * canvas.step + side,
                    col * canvas.step : col * canvas.step + side]  # fmt: skip
-        known = _known(tokens)
-        weight = np.where(known, np.outer(window, window), 0)
+        weight = np.where(_known(tokens), np.outer(window, window), 0)
         if blend == "none":
             better = weight > weights[at]
             total[at][better] = tokens[better]
             weights[at][better] = weight[better]
         else:
-            total[at] += np.where(known[..., None], tokens, 0) * weight[..., None]
+            total[at] += np.nan_to_num(tokens) * weight[..., None]
             weights[at] += weight
     if blend != "none":
         total /= np.where(weights > 0, weights, 1)[..., None]
