@@ -11,7 +11,7 @@ rule fetch:
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
         runtime=minutes,
-        ee=1,
+        ee=lambda wildcards: plan.requests(wildcards.key),
     message:
         "Fetch scenes: {wildcards.key}, shard {wildcards.shard}"
     script:

@@ -44,8 +44,7 @@ rule sweep:
         expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
         plan.quality_files(),
     output:
-        table=f"{RESULTS}/sweep.csv",
-        lock=f"{RESULTS}/study.lock.json",
+        **plan.sweep_files(),
     log:
         f"{RESULTS}/logs/sweep.log",
     benchmark:
@@ -56,6 +55,7 @@ rule sweep:
         mem_mb=1000,
     params:
         sweep=plan.keys_digest,
+        lock=plan.lock_digest,
     message:
         "Write the sweep table and the lock"
     script:
@@ -85,7 +85,7 @@ rule figures:
 rule report:
     input:
         table=f"{RESULTS}/sweep.csv",
-        lock=f"{RESULTS}/study.lock.json",
+        lock=str(plan.study.lock),
         figures=f"{RESULTS}/figures",
     output:
         f"{RESULTS}/report.html",

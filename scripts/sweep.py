@@ -5,9 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
-from rsweep.report.table import write_lock, write_sweep
+from rsweep.report.table import check_lock, write_lock, write_sweep
 from rsweep.workflow import open_study
 
 study, _ = open_study(snakemake)
+if study.options["frozen"]:
+    check_lock(study)
+else:
+    write_lock(study, Path(snakemake.output.lock))
 write_sweep(study, Path(snakemake.output.table))
-write_lock(study, Path(snakemake.output.lock))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 from collections.abc import Mapping
@@ -51,7 +52,16 @@ class Plan:
 
     def results(self) -> list[str]:
         """Every file that a study asks for."""
-        return [*self._profile_files(), *(f"{self.folder}/{name}" for name in RESULT_FILES)]
+        made = (*self.sweep_files().values(), *(f"{self.folder}/{name}" for name in RESULT_FILES))
+        return [*self._profile_files(), *made]
+
+    def sweep_files(self) -> dict[str, str]:
+        """Output name -> file of the rule that makes the sweep table.
+
+        A frozen study reads its lock: as an output, Snakemake would remove it before the job.
+        """
+        table = {"table": f"{self.folder}/sweep.csv"}
+        return table if self.study.options["frozen"] else {**table, "lock": str(self.study.lock)}
 
     def _profile_files(self) -> list[str]:
         names = []
@@ -72,6 +82,18 @@ class Plan:
         """Identity of the sweep table: profiles by name and key, and those skipped."""
         rows = [[name, profile.node.key] for name, profile in self.profiles.items()]
         return digest([rows, [[s.name, s.reason] for s in self.study.skipped]])
+
+    @property
+    def lock_digest(self) -> str:
+        """Identity of the lock that a frozen study is held to, else nothing."""
+        if not self.study.options["frozen"]:
+            return ""
+        return hashlib.sha256(self.study.lock.read_bytes()).hexdigest()
+
+    def requests(self, key: str) -> int:
+        """Earth Engine requests that a fetch job has in flight at once; 0 of other providers."""
+        provider = self.nodes[key].settings["provider"]
+        return int(self.study.node_options()[key]["parallel"]) if provider == "earthengine" else 0
 
     def quality_files(self) -> list[str]:
         """What the probes say of each profile, where the study asks for an evaluation."""
@@ -94,7 +116,7 @@ class Plan:
         return variants[node.settings["variant"]].parameters_m
 
 
-RESULT_FILES = ("sweep.csv", "study.lock.json", "figures", "report.html")
+RESULT_FILES = ("figures", "report.html")
 
 
 def open_study(snakemake: Any) -> tuple[Study, Profile]:

@@ -70,7 +70,7 @@ def sketches(path: Path) -> dict[str, Any]:
 
 def rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: rounded(v) for k, v in value.items() if k != "polygon"}
+        return {k: rounded(v) for k, v in value.items() if k not in ("polygon", "sha256")}
     if isinstance(value, list):
         return [rounded(v) for v in value]
     return round(value, 4) if isinstance(value, float) else value

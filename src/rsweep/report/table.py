@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rsweep.errors import RsweepError
 from rsweep.report.results import versions
+from rsweep.settings.keys import Node
 from rsweep.settings.study import Study
+from rsweep.sources.locks import LOCKED, read_lock
+from rsweep.sources.registry import endpoint
 from rsweep.store import Store, get_json, replacing, write_json
 
 
@@ -70,30 +74,53 @@ def write_sweep(study: Study, path: Path) -> None:
 
 
 def write_lock(study: Study, path: Path) -> None:
-    """Write study.lock.json: keys, scenes by fetch key and ROI, weights, versions."""
-    nodes = study.nodes().values()
-    fetched = {n.key: {"settings": n.settings, "rois": _scenes(study, n.key)}
-               for n in nodes if n.stage == "fetch"}  # fmt: skip
+    """Write study.lock.json: keys, scenes by fetch key and ROI, cloud rules, weights, versions."""
+    nodes, options = study.nodes().values(), study.node_options()
+    fetched = {
+        n.key: {"settings": n.settings, "rois": _manifests(study, n),
+                "endpoint": endpoint(n.settings["provider"], options[n.key])}
+        for n in nodes if n.stage == "fetch"
+    }  # fmt: skip
+    rules = {n.key: n.settings.get("cloud_mask", {}) for n in nodes if n.stage == "composite"}
     lock = {
         "study": study.name,
         "profiles": {p.name: p.keys() for p in study.profiles},
         "fetch": fetched,
+        "quality_rules": rules,
         "weights": _weights(study),
         "versions": {k: v for k, v in versions().items() if k != "written"},
     }
     write_json(path, lock)
 
 
-def _scenes(study: Study, key: str) -> dict[str, Any]:
-    node, store = study.nodes()[key], Store(study.store)
+def check_lock(study: Study) -> None:
+    """Compare what the store holds with a frozen study's lock.
+
+    A file of the store is not fetched again, so it may be of other scenes than the lock's.
+
+    Raises:
+        RsweepError: a ROI is not what the lock says; names them and the files to remove.
+    """
+    for node in study.nodes().values():
+        if node.stage != "fetch":
+            continue
+        lock, held = read_lock(str(study.lock), node.key), _manifests(study, node)
+        other = [roi for roi, told in held.items() if told != lock.entry(roi)]
+        if other:
+            folder = Store(study.store).folder(node)
+            raise RsweepError(f"{folder} holds other scenes than {study.lock}, of ROIs "
+                              f"{', '.join(other)}; remove it and run again")  # fmt: skip
+
+
+def _manifests(study: Study, node: Node) -> dict[str, Any]:
+    store = Store(study.store)
     found: dict[str, Any] = {}
     for shard in study.shards:
         if not store.path(node, shard.name).exists():
             continue  # a store may have dropped what only finished stages have read
         with store.read(node, shard.name) as file:
             for roi in get_json(file, "rois"):
-                found[roi["id"]] = {"error": roi["error"], "scenes": roi.get("scenes", []),
-                                    "grid": roi.get("grid")}  # fmt: skip
+                found[roi["id"]] = {name: roi[name] for name in LOCKED if name in roi}
     return found
 
 

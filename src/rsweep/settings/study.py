@@ -37,7 +37,10 @@ OPTIONS: dict[str, Knob] = {
              "a ROI that cannot be embedded: a row without values and with the reason, or a "
              "failure", allowed=("record", "fail")),
         Knob("gpus", "stitch", "int", 0, "GPUs that an inference job asks for", minimum=0),
-        Knob("frozen", "stitch", "bool", False, "fetch exactly the scenes of study.lock.json"),
+        Knob("frozen", "stitch", "bool", False,
+             "fetch exactly the scenes of the lock, which is then never written"),
+        Knob("lock", "stitch", "str", None,
+             "lock that `frozen` reads; unset: <results>/<study>/study.lock.json"),
     )
 }  # fmt: skip
 """What a study says beside knobs; none of it changes an embedding, none is in a key."""
@@ -77,6 +80,11 @@ class Study:
         """Folder of this study's results."""
         return Path(self.options["results"]) / self.name
 
+    @property
+    def lock(self) -> Path:
+        """The file that says which scenes were fetched: written, or read by a frozen study."""
+        return _lock_file(self.options)
+
     def nodes(self) -> dict[str, Node]:
         """Every node that the profiles need, by key, each once and sources first."""
         return {n.key: n for p in self.profiles for n in p.node.upstream()}
@@ -86,6 +94,10 @@ class Study:
         found: dict[str, dict[str, Any]] = {}
         for profile in self.profiles:
             found.update(node_options(profile.settings, profile.node))
+        if self.options["frozen"]:
+            for node in self.nodes().values():
+                if node.stage == "fetch":
+                    found[node.key] = {**found[node.key], "lock": str(self.lock)}
         return found
 
 
@@ -157,7 +169,15 @@ def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> 
     if options["study"] and slug(options["study"]) != options["study"]:
         what = f"is {options['study']!r}; it names a folder: letters, digits and . _ = + - only"
         problems.append(Problem(f"{where}: study", what))
+    elif options["study"] and options["frozen"] and not _lock_file(options).is_file():
+        what = f"is true, but {_lock_file(options)} is not there; `lock` may name another file"
+        problems.append(Problem(f"{where}: frozen", what))
     return options
+
+
+def _lock_file(options: Mapping[str, Any]) -> Path:
+    named = options["lock"] if options["frozen"] else None  # which is never written to
+    return Path(named or f"{options['results']}/{options['study']}/study.lock.json")
 
 
 def _retain(config: Mapping[str, Any], where: str, problems: list[Problem]) -> dict[str, str]:

@@ -43,6 +43,12 @@ def check_options(provider: str, raw: Mapping[str, Any]) -> list[Problem]:
     return found
 
 
+def endpoint(provider: str, options: Mapping[str, Any]) -> str:
+    """Where a provider's scenes came from, without account; "" for one that is on no network."""
+    address = getattr(provider_module(provider), "address", None)
+    return str(address(options)) if address else ""
+
+
 def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -> str:
     """The collection of a sensor: the one asked for, or the provider's default.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rsweep.errors import RoiError, TransientError
-from rsweep.grid import Grid, roi_grid
+from rsweep.errors import RoiError, SourceError, TransientError
+from rsweep.grid import Grid
 from rsweep.jobs import Job
 from rsweep.roi import Roi
 from rsweep.settings.keys import Node
-from rsweep.sources.protocol import Pixels, Scene, Source
+from rsweep.sources.locks import Pinned, PixelDigest, pin, read_lock, request_digest
+from rsweep.sources.place import place_of
+from rsweep.sources.protocol import Scene, Source
 from rsweep.sources.registry import provider_module
 from rsweep.sources.sensors import SENSORS
 from rsweep.store import (
@@ -35,16 +37,20 @@ MAX_FAILURES = 8
 
 def run(job: Job) -> dict[str, Any]:
     """Fetch a shard; a ROI already fetched by a run that was stopped is not fetched again."""
-    source = _open(job)
-    parts = job.store.folder(job.node) / f".{job.shard.name}.parts"
+    source, lock = _open(job), job.context["lock"]
+    tag = f".{lock.tag}" if lock else ""
+    parts = job.store.folder(job.node) / f".{job.shard.name}{tag}.parts"
     with explained(parts):
         parts.mkdir(parents=True, exist_ok=True)
     tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
     absent = [task for task in tasks if not is_sealed(task[1])]
+    if lock:
+        rois = [roi for roi, _ in absent]
+        job.context["pinned"] = pin(lock, job.node, job.context["bands"], source, rois)
     _fetch_parts(job, source, absent)
     with job.write() as file:
-        rois = [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
-        put_json(file, "rois", [job.carry(roi) if roi["error"] else roi for roi in rois])
+        found = [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
+        put_json(file, "rois", [job.carry(roi) if roi["error"] else roi for roi in found])
     shutil.rmtree(parts, ignore_errors=True)
     reused = len(tasks) - len(absent)
     return {"reused_rois": reused, **dict(getattr(source, "stats", {}))}
@@ -73,7 +79,9 @@ def _fetch_parts(job: Job, source: Source, tasks: list[tuple[Roi, Path]]) -> Non
 def _open(job: Job) -> Source:
     settings = job.node.settings
     module = provider_module(settings["provider"])
-    options = job.options[job.node.key]
+    options = dict(job.options[job.node.key])
+    lock = options.pop("lock", "")
+    job.context["lock"] = read_lock(lock, job.node.key) if lock else None
     bands = settings["bands"]
     if bands == "all":
         bands = list(module.available_bands(options, settings["collection"]))
@@ -90,26 +98,39 @@ def _fetch_part(job: Job, source: Source, roi: Roi, path: Path) -> None:
 
 def _fetch_roi(job: Job, source: Source, roi: Roi, file: h5py.File) -> dict[str, Any]:
     """Fetch one ROI into a file; what there is to say of it, or why there is nothing."""
+    pinned: Pinned | None = job.context.get("pinned", {}).get(roi.id)
     try:
-        grid, polygon = roi_grid(roi, job.node.settings["scale_m"], job.node.settings["context_m"])
-        start, end = _window(job.node, roi)
-        scenes = _prefilter(source.scenes(grid, start, end), job.node)
-        kept = list(_write_scenes(file, source, scenes, grid, job))
+        if pinned and pinned.entry["error"]:
+            raise RoiError(pinned.entry["error"])
+        return _fetch_scenes(job, source, roi, file, pinned)
     except RoiError as error:
+        if pinned and not pinned.entry["error"]:  # never an outcome: the lock has pixels
+            raise SourceError(f"ROI {roi.id} of the lock: {error}") from error
         job.fail_or_record(roi.id, str(error))
         file.clear()
         return {"id": roi.id, "error": str(error)}
+
+
+def _fetch_scenes(
+    job: Job, source: Source, roi: Roi, file: h5py.File, pinned: Pinned | None
+) -> dict[str, Any]:
+    """Fetch the scenes of a ROI, those of a lock where there is one; the ROI's manifest."""
+    place, sha256 = place_of(job.node, roi), PixelDigest()
+    if pinned:
+        scenes = list(pinned.scenes)
+    else:
+        scenes = _prefilter(source.scenes(place.grid, place.start, place.end), job.node)
+    kept = list(_write_scenes(file, source, scenes, place.grid, job, sha256))
+    if pinned:
+        pinned.check(roi.id, sha256.hexdigest())
+        kept = list(pinned.entry["scenes"])
+    where, bands = place.to_dict(), job.context["bands"]
+    asked = request_digest(job.node, bands, where, [scene["id"] for scene in kept])
+    told = {name: job.node.settings[name] for name in ("provider", "collection")}
     return {
-        "id": roi.id, "error": None, "grid": grid.to_dict(), "polygon": polygon.wkt,
-        "start": start, "end": end, "bands": job.context["bands"], "scenes": kept,
+        "id": roi.id, "error": None, **where, "bands": bands, "scenes": kept, **told,
+        "request": asked, "sha256": sha256.hexdigest(),
     }  # fmt: skip
-
-
-def _window(node: Node, roi: Roi) -> tuple[str, str]:
-    if roi.start and roi.end:
-        return roi.start, roi.end
-    temporal = node.settings["temporal"]
-    return temporal["start"], temporal["end"]
 
 
 def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
@@ -125,8 +146,9 @@ def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
 
 
 def _write_scenes(
-    file: h5py.File, source: Source, scenes: list[Scene], grid: Grid, job: Job
-) -> Iterator[dict[str, Any]]:
+    file: h5py.File, source: Source, scenes: list[Scene], grid: Grid, job: Job,
+    sha256: PixelDigest,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Append the scenes that have a pixel on the grid, one at a time."""
     sensor = SENSORS[job.node.settings["sensor"]]
     count = 0
@@ -134,7 +156,9 @@ def _write_scenes(
         bands = pixels.bands.astype(sensor.dtype, copy=False)
         if not _has_data(bands, sensor.nodata):
             continue
-        _append(file, Pixels(bands, pixels.quality), count)
+        layers = {"bands": bands, **{f"quality/{n}": q for n, q in pixels.quality.items()}}
+        _append(file, layers, count)
+        sha256.add(layers)
         count += 1
         yield {
             "id": scene.id, "time": scene.time, "cloud_pct": scene.cloud_pct, "gain": scene.gain,
@@ -148,8 +172,7 @@ def _has_data(bands: np.ndarray[Any, Any], nodata: float) -> bool:
     return bool(np.isfinite(bands).any() if np.isnan(nodata) else (bands != nodata).any())
 
 
-def _append(file: h5py.File, pixels: Pixels, index: int) -> None:
-    layers = {"bands": pixels.bands, **{f"quality/{n}": q for n, q in pixels.quality.items()}}
+def _append(file: h5py.File, layers: Mapping[str, np.ndarray[Any, Any]], index: int) -> None:
     for name, array in layers.items():
         if name not in file:
             height, width = array.shape[-2:]

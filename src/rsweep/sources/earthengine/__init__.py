@@ -53,6 +53,11 @@ def check(options: Mapping[str, Any], where: str) -> list[Problem]:
     return []
 
 
+def address(options: Mapping[str, Any]) -> str:
+    """The service's address."""
+    return endpoint(options.get("url") or OPTIONS[0].default)
+
+
 def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
     """All bands of a collection, in the sensor's order; no option changes them.
 

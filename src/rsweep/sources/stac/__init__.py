@@ -117,6 +117,14 @@ def _plain(url: str) -> str:
     return (parts.netloc.rpartition("@")[2] + parts.path).rstrip("/")
 
 
+def address(options: Mapping[str, Any]) -> str:
+    """The catalogue's address without account and query; of one on disk its path."""
+    url = _url(options)
+    known = PRESETS[url].url if url in PRESETS else url
+    scheme = urlsplit(known).scheme
+    return f"{scheme}://{_plain(known)}" if scheme else known
+
+
 def _static(url: str) -> Path:
     file = _file(url)
     if file is None:
