@@ -20,7 +20,8 @@ GALILEO = {"model": "galileo", "variant": "nano", "weights": "random", "image_si
            "patch_size": 8, "frames": 2, "frame_policy": "equal"}  # fmt: skip
 LOCAL = {**RCF, "provider": "local", "bands": ["B4", "B3", "B2"], "context_m": 0,
          "local": {"path": "scenes", "layout": "scenes/layout.yaml"}}  # fmt: skip
-CONTEXTS = {"rcf": RCF, "thor": THOR, "galileo": GALILEO, "local": LOCAL,
+CONTEXTS = {"resized": {**RCF, "input_prep": "resize"}, "overlap": {**RCF, "tile_overlap": 8},
+            "rcf": RCF, "thor": THOR, "galileo": GALILEO, "local": LOCAL,
             "radar": {**RCF, "modality": "s1"}, "cloud": {**RCF, "cloud_mask": "cloud"}}  # fmt: skip
 
 # knob: (context, new value, first stage that runs again; None if nothing does)
@@ -46,12 +47,12 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "modality": ("cloud", "s1", "fetch"),
     "bands": ("rcf", ["B4", "B3", "B2"], "prep"),
     "normalization": ("thor", "unit", "prep"),
-    "input_prep": ("rcf", "resize", "prep"),
+    "input_prep": ("rcf", "auto", "prep"),
     "image_size": ("rcf", 24, "prep"),
     "tile_size": ("rcf", 32, "prep"),
-    "tile_overlap": ("rcf", 8, "prep"),
+    "tile_overlap": ("overlap", 4, "prep"),
     "max_tiles": ("rcf", 999, "prep"),
-    "resample": ("rcf", "bicubic", "prep"),
+    "resample": ("resized", "bicubic", "prep"),
     "edge": ("rcf", "fill", "prep"),
     "model": ("thor", "rcf", "prep"),
     "variant": ("rcf", "patches", "infer"),
@@ -68,7 +69,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "output": ("rcf", "grid", "stitch"),
     "pooling": ("rcf", "max", "stitch"),
     "group_merge": ("thor", "concat", "stitch"),
-    "blend": ("rcf", "linear", "stitch"),
+    "blend": ("overlap", "linear", "stitch"),
     "storage_dtype": ("rcf", "float16", "stitch"),
 }  # fmt: skip
 ELSEWHERE = {

@@ -139,8 +139,8 @@ def test_a_published_state_dict_loads_without_its_missing_norm(prefix):
 def test_what_does_not_fit_is_refused_with_what_would():
     assert "nearest: 96, 112" in problems(image_size=100)["image_size"]
     assert "4 or more" in problems(patch_size=2, image_size=64)["patch_size"]
-    assert "unit" in problems(bands="B1,B2")["normalization"]
-    assert "unit" in problems(modality="s1")["normalization"]
+    assert "unit" in problems(bands="B1,B2", normalization="dofa")["normalization"]
+    assert "unit" in problems(modality="s1", normalization="dofa")["normalization"]
     assert not problems(modality="s1", normalization="unit")
 
 

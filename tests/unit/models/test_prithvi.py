@@ -5,8 +5,9 @@ import torch
 
 from rsweep.models.card import Variant
 from rsweep.models.prithvi.card import BANDS, CARD
-from rsweep.models.prithvi.network import PrithviEmbedder, build, positions, sincos
+from rsweep.models.prithvi.network import PrithviEmbedder, build, positions
 from rsweep.models.protocol import TileBatch
+from rsweep.models.vit import sincos
 from rsweep.settings.profiles import resolve
 
 WIDTH = 64

@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_refused_with_what_would():
     assert "nearest patch_size for 288: 8 or 9" in problems(patch_size=10)["image_size"]
     assert "nearest image_size: 96 or 112" in problems(image_size=100)["image_size"]
     assert not problems(image_size=296, bands="B4,B3,B2")  # no 20 m band, so 8 is enough
-    assert not problems(modality="s1", normalization="galileo_s1", image_size=296)
-    assert "galileo_s1" in problems(modality="s1")["normalization"]
-    assert "unit" in problems(bands="B1,B2")["normalization"]
+    assert not problems(modality="s1", image_size=296)  # the normalisation that fits is chosen
+    assert "galileo_s1" in problems(modality="s1", normalization="thor")["normalization"]
+    assert "unit" in problems(bands="B1,B2", normalization="thor")["normalization"]
     assert "no channel" in problems(bands="B10,B2", normalization="unit")["bands"]

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from rsweep.models.dofa.card import CARD
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.torchvision_shim import ensure_torchvision
+from rsweep.models.vit import encoder_state, run_blocks, sincos
 
 ensure_torchvision()
 
@@ -122,12 +122,7 @@ class Dofa(nn.Module):
         tokens = grid.flatten(2).transpose(1, 2) + positions[:, 1:]
         first = (self.cls_token + positions[:, :1]).expand(len(tokens), -1, -1)
         tokens = torch.cat([first, tokens], dim=1)
-        outputs = {}
-        for number, block in enumerate(self.blocks[: max(layers)], start=1):
-            tokens = block(tokens)
-            if number in layers:
-                outputs[number] = tokens
-        return [outputs[number] for number in layers]
+        return run_blocks(self.blocks, tokens, layers)
 
 
 class DofaEmbedder:
@@ -147,13 +142,9 @@ class DofaEmbedder:
 
         Upstream leaves that norm as a fresh one: scale 1 and shift 0.
         """
-        state, own = dict(state), self.network.state_dict()
-        for prefix in ("module.", "model.", "encoder."):
-            consume_prefix_in_state_dict_if_present(state, prefix)
         width = self.network.fc_norm.normalized_shape
-        state.setdefault("fc_norm.weight", torch.ones(width))
-        state.setdefault("fc_norm.bias", torch.zeros(width))
-        return {key: tensor for key, tensor in state.items() if key in own}
+        fresh = {"fc_norm.weight": torch.ones(width), "fc_norm.bias": torch.zeros(width)}
+        return fresh | encoder_state(state, self.network)
 
     def embed(self, batch: TileBatch) -> TokenMaps:
         """The map of patch tokens, the class token, and the network's own pooled output."""
@@ -183,13 +174,3 @@ def position_table(width: int) -> Tensor:
     line = sincos(steps, width // 2)
     columns, rows = line.repeat(GRID, 1), line.repeat_interleave(GRID, dim=0)
     return torch.cat([torch.zeros(1, width), torch.cat([columns, rows], dim=1)])[None]
-
-
-def sincos(positions: Tensor, width: int) -> Tensor:
-    """Sines, then cosines of positions [N] at geometric frequencies: [N, width].
-
-    In float32, as upstream: nanometres reach angles of 2000 radians, where that is seen.
-    """
-    exponents = torch.arange(width // 2, dtype=torch.float32, device=positions.device)
-    angles = positions[:, None] * (1 / 10000 ** (exponents / (width / 2)))
-    return torch.cat([angles.sin(), angles.cos()], dim=1)

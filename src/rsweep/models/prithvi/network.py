@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from rsweep.models.layers import chosen
 from rsweep.models.prithvi.card import BANDS, CARD, PATCH_PX, TRAINED_PX, UNTOLD
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.torchvision_shim import ensure_torchvision
+from rsweep.models.vit import encoder_state, run_blocks, sincos
 
 ensure_torchvision()
 
@@ -76,12 +76,7 @@ class Prithvi(nn.Module):
         grid = self.tokens(pixels, dates, places)
         first = self.cls_token.expand(len(grid), -1, -1)
         tokens = torch.cat([first, grid.flatten(1, 3)], dim=1)
-        outputs = {}
-        for number, block in enumerate(self.blocks[: max(layers)], start=1):
-            tokens = block(tokens)
-            if number in layers:
-                outputs[number] = tokens
-        return [outputs[number] for number in layers]
+        return run_blocks(self.blocks, tokens, layers)
 
     def tokens(self, pixels: Tensor, dates: Tensor, places: Tensor) -> Tensor:
         """Tokens [B, T, h, w, D] of patches that know their position, date and place."""
@@ -108,10 +103,7 @@ class PrithviEmbedder:
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's part of a published checkpoint, without its table of fixed positions."""
-        state, own = dict(state), self.network.state_dict()
-        for prefix in ("module.", "model.", "encoder."):
-            consume_prefix_in_state_dict_if_present(state, prefix)
-        return {key: tensor for key, tensor in state.items() if key in own}
+        return encoder_state(state, self.network)
 
     @torch.inference_mode()
     def embed(self, batch: TileBatch) -> TokenMaps:
@@ -166,13 +158,3 @@ def stretch(line: Tensor, length: int) -> Tensor:
     size = (length, 1)
     stretched = functional.interpolate(image, size, mode="bicubic", align_corners=True)
     return stretched[0, :, :, 0].T
-
-
-def sincos(values: Tensor, width: int) -> Tensor:
-    """Sines, then cosines of values [...] at geometric frequencies: [..., width].
-
-    In float32, as upstream: a year is an angle of 2000 radians, where that is seen.
-    """
-    exponents = torch.arange(width // 2, dtype=torch.float32, device=values.device)
-    angles = values[..., None] * (1 / 10000 ** (exponents / (width / 2)))
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.scalemae.card import CARD, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
+from rsweep.models.vit import encoder_state, run_blocks, sincos
 
 ensure_torchvision()
 
@@ -48,12 +48,7 @@ class ScaleMae(nn.Module):
         first = self.cls_token.expand(len(pixels), -1, -1)
         tokens = torch.cat([first, self.patch_embed(pixels)], dim=1)
         tokens = tokens + positions(h, w, gsd_m, tokens.shape[2]).to(tokens.dtype)
-        outputs = {}
-        for number, block in enumerate(self.blocks[: max(layers)], start=1):
-            tokens = block(tokens)
-            if number in layers:
-                outputs[number] = tokens
-        return [outputs[number] for number in layers]
+        return run_blocks(self.blocks, tokens, layers)
 
 
 class ScaleMaeEmbedder:
@@ -68,10 +63,7 @@ class ScaleMaeEmbedder:
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's part of a published checkpoint, without its unused position table."""
-        state, own = dict(state), self.network.state_dict()
-        for prefix in ("module.", "model.", "encoder."):
-            consume_prefix_in_state_dict_if_present(state, prefix)
-        return {key: tensor for key, tensor in state.items() if key in own}
+        return encoder_state(state, self.network)
 
     def embed(self, batch: TileBatch) -> TokenMaps:
         """The map of patch tokens and the class token; tiles may differ in metres per pixel."""
@@ -103,10 +95,3 @@ def positions(h: int, w: int, gsd_m: Tensor, width: int) -> Tensor:
     y = sincos(rows * gsd, width // 2)[:, :, None, :].expand(-1, -1, w, -1)
     grid = torch.cat([x, y], dim=3).flatten(1, 2)
     return torch.cat([grid.new_zeros(len(grid), 1, width), grid], dim=1)
-
-
-def sincos(values: Tensor, width: int) -> Tensor:
-    """Sines, then cosines of values [B, N] at geometric frequencies: [B, N, width]."""
-    exponents = torch.arange(width // 2, dtype=torch.float32, device=values.device)
-    angles = values[..., None] * (1 / 10000 ** (exponents / (width / 2)))
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
@@ -22,6 +21,7 @@ from rsweep.models.thor.channels import (
     present,
 )
 from rsweep.models.torchvision_shim import ensure_torchvision
+from rsweep.models.vit import encoder_state, run_blocks, sincos
 
 ensure_torchvision()
 
@@ -115,12 +115,7 @@ class Thor(nn.Module):
         counts = torch.tensor([side**2 for side in sides], device=tokens.device)
         tokens = tokens + embedding.repeat_interleave(counts, dim=1, output_size=tokens.shape[1])
         bias = self.position_bias([group for group, _ in groups], sides, patch).to(tokens.dtype)
-        outputs = {}
-        for number, block in enumerate(self.blocks[: max(layers)], start=1):
-            tokens = block(tokens, attn_mask=bias)
-            if number in layers:
-                outputs[number] = tokens
-        return [outputs[number] for number in layers]
+        return run_blocks(self.blocks, tokens, layers, attn_mask=bias)
 
     def tokens(self, channels: Mapping[str, Tensor], patch: int) -> Tensor:
         """Patch tokens [B, N, D] of all present groups, before anything is added."""
@@ -181,10 +176,7 @@ class ThorEmbedder:
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's part of a published checkpoint, whose keys begin with `encoder.`."""
-        state, own = dict(state), self.network.state_dict()
-        for prefix in ("module.", "model.", "encoder."):
-            consume_prefix_in_state_dict_if_present(state, prefix)
-        return {key: tensor for key, tensor in state.items() if key in own}
+        return encoder_state(state, self.network)
 
     def embed(self, batch: TileBatch) -> TokenMaps:
         """Token maps by group, finest first; tiles may differ in metres per pixel."""
@@ -234,13 +226,6 @@ def alibi_slopes(heads: int) -> Tensor:
     series = 2.0 ** (-8 / power * torch.arange(1, power + 1))
     between = 2.0 ** (-4 / power * (2 * torch.arange(heads - power) + 1))
     return torch.cat([series, between])
-
-
-def sincos(positions: Tensor, width: int) -> Tensor:
-    """Sines, then cosines of positions [...] at geometric frequencies: [..., width]."""
-    exponents = torch.arange(width // 2, dtype=torch.float32, device=positions.device)
-    angles = positions[..., None] * (1 / 10000 ** (exponents / (width / 2)))
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 def _by_group(tokens: Tensor, channels: Mapping[str, Tensor], patch: int) -> dict[str, Tensor]:

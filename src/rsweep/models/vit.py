@@ -1,0 +1,43 @@
+"""What the vision transformers here share: sinusoids, running blocks, a checkpoint's own part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
+
+
+def sincos(values: Tensor, width: int) -> Tensor:
+    """Sines, then cosines of values [...] at geometric frequencies: [..., width].
+
+    In float32, as upstream: a year or a wavelength in nanometres is an angle of 2000 radians, where
+    that is seen.
+    """
+    exponents = torch.arange(width // 2, dtype=torch.float32, device=values.device)
+    angles = values[..., None] * (1 / 10000 ** (exponents / (width / 2)))
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def run_blocks(
+    blocks: Iterable[nn.Module], tokens: Tensor, layers: Sequence[int], **options: Any
+) -> list[Tensor]:
+    """Outputs of the blocks numbered `layers` (from 1), in that order; none beyond them is run."""
+    outputs = {}
+    for number, block in enumerate(blocks, start=1):
+        tokens = block(tokens, **options)
+        if number in layers:
+            outputs[number] = tokens
+        if number == max(layers):
+            break
+    return [outputs[number] for number in layers]
+
+
+def encoder_state(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a published checkpoint that a network has, without the usual prefixes."""
+    state, own = dict(state), network.state_dict()
+    for prefix in ("module.", "model.", "encoder."):
+        consume_prefix_in_state_dict_if_present(state, prefix)
+    return {key: tensor for key, tensor in state.items() if key in own}
