@@ -6,7 +6,6 @@ import csv
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ import yaml
 REPO = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO / "src")}
 PLACES = ((8.705, 50.503), (8.745, 50.493), (8.795, 50.513), (8.835, 50.483))
-FINISHED = re.compile(r"^(?:local)?rule (\w+):|^Job \d+: (.*)$", re.MULTILINE)
 
 
 @dataclass
@@ -90,10 +88,12 @@ class Workplace:
     def state(self) -> dict[str, tuple[str, int]]:
         """Every file of the store: its digest and modification time."""
         store = self.folder / "results/store"
-        return {
-            str(p.relative_to(store)): (hashlib.sha256(p.read_bytes()).hexdigest(), p.stat().st_mtime_ns)
-            for p in sorted(store.rglob("*.h5"))
-        }  # fmt: skip
+        return {str(p.relative_to(store)): (_digest(p), p.stat().st_mtime_ns)
+                for p in sorted(store.rglob("*.h5"))}  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture

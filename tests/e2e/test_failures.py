@@ -17,16 +17,16 @@ from conftest import ENVIRONMENT, Workplace
 BANDS = ("B2", "B3", "B4")
 
 
-def write_scene(folder: Path, day: str, value: int = 1000, corner: tuple[float, float] = (0, 0)) -> Path:
+def write_scene(folder: Path, day: str) -> Path:
     """A scene of 100 x 100 pixels of 10 m in UTM zone 32, three bands and a classification."""
     path = folder / f"S2_{day}.tif"
     path.unlink(missing_ok=True)
-    x, y = 478000 + corner[0], 5595000 + corner[1]
+    x, y = 478000, 5595000
     profile = {"driver": "GTiff", "dtype": "uint16", "count": 4, "height": 100, "width": 100,
                "crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, x, 0, -10, y), "nodata": 0,
                "tiled": True, "blockxsize": 16, "blockysize": 16}  # fmt: skip
     rng = np.random.default_rng(int(day))
-    data = rng.integers(value, value + 500, (4, 100, 100)).astype("uint16")
+    data = rng.integers(1000, 1500, (4, 100, 100)).astype("uint16")
     data[3] = 4
     with rasterio.open(path, "w", **profile) as file:
         file.write(data)

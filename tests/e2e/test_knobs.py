@@ -20,9 +20,11 @@ GALILEO = {"model": "galileo", "variant": "nano", "weights": "random", "image_si
            "patch_size": 8, "frames": 2, "frame_policy": "equal"}  # fmt: skip
 LOCAL = {**RCF, "provider": "local", "bands": ["B4", "B3", "B2"], "context_m": 0,
          "local": {"path": "scenes", "layout": "scenes/layout.yaml"}}  # fmt: skip
-CONTEXTS = {"resized": {**RCF, "input_prep": "resize"}, "overlap": {**RCF, "tile_overlap": 8},
-            "rcf": RCF, "thor": THOR, "galileo": GALILEO, "local": LOCAL,
-            "radar": {**RCF, "modality": "s1"}, "cloud": {**RCF, "cloud_mask": "cloud"}}  # fmt: skip
+CONTEXTS = {
+    "rcf": RCF, "thor": THOR, "galileo": GALILEO, "local": LOCAL,
+    "radar": {**RCF, "modality": "s1"}, "cloud": {**RCF, "cloud_mask": "cloud"},
+    "resized": {**RCF, "input_prep": "resize"}, "overlap": {**RCF, "tile_overlap": 8},
+}  # fmt: skip
 
 # knob: (context, new value, first stage that runs again; None if nothing does)
 CASES: dict[str, tuple[str, Any, str | None]] = {
@@ -88,8 +90,15 @@ def write_scenes(workplace: Workplace) -> None:
     folder = workplace.folder / "scenes"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    profile = {"driver": "GTiff", "dtype": "uint16", "count": 3, "height": 900, "width": 900,
-               "crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 476000, 0, -10, 5598000)}
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint16",
+        "count": 3,
+        "height": 900,
+        "width": 900,
+        "crs": "EPSG:32632",
+        "transform": rasterio.Affine(10, 0, 476000, 0, -10, 5598000),
+    }
     with rasterio.open(folder / "S2_20220605.tif", "w", **profile) as file:
         file.write(rng.integers(500, 3000, (3, 900, 900)).astype("uint16"))
     (folder / "layout.yaml").write_text(
@@ -127,7 +136,7 @@ def test_a_knob_runs_the_stages_that_read_it_and_touches_nothing_else(
     monkeypatch.chdir(workplace.folder)
     write_scenes(workplace)
     write_weights(workplace)
-    everything = {k: None for k in RCF}  # the workplace's base must not leak into other models
+    everything = dict.fromkeys(RCF)  # the workplace's base must not leak into other models
     workplace.write_study(base=everything, profiles=CONTEXTS)
     workplace.ran()
     before, contexts = workplace.state(), workplace.keys()
