@@ -12,7 +12,7 @@ from rsweep.errors import RsweepError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0 if all is well, 1 if the study is not, 2 if the command was not understood."""
+    """Run a command; 0 if all is well, 1 if the study is not, 2 if it was not understood."""
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
@@ -75,8 +75,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     for node in study.nodes().values():
         stages[node.stage] = stages.get(node.stage, 0) + 1
     parts = ", ".join(f"{count} {stage}" for stage, count in stages.items())
-    print(f"{arguments.study} is valid: {len(study.profiles)} profiles over {len(study.rois)} ROIs in "
-          f"{len(study.shards)} shards; distinct stages: {parts}")  # fmt: skip
+    size = f"{len(study.profiles)} profiles over {len(study.rois)} ROIs in {len(study.shards)} shards"
+    print(f"{arguments.study} is valid: {size}; distinct stages: {parts}")
     for skipped in study.skipped:
         print(f"skipped {skipped.name}: {skipped.reason}")
     return 0

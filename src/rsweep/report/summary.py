@@ -18,8 +18,9 @@ def announce(plan: Plan) -> None:
     _MISSING.update(missing_files(plan))
     study = plan.study
     total = len(plan.nodes) * len(plan.shards)
-    print(f"rsweep: study {study.name}: {len(study.profiles)} profiles over {len(study.rois)} ROIs; "
-          f"{total - len(_MISSING)} of {total} stage files are there already")  # fmt: skip
+    size = f"{len(study.profiles)} profiles over {len(study.rois)} ROIs"
+    there = f"{total - len(_MISSING)} of {total} stage files are there already"
+    print(f"rsweep: study {study.name}: {size}; {there}")
 
 
 def conclude(plan: Plan, failed: bool = False) -> None:
