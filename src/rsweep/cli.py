@@ -75,7 +75,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     for node in study.nodes().values():
         stages[node.stage] = stages.get(node.stage, 0) + 1
     parts = ", ".join(f"{count} {stage}" for stage, count in stages.items())
-    size = f"{len(study.profiles)} profiles over {len(study.rois)} ROIs in {len(study.shards)} shards"
+    places = f"{len(study.rois)} ROIs in {len(study.shards)} shards"
+    size = f"{len(study.profiles)} profiles over {places}"
     print(f"{arguments.study} is valid: {size}; distinct stages: {parts}")
     for skipped in study.skipped:
         print(f"skipped {skipped.name}: {skipped.reason}")
