@@ -7,12 +7,12 @@
 #   slurm_up.sh status  sinfo / squeue
 #   slurm_up.sh selftest srun + sbatch + gpu allocation check
 #
-# Environment knobs:  NODES=2 CPUS=4 MEM=8000 GPUS=2 BASE=/tmp/slurm-sim CTLD_PORT=6817 SLURMD_PORT0=17001
+# Environment knobs:  NODES=2 CPUS=4 MEM=32000 GPUS=2 BASE=/tmp/slurm-sim CTLD_PORT=6817 SLURMD_PORT0=17001
 set -euo pipefail
 
 NODES=${NODES:-2}            # number of emulated nodes (one slurmd each)
 CPUS=${CPUS:-4}              # advertised CPUs per node (may exceed the real ones: config_overrides)
-MEM=${MEM:-8000}             # advertised MB per node
+MEM=${MEM:-32000}            # advertised MB per node
 GPUS=${GPUS:-2}              # fake GPUs per node (0 = none)
 BASE=${BASE:-/tmp/slurm-sim}
 CTLD_PORT=${CTLD_PORT:-6817}
