@@ -76,6 +76,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
 }  # fmt: skip
 ELSEWHERE = {
     "collection": "every provider that runs offline has one collection per sensor",
+    "fetch_granularity": "earthengine alone composites: tests/unit/sources/test_granularity.py",
     "weights_sha256": "only weights from a URL read it: tests/unit/models/test_weights.py",
 }
 

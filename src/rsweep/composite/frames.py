@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 from rsweep.errors import RoiError
 
 DAYS_PER_FRAME = 30
 """Length of a step of the `30d` policy, and of `frames: auto` under equal parts."""
+
+
+def scenes_by_frame(
+    listed: Sequence[Mapping[str, Any]], start: str, end: str, settings: Mapping[str, Any]
+) -> list[list[int]]:
+    """Per frame of a window its scenes below the cloud limit, oldest first.
+
+    Raises:
+        RoiError: every scene is above it, or the window has fewer frames than asked for.
+    """
+    usable = _usable(listed, settings.get("cloudy_pct", 100.0))
+    policy, limit = settings.get("frame_policy", "equal"), settings.get("max_frames", 0)
+    days = {i: listed[i]["time"][:10] for i in usable}
+    return [
+        [i for i in usable if first.isoformat() <= days[i] < after.isoformat()]
+        for first, after in bins(start, end, policy, settings["frames"], limit)
+    ]
+
+
+def _usable(listed: Sequence[Mapping[str, Any]], limit: float) -> list[int]:
+    shares = [s["cloud_pct"] for s in listed]
+    chosen = [i for i, share in enumerate(shares) if share is None or share <= limit]
+    if not chosen:
+        raise RoiError(f"all {len(shares)} scenes are cloudier than cloudy_pct {limit:g}; the "
+                       f"least cloudy has {min(shares):.4g} %")  # fmt: skip
+    return sorted(chosen, key=lambda i: (listed[i]["time"], listed[i]["id"]))
 
 
 def bins(

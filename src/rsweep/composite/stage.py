@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.composite.frames import bins, mean_date
+from rsweep.composite.frames import mean_date, scenes_by_frame
 from rsweep.composite.reduce import METHODS, decibel, linear
 from rsweep.composite.rules import clear_pixels
 from rsweep.errors import RoiError
@@ -22,6 +22,8 @@ BLOCK_BYTES = 32 << 20
 """Size of one block of scenes in memory as float32; the reducers need about four of these."""
 
 Settings = Mapping[str, Any]
+Frame = tuple[NDArray[np.float32], NDArray[np.uint16], list[str]]
+"""Values [C, H, W], observations [H, W], and the ids of its scenes."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,13 @@ def _composite_roi(
         return job.carry(roi)
     sensor = SENSORS[job.node.inputs["scenes"].settings["sensor"]]
     settings = job.node.settings
-    rules = settings.get("cloud_mask", {})
-    scenes = Scenes(source[str(index)], roi["scenes"], sensor, rules)
+    group = source[str(index)]
     try:
-        frames = list(_frames(scenes, roi, settings))
+        if "frames" in roi:
+            frames = list(_fetched_frames(group, roi))
+        else:
+            scenes = Scenes(group, roi["scenes"], sensor, settings.get("cloud_mask", {}))
+            frames = list(_frames(scenes, roi, settings))
         described = _write_frames(target.create_group(str(index)), frames, settings)
     except RoiError as error:
         job.fail_or_record(roi["id"], str(error))
@@ -120,34 +125,22 @@ def _composite_roi(
     return {**same, "frames": described, "scenes": listed}
 
 
-def _usable(scenes: Scenes, settings: Settings) -> list[int]:
-    """Scenes below the cloud limit, oldest first."""
-    limit = settings.get("cloudy_pct", 100.0)
-    shares = [s["cloud_pct"] for s in scenes.listed]
-    chosen = [i for i, share in enumerate(shares) if share is None or share <= limit]
-    if not chosen:
-        raise RoiError(f"all {len(shares)} scenes are cloudier than cloudy_pct {limit:g}; the "
-                       f"least cloudy has {min(shares):.4g} %")  # fmt: skip
-    return sorted(chosen, key=lambda i: (scenes.listed[i]["time"], scenes.listed[i]["id"]))
-
-
-def _frames(
-    scenes: Scenes, roi: dict[str, Any], settings: Settings
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint16], list[str]] | None]:
-    """Per frame: values [C, H, W], observations [H, W], and its scenes' ids; None if empty."""
-    usable = _usable(scenes, settings)
-    policy, limit = settings.get("frame_policy", "equal"), settings.get("max_frames", 0)
-    for first, after in bins(roi["start"], roi["end"], policy, settings["frames"], limit):
-        days = {i: scenes.listed[i]["time"][:10] for i in usable}
-        chosen = [i for i in usable if first.isoformat() <= days[i] < after.isoformat()]
+def _frames(scenes: Scenes, roi: dict[str, Any], settings: Settings) -> Iterator[Frame | None]:
+    """Frames of a ROI, each None if it is empty."""
+    for chosen in scenes_by_frame(scenes.listed, roi["start"], roi["end"], settings):
         if settings["composite"] == "least_cloudy" and chosen:
             chosen = [max(chosen, key=scenes.clear_share)]
         yield _reduce(scenes, chosen, settings["composite"]) if chosen else None
 
 
-def _reduce(
-    scenes: Scenes, chosen: list[int], method: str
-) -> tuple[NDArray[np.float32], NDArray[np.uint16], list[str]] | None:
+def _fetched_frames(group: h5py.Group, roi: dict[str, Any]) -> Iterator[Frame | None]:
+    """Frames that the provider reduced, as they were fetched."""
+    for i, frame in enumerate(roi["frames"]):
+        count = group["count"][i]
+        yield (group["frames"][i], count, frame["scenes"]) if count.any() else None
+
+
+def _reduce(scenes: Scenes, chosen: list[int], method: str) -> Frame | None:
     """One frame, by blocks of rows and bands: memory does not grow with the number of scenes."""
     _, bands, height, width = scenes.group["bands"].shape
     frame = np.empty((bands, height, width), np.float32)

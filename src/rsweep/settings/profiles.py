@@ -19,6 +19,7 @@ from rsweep.sources.registry import (
     check_options,
     choose_collection,
     parse_options,
+    provider_composites,
     provider_module,
 )
 from rsweep.sources.sensors import SENSORS
@@ -162,7 +163,7 @@ def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     """What is wrong with a combination of values that are each allowed."""
     errors: Errors = []
     for test in (_check_bands, _check_normalization, _check_frames, _check_layer,
-                 _check_pooling, _check_source):  # fmt: skip
+                 _check_pooling, _check_source, _check_granularity):  # fmt: skip
         errors += test(settings, card)
     errors += card.check(settings)
     return errors or _check_tiles(settings, card)
@@ -275,6 +276,20 @@ def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
         except ValueError as error:
             errors.append(("collection" if sensor in served else "provider", str(error)))
     return errors
+
+
+def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    if settings["fetch_granularity"] == "scene":
+        return []
+    provider, method = settings["provider"], settings["composite"]
+    made = provider_composites(provider)
+    if not made:
+        return [("fetch_granularity", f"is 'composite', which {provider} does not make; "
+                                      "allowed: scene")]  # fmt: skip
+    if method in made:
+        return []
+    return [("composite", f"is {method!r}; with fetch_granularity composite {provider} makes: "
+                          f"{', '.join(made)}")]  # fmt: skip
 
 
 def token_step(settings: Mapping[str, Any], card: ModelCard) -> Fraction:

@@ -46,10 +46,15 @@ def node_options(settings: Settings, node: Node) -> dict[str, dict[str, Any]]:
 
 def _composite(s: Settings, card: ModelCard, sensor: str, bands: list[str]) -> Node:
     settings = _composite_settings(s, card, SENSORS[sensor].decibel)
-    return Node("composite", settings, {"scenes": _fetch(s, sensor, bands)})
+    if s["fetch_granularity"] == "scene":
+        return Node("composite", settings, {"scenes": _fetch(s, sensor, bands)})
+    # What becomes of an empty frame is settled here, so it needs no new download.
+    made = {name: value for name, value in settings.items() if name != "empty_frame"}
+    frames = _frames(s, card.frames_range[1])
+    return Node("composite", frames, {"scenes": _fetch(s, sensor, bands, made)})
 
 
-def _fetch(s: Settings, sensor: str, bands: list[str]) -> Node:
+def _fetch(s: Settings, sensor: str, bands: list[str], composite: Settings | None = None) -> Node:
     provider = s["provider"]
     options = parse_options(provider, s[provider])
     collection = choose_collection(provider, sensor, s["collection"])
@@ -67,6 +72,8 @@ def _fetch(s: Settings, sensor: str, bands: list[str]) -> Node:
         settings["orbit"] = s["orbit"]
     else:
         settings["fetch_cloudy_pct"] = s["fetch_cloudy_pct"]
+    if composite is not None:
+        settings["composite"] = composite
     return Node("fetch", settings)
 
 

@@ -33,6 +33,10 @@ FETCH = (
     Knob("fetch_cloudy_pct", "fetch", "float", 100.0,
          "scenes with a larger cloud share are not fetched at all", unit="%", minimum=0,
          maximum=100),
+    Knob("fetch_granularity", "fetch", "str", "scene",
+         "fetch every `scene`, so that composite settings need no new download; or the "
+         "`composite` that the provider makes (earthengine), whose settings are then fetch's",
+         allowed=("scene", "composite")),
 )  # fmt: skip
 
 COMPOSITE = (

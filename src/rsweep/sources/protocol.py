@@ -57,6 +57,10 @@ class Source(Protocol):
     - `identity(options, collection) -> dict`: what of the options and of the data changes pixels,
       for the fetch key (never a path, a URL or an account);
     - `available_bands(options, collection) -> tuple[str, ...]`: what `fetch_bands: all` reads;
+    - `address(options) -> str`, optional: where the provider is, for the lock;
+    - `COMPOSITES`, optional: methods by which the opened source's `composites(frames, grid, method,
+      rules)` reduces the scenes of each frame itself, giving `values` [C, H, W] in the sensor's
+      unit with NaN where missing and `count` [H, W];
     - `check(options, where) -> list[Problem]`, optional: what is wrong with a study's options;
     - `open_source(options, collection, bands, orbit) -> Source`.
     """

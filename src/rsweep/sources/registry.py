@@ -49,6 +49,11 @@ def endpoint(provider: str, options: Mapping[str, Any]) -> str:
     return str(address(options)) if address else ""
 
 
+def provider_composites(provider: str) -> tuple[str, ...]:
+    """Composite methods that a provider applies itself (`fetch_granularity: composite`)."""
+    return tuple(getattr(provider_module(provider), "COMPOSITES", ()))
+
+
 def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -> str:
     """The collection of a sensor: the one asked for, or the provider's default.
 

@@ -11,13 +11,14 @@ from typing import Any
 import h5py
 import numpy as np
 
+from rsweep.composite.frames import scenes_by_frame
 from rsweep.errors import RoiError, SourceError, TransientError
 from rsweep.grid import Grid
 from rsweep.jobs import Job
 from rsweep.roi import Roi
 from rsweep.settings.keys import Node
 from rsweep.sources.locks import Pinned, PixelDigest, pin, read_lock, request_digest
-from rsweep.sources.place import place_of
+from rsweep.sources.place import Place, place_of
 from rsweep.sources.protocol import Scene, Source
 from rsweep.sources.registry import provider_module
 from rsweep.sources.sensors import SENSORS
@@ -120,17 +121,28 @@ def _fetch_scenes(
         scenes = list(pinned.scenes)
     else:
         scenes = _prefilter(source.scenes(place.grid, place.start, place.end), job.node)
-    kept = list(_write_scenes(file, source, scenes, place.grid, job, sha256))
+    written = _write(file, source, scenes, place, job, sha256)
     if pinned:
         pinned.check(roi.id, sha256.hexdigest())
-        kept = list(pinned.entry["scenes"])
+        written["scenes"] = list(pinned.entry["scenes"])
     where, bands = place.to_dict(), job.context["bands"]
-    asked = request_digest(job.node, bands, where, [scene["id"] for scene in kept])
+    asked = request_digest(job.node, bands, where, [scene["id"] for scene in written["scenes"]])
     told = {name: job.node.settings[name] for name in ("provider", "collection")}
     return {
-        "id": roi.id, "error": None, **where, "bands": bands, "scenes": kept, **told,
+        "id": roi.id, "error": None, **where, "bands": bands, **written, **told,
         "request": asked, "sha256": sha256.hexdigest(),
     }  # fmt: skip
+
+
+def _write(
+    file: h5py.File, source: Source, scenes: list[Scene], place: Place, job: Job,
+    sha256: PixelDigest,
+) -> dict[str, Any]:  # fmt: skip
+    """Read scenes, or the frames that the provider makes of them, into a file; what they are."""
+    if "composite" not in job.node.settings:
+        return {"scenes": list(_write_scenes(file, source, scenes, place.grid, job, sha256))}
+    frames = _write_frames(file, source, scenes, place, job, sha256)
+    return {"scenes": [_told(scene) for scene in scenes], "frames": frames}
 
 
 def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
@@ -160,12 +172,33 @@ def _write_scenes(
         _append(file, layers, count)
         sha256.add(layers)
         count += 1
-        yield {
-            "id": scene.id, "time": scene.time, "cloud_pct": scene.cloud_pct, "gain": scene.gain,
-            "offset": scene.offset, "properties": dict(scene.properties),
-        }  # fmt: skip
+        yield _told(scene)
     if not count:
         raise RoiError(f"none of its {len(scenes)} scenes has a pixel there")
+
+
+def _write_frames(
+    file: h5py.File, source: Any, scenes: list[Scene], place: Place, job: Job, sha256: PixelDigest
+) -> list[dict[str, Any]]:
+    """Frames as the provider reduces them; per frame the ids of the scenes that it looked at."""
+    settings = job.node.settings["composite"]
+    listed = [_told(scene) for scene in scenes]
+    frames = scenes_by_frame(listed, place.start, place.end, settings)
+    stacks = [[scenes[i] for i in chosen] for chosen in frames]
+    rules = settings.get("cloud_mask", {})
+    made = source.composites(stacks, place.grid, settings["composite"], rules)
+    for i, frame in enumerate(made):
+        layers = {"frames": frame.values, "count": frame.count}
+        _append(file, layers, i)
+        sha256.add(layers)
+    return [{"scenes": [scene.id for scene in stack]} for stack in stacks]
+
+
+def _told(scene: Scene) -> dict[str, Any]:
+    return {
+        "id": scene.id, "time": scene.time, "cloud_pct": scene.cloud_pct, "gain": scene.gain,
+        "offset": scene.offset, "properties": dict(scene.properties),
+    }  # fmt: skip
 
 
 def _has_data(bands: np.ndarray[Any, Any], nodata: float) -> bool:
@@ -190,7 +223,7 @@ def _adopt(file: h5py.File, index: int, path: Path) -> dict[str, Any]:
     """Copy a ROI's part into the shard's file."""
     with h5py.File(path, "r", locking=False) as part:
         group = file.create_group(str(index))
-        for name in ("bands", "quality"):
+        for name in ("bands", "quality", "frames", "count"):
             if name in part:
                 part.copy(name, group)
         found = get_json(part, "roi")

@@ -72,6 +72,7 @@ READ = {
     "fetch_bands": (RCF, "model", "fetch"),
     "orbit": (RADAR, "ascending", "fetch"),
     "fetch_cloudy_pct": (RCF, 90, "fetch"),
+    "fetch_granularity": (EARTH, "composite", "fetch"),
     "composite": (RCF, "mosaic", "composite"),
     "cloudy_pct": (RCF, 50, "composite"),
     "cloud_mask": (RCF, "none", "composite"),

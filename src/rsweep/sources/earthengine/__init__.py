@@ -33,6 +33,10 @@ OPTIONS = (
 """The study's `earthengine:` section. None of it changes a pixel, so none is in a key."""
 
 
+COMPOSITES = ("median", "mean", "mosaic")
+"""Methods of a composite that the service applies itself."""
+
+
 def _by_sensor() -> dict[str, tuple[str, ...]]:
     served: dict[str, tuple[str, ...]] = {}
     for name, entry in collections.COLLECTIONS.items():

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from rsweep.composite.rules import MASK_RULES
 from rsweep.errors import SourceError
 from rsweep.grid import Grid
+from rsweep.sources.earthengine import COMPOSITES as METHODS
 from rsweep.sources.earthengine.collections import NAN_FILL, Collection, Layer
 from rsweep.sources.earthengine.pixels import Part, bands_of, fetch, image_id
 from rsweep.sources.earthengine.source import EarthEngine
 from rsweep.sources.protocol import Scene
 
 COUNT = Part("count", ("count",), "uint16")
-METHODS = ("median", "mean", "mosaic")
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from rsweep.grid import Grid
 from rsweep.sources.earthengine import collections, listing, pixels
 from rsweep.sources.earthengine.client import Client
 from rsweep.sources.protocol import Pixels, Scene
+
+if TYPE_CHECKING:
+    from rsweep.sources.earthengine.reduce import Frame
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +107,15 @@ class EarthEngine:
 
     def _read_stack(self, scenes: Sequence[Scene], grid: Grid) -> list[Pixels]:
         return pixels.read_stack(self.client, self.collection, self.bands, scenes, grid)
+
+    def composites(
+        self, frames: Sequence[Sequence[Scene]], grid: Grid, method: str,
+        rules: Mapping[str, Mapping[str, Any]],
+    ) -> Iterator[Frame]:  # fmt: skip
+        """Each frame's scenes reduced by the service; see `reduce.composite_frames`."""
+        from rsweep.sources.earthengine.reduce import composite_frames
+
+        return composite_frames(self, frames, grid, method, rules)
 
     def check_pinned(self, scenes: Sequence[Scene]) -> list[str]:
         """What of listed scenes (id and version) is missing or changed: a line each, [] if none."""
