@@ -120,6 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
             at.busy += 1
             at.busiest = max(at.busiest, at.busy)
             entry = {"path": path, "sent": sent, "received": 0, "code": 200}
+            if isinstance(body, dict) and "grid" in body:
+                entry["grid"] = body["grid"]
             at.log.append(entry)
         try:
             self._answer(at, path, body, entry)
