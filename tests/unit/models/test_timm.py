@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import subprocess
 import sys
@@ -238,7 +239,9 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
 # The table
 
 
-@pytest.mark.parametrize("name", [*PLAIN, *PYRAMIDS, "mixer_b16_224", "hiera_tiny_224"])
+@pytest.mark.parametrize(
+    "name", [*PLAIN, *PYRAMIDS, "mixer_b16_224", "hiera_tiny_224", "tf_efficientnet_b1"]
+)
 def test_the_table_is_in_step_with_the_installed_timm(name):
     written = table.load()
     if written["timm"] != timm.__version__:
@@ -252,9 +255,11 @@ def test_every_entry_makes_a_card():
     assert len(networks) > 1000
     for name, row in networks.items():
         entry, _ = table.find(name)
-        assert entry.size % max(entry.strides) == 0
-        for tag in row.get("tags", {}):
-            assert find_card(f"timm:{name}.{tag}").id == f"timm:{name}.{tag}"
+        assert not any(b % a for a, b in itertools.pairwise(entry.strides)), name
+        for full in (name, *(f"{name}.{tag}" for tag in row.get("tags", {}))):
+            card = find_card(f"timm:{full}")
+            assert card.id == f"timm:{full}"
+            assert card.defaults["image_size"] % max(entry.strides) == 0, full
 
 
 def test_a_card_needs_neither_torch_nor_timm():

@@ -7,6 +7,7 @@ other; those whose outputs are not maps on a regular lattice are left out.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import itertools
 import json
@@ -28,11 +29,15 @@ import timm  # noqa: E402
 
 log = logging.getLogger(__name__)
 Runs = tuple[tuple[int, int, int], ...]
+Norms = list[list[list[float]]]
+
+LATTICES = (32, 64)
+"""Strides of the last stage of nearly all convolutional networks."""
 
 
 def make(names: Iterable[str]) -> dict[str, Any]:
     """The table of the named architectures, without those that cannot be used."""
-    norms = [[list(timm.data.IMAGENET_DEFAULT_MEAN), list(timm.data.IMAGENET_DEFAULT_STD)]]
+    norms: Norms = [[list(timm.data.IMAGENET_DEFAULT_MEAN), list(timm.data.IMAGENET_DEFAULT_STD)]]
     networks = {}
     for name in names:
         try:
@@ -44,7 +49,7 @@ def make(names: Iterable[str]) -> dict[str, Any]:
     return {"timm": timm.__version__, "norms": norms, "networks": networks}
 
 
-def describe(name: str, norms: list[list[list[float]]]) -> Entry:
+def describe(name: str, norms: Norms) -> Entry:
     """The table's entry of one architecture.
 
     Raises:
@@ -52,12 +57,12 @@ def describe(name: str, norms: list[list[list[float]]]) -> Entry:
     """
     with torch.device("meta"):
         network: Any = create(name).eval()
-    about = network.pretrained_cfg
-    channels, size, _ = about["input_size"]
-    if channels != 3:
-        raise ValueError(f"it reads {channels} channels")
-    stages, pooled = probe(network, size)
-    sized = accepts_size(name)
+    about, sized = network.pretrained_cfg, accepts_size(name)
+    if about["input_size"][0] != 3:
+        raise ValueError(f"it reads {about['input_size'][0]} channels")
+    stages, pooled = settle(network, about["input_size"][1], sized)
+    stride = 1 if sized else max(run[1] for run in stages)
+    size = on_lattice(about["input_size"][1], stride)
     attention = next((m for m in network.modules() if hasattr(m, "num_heads")), None)
     return Entry(
         name=name,
@@ -72,8 +77,22 @@ def describe(name: str, norms: list[list[list[float]]]) -> Entry:
         bare=not norms_stages(network, size),
         norm=_index(about, norms),
         interpolation=_interpolation(about),
-        tags=tags(name, size, norms),
+        tags=tags(name, size, stride, norms),
     )
+
+
+def on_lattice(size: int, stride: int) -> int:
+    """The size, or the next that whole tokens fit: convolutions were trained at sizes like 300."""
+    return -(-size // stride) * stride
+
+
+def settle(network: Any, size: int, sized: bool) -> tuple[Runs, int]:
+    """What `probe` says at the network's size, or, of a convolutional one, near it."""
+    sizes = [size] if sized else [on_lattice(size, stride) for stride in LATTICES]
+    for tried in sizes[:-1]:
+        with contextlib.suppress(ValueError):
+            return probe(network, tried)
+    return probe(network, sizes[-1])
 
 
 def has_class_token(network: Any) -> bool:
@@ -121,6 +140,8 @@ def probe(network: Any, size: int) -> tuple[Runs, int]:
         pooled = network.forward_head(end, pre_logits=True)
     maps = [item[0] for item in found] if prefix else found
     stages = [_stage(grid, size) for grid in maps]
+    if any(after[1] % before[1] for before, after in itertools.pairwise(stages)):
+        raise ValueError(f"{size} px give tokens of {', '.join(str(s[1]) for s in stages)} px")
     if pooled.ndim != 2 or len(pooled) != 2:
         raise ValueError(f"its pooled output is {tuple(pooled.shape)}")
     runs = ((*stage, len(list(same))) for stage, same in itertools.groupby(stages))
@@ -157,7 +178,7 @@ def _fits(name: str, network: Any, state: dict[str, Any]) -> bool:
     return own == converted
 
 
-def tags(name: str, size: int, norms: list[list[list[float]]]) -> dict[str, Tag]:
+def tags(name: str, size: int, stride: int, norms: Norms) -> dict[str, Tag]:
     """Published weights that the hub has in a form that loads by key, timm's default first."""
     found = {}
     for full in timm.list_pretrained(f"{name}.*"):
@@ -167,7 +188,7 @@ def tags(name: str, size: int, norms: list[list[list[float]]]) -> dict[str, Tag]
             and about.get("custom_load") != "hf"
             and about["input_size"][0] == 3
         ):
-            own = about["input_size"][1]
+            own = on_lattice(about["input_size"][1], stride)
             found[full.partition(".")[2]] = Tag(
                 repository=about["hf_hub_id"],
                 file=about.get("hf_hub_filename") or "model.safetensors",
@@ -184,7 +205,7 @@ def _interpolation(about: dict[str, Any]) -> str:
     return "bilinear" if about.get("interpolation") in ("bilinear", "random") else "bicubic"
 
 
-def _index(about: dict[str, Any], norms: list[list[list[float]]]) -> int:
+def _index(about: dict[str, Any], norms: Norms) -> int:
     pair = [list(about["mean"]), list(about["std"])]
     if pair not in norms:
         norms.append(pair)
