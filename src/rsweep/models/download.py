@@ -77,7 +77,7 @@ def url_file(url: str, sha256: str | None) -> tuple[Path, str]:
     target = weights_folder() / "url" / folder / name
     if not target.is_file():
         try:
-            fetch(url, target, sha256=sha256)
+            fetch(url, target, sha256, {}, target.with_name(f"{name}.lock"))
         except TransientError as error:
             raise TransientError(f"{error}; or put the file at {target} by hand") from error
     return target, check_cached(target, sha256)
@@ -133,9 +133,9 @@ def _fetch_blob(checkpoint: Checkpoint) -> None:
     fetch(
         metadata.location,
         cache / folder / "blobs" / metadata.etag,
-        sha256=metadata.etag if SHA256.fullmatch(metadata.etag) else None,
-        secret={"Authorization": f"Bearer {token}"} if token else {},
-        lock=cache / ".locks" / folder / f"{metadata.etag}.lock",
+        metadata.etag if SHA256.fullmatch(metadata.etag) else None,
+        {"Authorization": f"Bearer {token}"} if token else {},
+        cache / ".locks" / folder / f"{metadata.etag}.lock",
     )
 
 

@@ -31,21 +31,16 @@ LOG = logging.getLogger(__name__)
 
 
 def fetch(
-    url: str,
-    target: Path,
-    *,
-    sha256: str | None = None,
-    secret: Mapping[str, str] | None = None,
-    lock: Path | None = None,
+    url: str, target: Path, sha256: str | None, secret: Mapping[str, str], lock: Path
 ) -> None:
     """Fetch a file to `target`, where it appears whole and verified or not at all.
 
     Args:
         url: http or https address.
         target: where the file goes; nothing is done if it is there already.
-        sha256: what it must be.
+        sha256: what it must be, if that is known.
         secret: request headers that a redirect to elsewhere does not get.
-        lock: file that processes lock against each other; beside the target by default.
+        lock: file that processes lock against each other.
 
     Raises:
         WeightsError: the server refuses, or the file is not the expected one.
@@ -53,18 +48,21 @@ def fetch(
     """
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.incomplete")
-    with locked(lock or target.with_name(f"{target.name}.lock")):
-        if target.exists():
-            return
-        LOG.info("fetching %s to %s", url, target)
-        resumed = partial.exists()
-        _receive(url, partial, secret or {})
-        if sha256 and resumed and sha256_file(partial) != sha256:
-            partial.unlink()  # what was there may have been another version's beginning
-            _receive(url, partial, secret or {})
-        _accept(url, partial, sha256)
-        partial.replace(target)
+    with locked(lock):
+        if not target.exists():
+            LOG.info("fetching %s to %s", url, target)
+            partial = target.with_name(f"{target.name}.incomplete")
+            _fill(url, partial, sha256, secret)
+            partial.replace(target)
+
+
+def _fill(url: str, partial: Path, sha256: str | None, secret: Mapping[str, str]) -> None:
+    resumed = partial.exists()
+    _receive(url, partial, secret)
+    if sha256 and resumed and sha256_file(partial) != sha256:
+        partial.unlink()  # what was there may have been another version's beginning
+        _receive(url, partial, secret)
+    _accept(url, partial, sha256)
 
 
 def _accept(url: str, partial: Path, sha256: str | None) -> None:

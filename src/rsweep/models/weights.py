@@ -50,18 +50,23 @@ def load_embedder(
         TransientError: they could not be fetched now, which may pass.
     """
     embedder: Embedder = network_module(settings["model"]).build(settings)
-    network = embedder.network.eval()
-    identity = settings.get("weights")
-    if identity == "random":
-        initialize(network, settings["seed"])
-        record = {"source": "random", "seed": settings["seed"]}
-    elif identity == "none":
-        record = {"source": "none", "seed": settings.get("seed")}
-    else:
-        path, record = _locate(settings, str(options["weights"]))
-        load_strictly(network, embedder.rename(read_state(path)), path)
-    network.requires_grad_(False)
+    record = _fill(embedder, settings, options)
+    embedder.network.eval().requires_grad_(False)
     return embedder, record
+
+
+def _fill(
+    embedder: Embedder, settings: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    identity = settings.get("weights")
+    if identity == "none":
+        return {"source": "none", "seed": settings.get("seed")}
+    if identity == "random":
+        initialize(embedder.network, settings["seed"])
+        return {"source": "random", "seed": settings["seed"]}
+    path, record = _locate(settings, str(options["weights"]))
+    load_strictly(embedder.network, embedder.rename(read_state(path)), path)
+    return record
 
 
 def _locate(settings: Mapping[str, Any], weights: str) -> tuple[Path, dict[str, Any]]:

@@ -63,13 +63,12 @@ def describe(name: str, norms: Norms) -> Entry:
     stages, pooled = settle(network, about["input_size"][1], sized)
     stride = 1 if sized else max(run[1] for run in stages)
     size = on_lattice(about["input_size"][1], stride)
-    attention = next((m for m in network.modules() if hasattr(m, "num_heads")), None)
     return Entry(
         name=name,
         stages=stages,
         size=size,
         width=pooled,
-        heads=int(getattr(attention, "num_heads", 0)) if len(stages) == 1 else 0,
+        heads=heads(network) if len(stages) == 1 else 0,
         parameters_m=round(sum(p.numel() for p in network.parameters()) / 1e6, 1),
         sized=sized,
         fixed=not resizes(name, stages, size, sized),
@@ -79,6 +78,12 @@ def describe(name: str, norms: Norms) -> Entry:
         interpolation=_interpolation(about),
         tags=tags(name, size, stride, norms),
     )
+
+
+def heads(network: Any) -> int:
+    """Attention heads of the first block; 0 if there are none."""
+    found = (m.num_heads for m in network.modules() if hasattr(m, "num_heads"))
+    return int(next(found, 0) or 0)
 
 
 def on_lattice(size: int, stride: int) -> int:
