@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--rois", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--shard-size", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--schedulers", nargs="+", default=["greedy", "ilp"])
+    parser.add_argument("--name", default="dag", help="of the CSV file")
     given = parser.parse_args()
     rows = []
     for rois in given.rois:
@@ -110,7 +111,7 @@ def main() -> None:
             for row in measure(rois, shard_size, given.schedulers):
                 rows.append({**row, **machine()})
                 print(row, flush=True)
-    write("dag", rows)
+    write(given.name, rows)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from rsweep.store import write_json
 log = logging.getLogger("rsweep")
 
 LARGEST = {"cpu": 128, "cuda": 4096}
-SMALLEST = {"cpu": 4, "cuda": 16}
+SMALLEST = {"cpu": 1, "cuda": 16}
 WORTH_S = {"cpu": 30.0, "cuda": 5.0}
 """Less work than that is not worth a search."""
 BUDGET_S = 10.0
