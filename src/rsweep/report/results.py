@@ -184,9 +184,7 @@ def profile_cost(study: Study, profile: Profile) -> dict[str, Any]:
             cost.get(f"{node.stage}_seconds", 0.0) + sum(r.get("seconds", 0.0) for r in records), 3
         )
         if node.stage == "infer":
-            cost["tiles"] = sum(r.get("tiles", 0) for r in records)
-            cost["forward_seconds"] = round(sum(r.get("forward_seconds", 0) for r in records), 3)
-            cost["device"] = "+".join(sorted({r["device"] for r in records if "device" in r}))
+            cost |= _infer_cost(list(records))
         peaks = [r.get("peak_memory_mb", 0.0) for r in records]
         cost["peak_memory_mb"] = max([cost.get("peak_memory_mb", 0.0), *peaks])
     cost["seconds"] = round(sum(v for k, v in cost.items() if k.endswith("_seconds")
@@ -194,6 +192,21 @@ def profile_cost(study: Study, profile: Profile) -> dict[str, Any]:
     store = Store(study.store)
     files = [store.path(profile.node, shard.name) for shard in study.shards]
     cost["bytes"] = sum(f.stat().st_size for f in files if f.exists())
+    return cost
+
+
+def _infer_cost(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """What inference alone cost; energy where every device that ran told it."""
+    tiles = sum(r.get("tiles", 0) for r in records)
+    seconds = sum(r.get("forward_seconds", 0) for r in records)
+    cost = {
+        "tiles": tiles,
+        "forward_seconds": round(seconds, 3),
+        "s_per_1k_tiles": round(1000 * seconds / tiles, 3) if tiles else None,
+        "device": "+".join(sorted({r["device"] for r in records if "device" in r})),
+    }
+    if tiles and all("energy_wh" in r for r in records):
+        cost["energy_wh_per_1k_tiles"] = 1000 * sum(r["energy_wh"] for r in records) / tiles
     return cost
 
 
