@@ -23,7 +23,8 @@ LOCAL = {**RCF, "provider": "local", "bands": ["B4", "B3", "B2"], "context_m": 0
 CONTEXTS = {
     "rcf": RCF, "thor": THOR, "galileo": GALILEO, "local": LOCAL,
     "radar": {**RCF, "modality": "s1"}, "cloud": {**RCF, "cloud_mask": "cloud"},
-    "resized": {**RCF, "input_prep": "resize"}, "overlap": {**RCF, "tile_overlap": 8},
+    "resized": {**RCF, "input_prep": "resize"},
+    "overlap": {**RCF, "image_size": 32, "tile_overlap": 8},
 }  # fmt: skip
 
 # knob: (context, new value, first stage that runs again; None if nothing does)
@@ -52,7 +53,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "input_prep": ("rcf", "auto", "prep"),
     "image_size": ("rcf", 24, "prep"),
     "tile_size": ("rcf", 32, "prep"),
-    "tile_overlap": ("overlap", 4, "prep"),
+    "tile_overlap": ("rcf", 8, "prep"),
     "max_tiles": ("rcf", 999, "prep"),
     "resample": ("resized", "bicubic", "prep"),
     "edge": ("rcf", "fill", "prep"),
