@@ -47,7 +47,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "frames": ("galileo", 1, "composite"),
     "frame_policy": ("galileo", "month", "composite"),
     "empty_frame": ("galileo", "repeat", "composite"),
-    "modality": ("cloud", "s1", "fetch"),
+    "modality": ("resized", "s1", "fetch"),
     "bands": ("rcf", ["B4", "B3", "B2"], "prep"),
     "normalization": ("thor", "unit", "prep"),
     "input_prep": ("rcf", "auto", "prep"),
