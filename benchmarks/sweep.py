@@ -1,0 +1,191 @@
+"""What a sweep costs: against as many independent runs, and against the library called directly.
+
+    python benchmarks/sweep.py [--rois N]
+
+1. `sweep`: one study of 12 profiles; `no-op`: the same command again.
+2. `independent`: the same 12 profiles as 12 studies, each with its own store.
+3. `workflow, stages`: Snakemake asked for the 12 profiles' stitched files alone, no tables or
+   figures; `library`: `run_job` for the same nodes in dependency order, as many at once, in one
+   process (and a pool of 2 for stages of one thread).
+
+CPU seconds are of all processes. `stage_seconds` is the sum over the records of the stage files:
+what the stages themselves took. Writes benchmarks/results/sweep.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import functools
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from measure import ROOT, STAGES, WINDOW, facts, write_csv
+
+from rsweep.jobs import Job, run_job
+from rsweep.store import Store
+from rsweep.workflow import Plan
+
+CORES = 2
+THREADS = {"fetch": 2, "composite": 1, "prep": 1, "infer": 2, "stitch": 1}  # as in rules/
+RCF = {"model": "rcf", "image_size": [32, 64], "pooling": ["mean", "max"],
+       "composite": ["median", "mean"]}  # fmt: skip
+THOR = {"model": "thor", "weights": "random", "variant": "tiny", "image_size": 48,
+        "patch_size": [8, 12], "output": ["pooled", "grid"]}  # fmt: skip
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def study(folder: Path, name: str, rois: Path, **content: Any) -> dict[str, Any]:
+    return {"study": name, "rois": str(rois), "temporal": WINDOW, "results": str(folder / name),
+            "base": {"provider": "synthetic", "model": "rcf"}, **content}  # fmt: skip
+
+
+def write_rois(path: Path, count: int) -> Path:
+    lines = [f"r{i:03d},{8.4 + 0.02 * (i % 32)},{50.3 + 0.015 * (i // 32)},480"
+             for i in range(count)]  # fmt: skip
+    path.write_text("\n".join(["id,lon,lat,buffer_m", *lines]) + "\n")
+    return path
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of workers whose own is gone, so that their time counts."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def measured(action: Callable[[], object]) -> dict[str, float]:
+    """Wall seconds of an action, and CPU seconds of it and all that it starts."""
+    began, wall = _cpu(), time.perf_counter()
+    action()
+    wall = time.perf_counter() - wall
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    return {"wall_s": round(wall, 1), "cpu_s": round(_cpu() - began, 1)}
+
+
+def _cpu() -> float:
+    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in found)
+
+
+def snakemake(folder: Path, config: Mapping[str, Any], *targets: str) -> None:
+    """Run a study in a folder of its own."""
+    file = folder / f"{config['study']}.json"
+    file.write_text(json.dumps(config))
+    command = [Path(sys.executable).with_name("snakemake"), *targets, "--cores", str(CORES),
+               "--snakefile", ROOT / "Snakefile", "--directory", folder, "--quiet", "all",
+               "--workflow-profile", ROOT / "profiles" / "default",
+               "--configfile", file]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{config['study']} failed:\n{done.stderr[-3000:]}")
+
+
+def library(config: dict[str, Any]) -> None:
+    """Every node of a study, stage by stage; a stage of one thread two at a time."""
+    text = json.dumps(config)
+    plan = plan_of(text)
+    with ProcessPoolExecutor(CORES, get_context("forkserver")) as pool:
+        for stage in STAGES:
+            cells = [(text, node.key, shard) for node in plan.nodes.values()
+                     for shard in plan.shards if node.stage == stage]  # fmt: skip
+            list((map if THREADS[stage] == CORES else pool.map)(run_node, cells))
+
+
+NETWORKS: dict[str, Any] = {}
+
+
+@functools.cache
+def plan_of(text: str) -> Plan:
+    return Plan(json.loads(text))
+
+
+def run_node(cell: tuple[str, str, str]) -> None:
+    text, key, shard = cell
+    plan = plan_of(text)
+    node, store = plan.nodes[key], Store(plan.store)
+    run_job(Job(node, plan.shards[shard], store, plan.study.node_options(),
+                threads=THREADS[node.stage], context=NETWORKS))  # fmt: skip
+
+
+def records(*folders: Path) -> dict[str, float]:
+    """How many stages ran, and the seconds that they took, as they recorded it."""
+    found = [json.loads(path.read_text()) for folder in folders
+             for path in folder.glob("store/*/*/*.run.json")]  # fmt: skip
+    return {"stages": len(found), "stage_seconds": round(sum(r["seconds"] for r in found), 1)}
+
+
+def run_all(folder: Path, count: int) -> Iterator[dict[str, Any]]:
+    rois = write_rois(folder / "rois.csv", count)
+    whole = study(folder, "sweep", rois, sweep=[RCF, THOR])
+    yield {"case": "sweep", **measured(lambda: snakemake(folder, whole)),
+           **records(folder / "sweep")}  # fmt: skip
+    yield {"case": "no-op", **measured(lambda: snakemake(folder, whole)), "stages": 0}
+
+    direct = study(folder, "library", rois, sweep=[RCF, THOR])
+    yield {"case": "library", **measured(lambda: library_process(direct)),
+           **records(folder / "library")}  # fmt: skip
+    stages = study(folder, "stages", rois, sweep=[RCF, THOR])
+    plan = Plan(stages)
+    targets = sorted({file for name in plan.profiles for file in plan.stitched(name)})
+    yield {"case": "workflow, stages", **measured(lambda: snakemake(folder, stages, *targets)),
+           **records(folder / "stages")}  # fmt: skip
+
+    singles = [study(folder, f"single{i}", rois, profiles={name: without_temporal(p.settings)})
+               for i, (name, p) in enumerate(plan.profiles.items())]  # fmt: skip
+    took = measured(lambda: [snakemake(folder, single) for single in singles])
+    yield {"case": "independent", **took, **records(*(folder / s["study"] for s in singles))}
+
+
+def without_temporal(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a profile itself says, of its resolved settings."""
+    said = {**RCF, **THOR}
+    model = THOR if settings["model"] == "thor" else RCF
+    return {name: settings[name] for name in said if name in model}
+
+
+def library_process(config: dict[str, Any]) -> None:
+    """The library in a fresh process, imports included, as Snakemake's is."""
+    subprocess.run([sys.executable, __file__, "--library", json.dumps(config)], check=True)
+
+
+def with_ratios(rows: list[dict[str, Any]], unit: str = "cpu_s") -> list[dict[str, Any]]:
+    """Each case's seconds over the sweep's."""
+    sweep = rows[0]
+    for row in rows:
+        row["wall_ratio"] = round(row["wall_s"] / sweep["wall_s"], 2)
+        row["cpu_ratio"] = round(row[unit] / sweep[unit], 2)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rois", type=int, default=12)
+    parser.add_argument("--library", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.library:
+        library(json.loads(given.library))
+        return
+    adopt_orphans()
+    about, rows = facts(), []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in run_all(Path(folder), given.rois):
+            rows.append({**row, "rois": given.rois, "profiles": 12})
+            print(rows[-1], flush=True)
+    write_csv("sweep", with_ratios(rows), about)
+
+
+if __name__ == "__main__":
+    main()
