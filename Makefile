@@ -1,4 +1,5 @@
-# `make demo` sets up and runs the default study; `make test` sets up and runs every check.
+# `make demo` sets up and runs the default study; `make test` sets up and runs every check but those
+# on a SLURM, which `make test-slurm` installs and starts (as root).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -11,7 +12,7 @@ demo: setup
 	snakemake --cores $(CORES) --logger rich
 
 test: lint
-	pytest -q tests
+	pytest -q tests --ignore tests/slurm
 
 test-slurm: setup
 	pytest -q tests/slurm
