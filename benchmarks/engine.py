@@ -1,6 +1,6 @@
 """The engine against the bare network in a loop, and against one ROI at a time.
 
-    python benchmarks/engine.py [--tiles 256] [--batch 4] [--threads 1]
+    python benchmarks/engine.py [--tiles 256] [--batch 16] [--threads 1]
 
 For each model, on the GPU if there is one: tiles per second of the network alone on one batch that
 is in memory already, over and over; of the whole stage from HDF5 to HDF5 at the same batch size;
@@ -133,7 +133,7 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiles", type=int, default=256)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--models", nargs="+", default=list(MODELS))

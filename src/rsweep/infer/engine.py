@@ -24,11 +24,8 @@ from torch import Tensor, nn
 from rsweep.models.protocol import Embedder, TileBatch, TokenMaps
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-BATCH = {"cpu": 4, "cuda": 256}
-"""Tiles per forward pass to begin with; results agree between batch sizes to rounding.
-
-Larger ones gain nothing on a CPU, whose caches they do not fit.
-"""
+BATCH = {"cpu": 16, "cuda": 256}
+"""Tiles per forward pass to begin with; results agree between batch sizes to rounding."""
 AHEAD = 2
 """Batches read while one is computed."""
 
