@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rsweep.errors import RsweepError
-from rsweep.infer.client import idle_seconds, started
+from rsweep.infer.client import idle_seconds, runtime_folder, started
 from rsweep.infer.messages import receive, send
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def _watch_owner(owner: str) -> None:
     pid, began = map(int, owner.split("-"))
     while abs(started(pid) - began) < 1000:  # the clock may be set a little meanwhile
         time.sleep(OWNER_POLL_S)
+    # An owner that was killed has not done it itself.
+    shutil.rmtree(runtime_folder(owner), ignore_errors=True)
     _end()
 
 

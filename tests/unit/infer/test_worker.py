@@ -249,12 +249,14 @@ def test_a_client_that_is_killed_ends_its_cell_tidily(owner, tmp_path):
 def test_a_worker_ends_with_its_owner(owner, tmp_path):
     parent = subprocess.Popen(["sleep", "60"])
     name = f"{parent.pid}-{client.started(parent.pid)}"
-    process = slow_worker(tmp_path, name, tmp_path / "tidied")
-    _kept = begin_cell(tmp_path)
+    folder = client._private(client.runtime_folder(name))
+    process = slow_worker(folder, name, folder / "tidied")
+    _kept = begin_cell(folder)
     assert process.poll() is None
     parent.kill()
     parent.wait()
     assert process.wait(timeout=10) is not None
+    assert not folder.exists()
 
 
 def test_an_idle_worker_ends(owner, tmp_path):
