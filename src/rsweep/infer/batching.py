@@ -53,17 +53,28 @@ def remember_batch(engine: Engine, settings: Mapping[str, Any], count: int, load
     name = situation(engine, settings, load(range(1)))
     known = _read().get(name)
     if not known:
-        largest = min(LARGEST[kind], count // 2)
-        sizes = [2**n for n in range(13) if SMALLEST[kind] <= 2**n <= largest]
-        rates = measure(engine, sizes, count, load)
-        if not rates:
+        known = _find(engine, settings, count, load)
+        if not known:
             return
-        known = {"batch": choose(rates), "model": settings["model"],
-                 "device": device_name(engine.device),
-                 "tiles_per_s": {size: round(rate, 2) for size, rate in rates.items()}}  # fmt: skip
-        log.info("found a batch size: %s", known)
         _remember(name, known)
     engine.batch = int(known["batch"])
+
+
+def _find(
+    engine: Engine, settings: Mapping[str, Any], count: int, load: Load
+) -> dict[str, Any] | None:
+    """The best batch size, and what was measured; None if that is not worth it."""
+    kind = engine.device.type
+    largest = min(LARGEST[kind], count // 2)
+    sizes = [2**n for n in range(13) if SMALLEST[kind] <= 2**n <= largest]
+    rates = measure(engine, sizes, count, load)
+    if not rates:
+        return None
+    found = {"batch": choose(rates), "model": settings["model"],
+             "device": device_name(engine.device),
+             "tiles_per_s": {size: round(rate, 2) for size, rate in rates.items()}}  # fmt: skip
+    log.info("found a batch size: %s", found)
+    return found
 
 
 def measure(engine: Engine, sizes: list[int], count: int, load: Load) -> dict[int, float]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,7 @@ BEHIND = 2
 Load = Callable[[range], TileBatch]
 Write = Callable[[range, TokenMaps], None]
 T = TypeVar("T")
+Ready: TypeAlias = "queue.Queue[tuple[range, T] | BaseException | None]"
 
 
 def choose_device() -> torch.device:
@@ -240,28 +241,9 @@ def _ranges(first: int, count: int, size: int) -> list[range]:
 
 def read_ahead(ranges: list[range], load: Callable[[range], T]) -> Iterator[tuple[range, T]]:
     """Load ranges in order, a few ahead of the one in use; an error of `load` surfaces here."""
-    ready: queue.Queue[tuple[range, T] | BaseException | None] = queue.Queue(AHEAD)
+    ready: Ready[T] = queue.Queue(AHEAD)
     stopped = threading.Event()
-
-    def put(item: tuple[range, T] | BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        try:
-            for tiles in ranges:
-                if stopped.is_set():
-                    return
-                put((tiles, load(tiles)))
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    reader = threading.Thread(target=work, daemon=True)
+    reader = threading.Thread(target=_read, args=(ranges, load, ready, stopped), daemon=True)
     reader.start()
     try:
         while (item := ready.get()) is not None:
@@ -271,6 +253,29 @@ def read_ahead(ranges: list[range], load: Callable[[range], T]) -> Iterator[tupl
     finally:
         stopped.set()
         reader.join()
+
+
+def _read(
+    ranges: list[range], load: Callable[[range], T], ready: Ready[T], stopped: threading.Event
+) -> None:
+    """Fill a queue with what is loaded, then None; with the error that ended it instead."""
+
+    def put(item: tuple[range, T] | BaseException | None) -> None:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    try:
+        for tiles in ranges:
+            if stopped.is_set():
+                return
+            put((tiles, load(tiles)))
+        put(None)
+    except BaseException as error:
+        put(error)
 
 
 def write_behind(items: Iterable[tuple[range, TokenMaps]], write: Write) -> Iterator[range]:
