@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from machine import machine, write
+from measure import ROOT, facts, write_csv
 
 from rsweep.workflow import Plan
 
-ROOT = Path(__file__).parents[1]
 PROFILES = [
     {"model": "rcf", "image_size": [32, 64], "input_prep": ["resize", "tile"],
      "composite": ["median", "mean"]},
@@ -105,13 +104,13 @@ def main() -> None:
     parser.add_argument("--schedulers", nargs="+", default=["greedy", "ilp"])
     parser.add_argument("--name", default="dag", help="of the CSV file")
     given = parser.parse_args()
-    rows = []
+    about, rows = facts(), []
     for rois in given.rois:
         for shard_size in given.shard_size:
             for row in measure(rois, shard_size, given.schedulers):
-                rows.append({**row, **machine()})
+                rows.append(row)
                 print(row, flush=True)
-    write(given.name, rows)
+    write_csv(given.name, rows, about)
 
 
 if __name__ == "__main__":

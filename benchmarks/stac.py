@@ -34,7 +34,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
-from machine import machine, write
+from measure import facts, write_csv
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.transform import Affine
@@ -254,7 +254,7 @@ def main() -> None:
     if importlib.util.find_spec("odc") is None:
         print(f"no odc-stac: pip install --target {asked.odc} odc-stac==0.5.3; timing ours alone")
         ways = ["ours"]
-    host, rows = {**versions(ways), **machine()}, []
+    about, rows = {**versions(ways), **facts()}, []
     dates, repeats = (2, 1) if asked.quick else (6, REPEATS)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "files"
@@ -262,10 +262,10 @@ def main() -> None:
             for delay in DELAYS_S:
                 server.faults[:] = [Fault(".", delay_s=delay)] if delay else []
                 for row in compare(server, ways, asked.odc, Path(folder), repeats):
-                    rows.append({**row, "what": f"{row['what']}, {delay * 1e3:.0f} ms", **host})
+                    rows.append({**row, "what": f"{row['what']}, {delay * 1e3:.0f} ms"})
                     print(rows[-1], flush=True)
     if not asked.quick and len(ways) > 1:
-        write("stac", rows)
+        write_csv("stac", rows, about)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from machine import machine, write
+from measure import facts, write_csv
 
 from rsweep.infer import client
 from rsweep.jobs import Job, run_job
@@ -80,7 +80,7 @@ def main() -> None:
     count = parser.parse_args().cells
     client.own_jobs()
     os.environ["PYTHONPATH"] = str(SOURCE)
-    rows = []
+    about, rows = facts(), []
     for model, settings in MODELS.items():
         with tempfile.TemporaryDirectory() as folder:
             cells = prepare(Path(folder), settings, count)
@@ -89,9 +89,9 @@ def main() -> None:
                 rest = sorted(taken[1:])[len(taken[1:]) // 2]
                 rows.append({"model": model, "worker": way, "cells": count,
                              "total_s": round(sum(taken), 2), "first_s": round(taken[0], 2),
-                             "median_of_rest_s": round(rest, 2), **machine()})  # fmt: skip
+                             "median_of_rest_s": round(rest, 2)})  # fmt: skip
                 print(rows[-1], flush=True)
-    write("startup", rows)
+    write_csv("startup", rows, about)
 
 
 if __name__ == "__main__":
