@@ -1,150 +1,187 @@
-"""The engine against the bare network in a loop, and against one ROI at a time.
+"""The infer stage, HDF5 to HDF5, against the bare network in a loop and against one ROI at a time.
 
-    python benchmarks/engine.py [--tiles 256] [--batch 16] [--threads 1]
+    python benchmarks/engine.py [--only MODEL…] [--threads N] [--precision fp32]
 
-For each model, on the GPU if there is one: tiles per second of the network alone on one batch that
-is in memory already, over and over; of the whole stage from HDF5 to HDF5 at the same batch size;
-and of the network given each tile of a file by itself, read when its turn comes. Runs alternate,
-and the best of each is taken, since other processes may disturb any. Writes results/engine.csv.
+Three ways run the same loaded network on the same tiles with the same threads, in turn, in one
+process, on the GPU if there is one; the best of the repeats of each is kept, since others use the
+machine:
+
+- bare: the network over one batch that lies in memory, again and again; results are dropped;
+- engine: the stage as a job runs it: the tiles' file is checked and read, token maps are written,
+  sealed and renamed;
+- one by one: a ROI's tile is read, embedded and written before the next.
+
+`ratio` is of wall clock, `cpu_ratio` of CPU seconds, which others disturb less. Random weights; the
+batch size is the engine's own first choice unless the model is large (BATCH); its search for a
+better one is left out. Writes benchmarks/results/engine.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the resident worker has it
 
 import h5py
 import numpy as np
 import torch
-from machine import machine, write
+from measure import Chain, facts, seconds, write_csv
+from models import MODELS, shape_of, tiles_of
+from torch import Tensor
 
-from rsweep.infer.engine import Engine, choose_device, write_behind
-from rsweep.infer.stage import TokenWriter, read_batch
-from rsweep.models.protocol import TokenMaps
-from rsweep.models.weights import load_embedder
-from rsweep.settings.study import make_study
-from rsweep.store import LIBVER, allocate
+import rsweep.infer.stage as infer
+from rsweep.infer.engine import Engine, over
+from rsweep.infer.networks import Networks
+from rsweep.jobs import Job
+from rsweep.models.protocol import TileBatch
+from rsweep.store import Store
 
-ROUNDS = 3
-MODELS = {
-    "rcf": {"model": "rcf", "image_size": 64},
-    "thor tiny": {"model": "thor", "weights": "random", "variant": "tiny", "image_size": 48,
-                  "patch_size": 8},
-    "galileo nano": {"model": "galileo", "weights": "random", "variant": "nano"},
-    "dofa base": {"model": "dofa", "weights": "random"},
-}  # fmt: skip
-
-
-def infer_settings(own: dict[str, Any], precision: str) -> dict[str, Any]:
-    """Settings of the inference node of a profile."""
-    study = make_study(
-        {"study": "s", "rois": str(Path(__file__).parents[1] / "config/rois/demo.csv"),
-         "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
-         "base": {"provider": "synthetic", "precision": precision, **own}}, "engine",
-    )  # fmt: skip
-    return dict(study.profiles[0].node.inputs["tokens"].settings)
+ROIS = 4
+REPEATS = 5
+WANTED_S = 1.5
+"""Seconds that the bare network is given per repeat."""
+BATCH = {"agrifm base": 2, "scalemae large": 2, "anysat base": 4, "prithvi 100m": 4, "dofa base": 4,
+         "thor base": 4}  # fmt: skip
+"""Tiles per pass where 16 of a model would take half a minute on two cores."""
 
 
-def write_tiles(path: Path, settings: dict[str, Any], count: int) -> None:
-    """Random tiles in a file as the prep stage writes them."""
-    size, rng = settings["image_size"], np.random.default_rng(0)
-    with h5py.File(path, "w", libver=LIBVER) as file:
-        for sensor, bands in settings["bands"].items():
-            group = file.create_group(sensor)
-            shape = (count, 1, len(bands), size, size)
-            allocate(group, "pixels", shape, "f4")[...] = rng.standard_normal(shape, "f4")
-            valid = allocate(group, "valid", (count, 1, size, size), "u1", compress=True)
-            valid[...] = np.full((count, 1, size, size), 255)
-            group["day"] = np.full((count, 1), 19_000, np.int32)
-        file["lonlat"], file["gsd"] = np.zeros((count, 2)), np.full(count, 10, np.float32)
+def repeated(store: Store, chain: Chain, count: int) -> Job:
+    """The infer job of a chain over `count` tiles: its own, again and again."""
+    node = chain.at("infer")[0]
+    tiles = node.inputs["tiles"]
+    with chain.store.read(tiles, chain.shard.name) as source, store.write(tiles, "bench") as target:
+        total = source["roi"].shape[0]
+        for start in range(0, count, total):
+            _append(source, target, start, min(total, count - start), count)
+    return Job(node, chain.shard, store, chain.options, threads=chain.threads)
 
 
-def bare(engine: Engine, tiles: h5py.File, count: int) -> None:
-    """The network over one batch in memory, as often as there are batches."""
-    batch = read_batch(tiles, np.arange(engine.batch), 1).to(engine.device)
+def _append(source: h5py.File, target: h5py.File, start: int, length: int, count: int) -> None:
+    def visit(name: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset) or name == "rois":
+            return
+        held = target.require_dataset(name, (count, *item.shape[1:]), item.dtype,
+                                      chunks=(1, *item.shape[1:]))  # fmt: skip
+        held[start : start + length] = item[:length]
+
+    source.visititems(visit)
+
+
+def bare(engine: Engine, batch: TileBatch, times: int) -> None:
+    """The network alone; on a GPU until it is done."""
     mixed = engine.dtype != torch.float32
     with torch.inference_mode(), torch.autocast(engine.device.type, engine.dtype, enabled=mixed):
-        for _ in range(count // engine.batch):
+        for _ in range(times):
             engine.embedder.embed(batch)
     if engine.device.type == "cuda":
         torch.cuda.synchronize()
 
 
-def whole(engine: Engine, tiles: h5py.File, count: int) -> None:
-    """From HDF5 to HDF5, as the stage does."""
-    with tempfile.NamedTemporaryFile() as out, h5py.File(out.name, "w", libver=LIBVER) as target:
-        writer = TokenWriter(target, count)
-
-        def save(span: range, maps: TokenMaps) -> None:
-            writer.add(np.arange(span.start, span.stop), maps)
-
-        def load(span: range) -> Any:
-            return read_batch(tiles, np.arange(span.start, span.stop), 1)
-
-        for _ in write_behind(engine.run(count, load), save):
-            pass
+def stage(job: Job) -> None:
+    """The infer stage, as a job runs it."""
+    job.store.discard(job.node, job.shard.name)
+    infer.run(job)
 
 
-def one_by_one(engine: Engine, tiles: h5py.File, count: int) -> None:
-    """Each tile read, computed and written before the next."""
-    with tempfile.NamedTemporaryFile() as out, h5py.File(out.name, "w", libver=LIBVER) as target:
-        writer = TokenWriter(target, count)
-        for row in range(count):
-            batch = read_batch(tiles, np.arange(row, row + 1), 1).to(engine.device)
-            with torch.inference_mode():
-                maps = engine.embedder.embed(batch)
-            host = {name: tensor.float().cpu() for name, tensor in maps.maps.items()}
-            writer.add(np.arange(row, row + 1), TokenMaps(host))
+def one_by_one(job: Job, engine: Engine) -> None:
+    """The same files, without reading ahead, batches, or writing behind."""
+    job.store.discard(job.node, job.shard.name)
+    with job.read("tiles") as tiles, job.write() as target:
+        total, steps = tiles["roi"].shape[0], int(tiles["frames"][0])
+        writer = infer.TokenWriter(target, total)
+        for row in range(total):
+            rows = np.arange(row, row + 1)
+            ((_, maps),) = engine.run(1, lambda _, rows=rows: infer.read_batch(tiles, rows, steps))
+            writer.add(rows, maps)
 
 
-WAYS: dict[str, Callable[[Engine, h5py.File, int], None]] = {
-    "bare": bare, "engine": whole, "one by one": one_by_one,
-}  # fmt: skip
+class Bench:
+    """One model: its tiles, its network, and the three ways to run it."""
+
+    def __init__(self, folder: Path, name: str, given: argparse.Namespace) -> None:
+        chain = tiles_of(Store(folder / "tiles"), MODELS[name], ROIS, precision=given.precision)
+        chain.threads = given.threads
+        torch.set_num_threads(given.threads)
+        self.settings = chain.at("infer")[0].settings
+        networks = Networks()
+        networks.limit_mb(1 << 20)
+        self.engine = networks.get(self.settings, chain.options[chain.at("infer")[0].key])[0].engine
+        self.engine.batch = BATCH.get(name, self.engine.batch)
+        self.batch = self._batch(chain)
+        bare(self.engine, self.batch, 1)  # the first pass of a process is no measure
+        once = seconds(bare, self.engine, self.batch, 1)[0]
+        self.times = int(np.clip(WANTED_S / once, 2, 64))
+        self.count = self.times * self.engine.batch
+        self.job = repeated(Store(folder / "work"), chain, self.count)
+        self.job.context["networks"] = networks
+
+    def _batch(self, chain: Chain) -> TileBatch:
+        with chain.store.read(chain.at("prep")[0], chain.shard.name) as tiles:
+            found = infer.read_batch(tiles, np.arange(ROIS), int(tiles["frames"][0]))
+        rows = torch.arange(self.engine.batch) % ROIS
+
+        def repeat(tensor: Tensor) -> Tensor:
+            return tensor[rows]
+
+        return over(found, repeat).to(self.engine.device)
+
+    def ways(self) -> dict[str, Callable[[], None]]:
+        """The three ways by name."""
+        return {
+            "bare": lambda: bare(self.engine, self.batch, self.times),
+            "engine": lambda: stage(self.job),
+            "one by one": lambda: one_by_one(self.job, self.engine),
+        }
 
 
-def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
-    settings = infer_settings(MODELS[name], given.precision)
-    device = choose_device()
-    embedder, _ = load_embedder(settings, {"weights": "random"})
-    engine = Engine(embedder, settings, device, given.batch)
-    count = max(given.tiles // given.batch, 1) * given.batch
-    best = dict.fromkeys(WAYS, 0.0)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "tiles.h5"
-        write_tiles(path, settings, count)
-        with h5py.File(path) as tiles:
-            bare(engine, tiles, engine.batch)  # the first pass is no measure
-            for _ in range(ROUNDS):
-                for way, work in WAYS.items():
-                    began = time.perf_counter()
-                    work(engine, tiles, count)
-                    best[way] = max(best[way], count / (time.perf_counter() - began))
-    rates = {f"{way} tiles/s": round(rate, 2) for way, rate in best.items()}
-    return {"model": name, "device": str(device), "precision": given.precision, "tiles": count,
-            "batch": engine.batch, "threads": given.threads, **rates,
-            "engine/bare": round(best["engine"] / best["bare"], 3),
-            "engine/one by one": round(best["engine"] / best["one by one"], 3)}  # fmt: skip
+def measured(folder: Path, name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Rates of the three ways, which take turns."""
+    bench = Bench(folder, name, given)
+    ways = bench.ways()
+    took: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    for turn in range(REPEATS):
+        for way in list(ways)[:: 1 if turn % 2 else -1]:
+            took[way].append(seconds(ways[way]))
+    wall, cpu = ({way: min(column) for way, column in
+                  zip(took, ([run[i] for run in runs] for runs in took.values()), strict=True)}
+                 for i in (0, 1))  # fmt: skip
+    rates = {f"{way} tiles/s": f"{bench.count / spent:.4g}" for way, spent in wall.items()}
+    return {
+        "case": name, "tile": shape_of(bench.batch), "batch": bench.engine.batch,
+        "tiles": bench.count, "device": bench.engine.device.type, "precision": given.precision,
+        "threads": given.threads, **rates,
+        "ratio": round(wall["bare"] / wall["engine"], 2),
+        "cpu_ratio": round(cpu["bare"] / cpu["engine"], 2),
+        "against one by one": round(wall["one by one"] / wall["engine"], 2),
+        "cpu_s_per_tile": f"{cpu['engine'] / bench.count:.3g}",
+    }  # fmt: skip
+
+
+def each(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row per model."""
+    infer.remember_batch = lambda *_: None
+    for name in given.only:
+        with tempfile.TemporaryDirectory() as folder:
+            yield measured(Path(folder), name, given)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiles", type=int, default=256)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=1)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--models", nargs="+", default=list(MODELS))
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    rows = []
-    for name in given.models:
-        few = argparse.Namespace(**{**vars(given), "tiles": min(given.tiles, 32)})
-        rows.append({**measure(name, few if name == "dofa base" else given), **machine()})
-        print(rows[-1], flush=True)
-    write("engine", rows)
+    about, found = facts(), []
+    for row in each(given):
+        print(row, flush=True)
+        found.append(row)
+    if given.only == list(MODELS):
+        write_csv("engine", found, about)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from rsweep.models.protocol import TileBatch, TokenMaps
 
 POOL_SIDE = 256
 """Side of the invented scene that patch filters are drawn from, in pixels."""
+PATCHES = {"cpu": 64, "cuda": 1 << 16}
+"""Patches whose responses are held at once: on a CPU as many as its caches hold."""
 
 
 def gaussian_filters(count: int, bands: int, kernel: int, seed: int) -> Tensor:
@@ -64,10 +66,15 @@ class RandomFeatures(nn.Module):
         batch, bands, height, width = images.shape
         p, rows, cols = self.patch, height // self.patch, width // self.patch
         patches = images.reshape(batch, bands, rows, p, cols, p).permute(0, 2, 4, 1, 3, 5)
-        found = functional.conv2d(patches.reshape(-1, bands, p, p), self.filters)
-        up, down = functional.relu(found - self.bias), functional.relu(-found - self.bias)
-        features = torch.cat([up.mean(dim=(2, 3)), down.mean(dim=(2, 3))], dim=1)
-        return features.reshape(batch, rows, cols, -1)
+        parts = patches.reshape(-1, bands, p, p).split(PATCHES[images.device.type])
+        return torch.cat([self._respond(part) for part in parts]).reshape(batch, rows, cols, -1)
+
+    def _respond(self, patches: Tensor) -> Tensor:
+        """[N, C, p, p] -> [N, features]."""
+        found = functional.conv2d(patches, self.filters)
+        up = (found - self.bias).relu_().mean(dim=(2, 3))
+        down = found.neg_().sub_(self.bias).relu_().mean(dim=(2, 3))
+        return torch.cat([up, down], dim=1)
 
 
 class RcfEmbedder:
