@@ -66,7 +66,8 @@ class RandomFeatures(nn.Module):
         batch, bands, height, width = images.shape
         p, rows, cols = self.patch, height // self.patch, width // self.patch
         patches = images.reshape(batch, bands, rows, p, cols, p).permute(0, 2, 4, 1, 3, 5)
-        parts = patches.reshape(-1, bands, p, p).split(PATCHES[images.device.type])
+        held = PATCHES[images.device.type]
+        parts = torch.split(patches.reshape(-1, bands, p, p), held)
         return torch.cat([self._respond(part) for part in parts]).reshape(batch, rows, cols, -1)
 
     def _respond(self, patches: Tensor) -> Tensor:
