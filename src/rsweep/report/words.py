@@ -99,7 +99,10 @@ def checkpoint_text(checkpoint: Facts | None) -> str:
     if not checkpoint:
         return "none"
     where = checkpoint["url"] or f"{checkpoint['repository']}/{checkpoint['file']}"
-    revision = "" if checkpoint["url"] else f" at {checkpoint['revision'][:12]}"
+    at = checkpoint["revision"][:12]
+    if at == "main":
+        at += " (not pinned: what it was when fetched is recorded)"
+    revision = "" if checkpoint["url"] else f" at {at}"
     digest = f", sha256 {checkpoint['sha256']}" if checkpoint["sha256"] else ""
     return where + revision + digest
 

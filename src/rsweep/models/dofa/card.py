@@ -35,6 +35,10 @@ Those of Sentinel-1 are not wavelengths: upstream gives both polarisations the r
 GHz, so the network tells VV and VH apart by nothing but the pixels.
 """
 
+_REVISION = "7a5219e48d2f8848511b0fabea7920a8836bc480"
+_BASE_SHA256 = "4720985e42b918ac0307009eb06121a3435d9bbce6fd95446f84824a538165b1"
+"""As others who pinned this revision found the file; that of the large one is not known here."""
+
 SMALLEST_PATCH = 4  # the convolution's one pixel of padding would add tokens below 3
 
 
@@ -77,6 +81,10 @@ def _unit(sensor: str, clip: tuple[float, float], center: float, source: str) ->
     )
 
 
+def _checkpoint(variant: str, sha256: str | None = None) -> Checkpoint:
+    return Checkpoint("earthflow/DOFA", f"DOFA_ViT_{variant}_e100.pth", _REVISION, sha256)
+
+
 CARD = ModelCard(
     id="dofa",
     title="DOFA v1",
@@ -112,10 +120,8 @@ CARD = ModelCard(
         },
     },
     variants={
-        "base": Variant(768, 12, 12, 111.4, Checkpoint("earthflow/DOFA", "DOFA_ViT_base_e100.pth")),
-        "large": Variant(
-            1024, 24, 16, 337.2, Checkpoint("earthflow/DOFA", "DOFA_ViT_large_e100.pth")
-        ),
+        "base": Variant(768, 12, 12, 111.4, _checkpoint("base", _BASE_SHA256)),
+        "large": Variant(1024, 24, 16, 337.2, _checkpoint("large")),
     },
     defaults={
         "image_size": 224,

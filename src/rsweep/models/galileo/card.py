@@ -50,6 +50,9 @@ _STATS: Mapping[str, Mapping[str, tuple[float, float]]] = {
 }
 """Mean and standard deviation in the pre-training set: reflectance x 10000, and dB."""
 
+_REVISION = "f039dd5dde966a931baeda47eb680fa89b253e4e"
+"""The commit that torchgeo and rslearn take these weights from."""
+
 _FILE = "nasaharvest/galileo config/normalization.json (table 13)"
 
 
@@ -74,7 +77,7 @@ def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _variant(name: str, width: int, depth: int, heads: int, parameters_m: float) -> Variant:
-    checkpoint = Checkpoint("nasaharvest/galileo", f"models/{name}/encoder.pt")
+    checkpoint = Checkpoint("nasaharvest/galileo", f"models/{name}/encoder.pt", _REVISION)
     return Variant(width, depth, heads, parameters_m, checkpoint)
 
 

@@ -74,8 +74,13 @@ def _listed(numbers: Iterable[int]) -> str:
     return " or ".join(map(str, numbers))
 
 
+_REVISIONS = {"base": "823c265cbb941a3e1b9054910a65dbe190c11f11"}
+"""Commit of a variant's repository; each has its own, and those of the others are not known."""
+
+
 def _checkpoint(variant: str) -> Checkpoint:
-    return Checkpoint(f"FM4CS/THOR-1.0-{variant.capitalize()}", f"thor_v1_vit_{variant}.pt")
+    repository, file = f"FM4CS/THOR-1.0-{variant}", f"thor_v1_vit_{variant}.pt"
+    return Checkpoint(repository, file, _REVISIONS.get(variant, "main"))
 
 
 CARD = ModelCard(
