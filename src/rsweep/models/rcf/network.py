@@ -14,8 +14,8 @@ from rsweep.models.protocol import TileBatch, TokenMaps
 
 POOL_SIDE = 256
 """Side of the invented scene that patch filters are drawn from, in pixels."""
-PATCHES = {"cpu": 64, "cuda": 1 << 16}
-"""Patches whose responses are held at once: on a CPU as many as its caches hold."""
+HELD = {"cpu": 1 << 19, "cuda": 1 << 28}
+"""Responses that are held at once: on a CPU what its caches hold (2 MB)."""
 
 
 def gaussian_filters(count: int, bands: int, kernel: int, seed: int) -> Tensor:
@@ -66,8 +66,9 @@ class RandomFeatures(nn.Module):
         batch, bands, height, width = images.shape
         p, rows, cols = self.patch, height // self.patch, width // self.patch
         patches = images.reshape(batch, bands, rows, p, cols, p).permute(0, 2, 4, 1, 3, 5)
-        held = PATCHES[images.device.type]
-        parts = torch.split(patches.reshape(-1, bands, p, p), held)
+        side = p - self.filters.shape[-1] + 1
+        at_once = max(1, HELD[images.device.type] // (len(self.filters) * side**2))
+        parts = torch.split(patches.reshape(-1, bands, p, p), at_once)
         return torch.cat([self._respond(part) for part in parts]).reshape(batch, rows, cols, -1)
 
     def _respond(self, patches: Tensor) -> Tensor:

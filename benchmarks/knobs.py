@@ -1,0 +1,158 @@
+"""What each knob of each model costs: one changed at a time, everything else as in the first row.
+
+    python benchmarks/knobs.py [--only MODEL…]
+
+Operations are counted (torch's flop counter: matrix products, convolutions and attention; the same
+on every machine). Seconds are those of one core for one tile in a forward pass of `tiles` tiles,
+random weights, fp32 unless `precision` says otherwise: the least CPU seconds of the repeats.
+Megabytes are what the tile's token maps and vectors take in the store, float32. Stitch knobs
+(output, pooling, group_merge, blend) run no network and are not here.
+
+Writes benchmarks/results/knobs.csv, from which `make docs` makes a table on each model's page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the resident worker has it
+
+import numpy as np
+import torch
+from measure import Chain, facts, seconds, squares, write_csv
+from torch.utils.flop_counter import FlopCounterMode
+
+from rsweep.infer.engine import Engine, over
+from rsweep.infer.networks import Networks
+from rsweep.infer.stage import read_batch
+from rsweep.models.protocol import TileBatch, TokenMaps
+from rsweep.store import Store
+
+REPEATS = 3
+TILES = 4
+LARGE_GFLOP = 100.0
+"""A tile of more than that goes through the network alone."""
+
+Knobs = Mapping[str, Any]
+SERIES: Knobs = {"frame_policy": "equal", "empty_frame": "repeat"}
+FIRST: Mapping[str, Knobs] = {
+    "thor": {"variant": "base", "image_size": 96, "patch_size": 8},
+    "anysat": {"image_size": 24, "frames": 8, "patch_m": 10, **SERIES},
+    "galileo": {"variant": "nano", "image_size": 64, "patch_size": 8, "frames": 3, **SERIES},
+    "dofa": {"variant": "base", "image_size": 224, "patch_size": 16},
+    "scalemae": {"image_size": 224},
+    "agrifm": {"image_size": 128, "frames": 8, **SERIES},
+    "prithvi": {"variant": "100m_tl", "image_size": 224, "frames": 1, **SERIES},
+    "rcf": {"image_size": 64, "patch_size": 16},
+    "timm:vit_tiny_patch16_224": {"image_size": 224},
+}
+"""What a model's rows start from."""
+CHANGES: Mapping[str, tuple[Knobs, ...]] = {
+    "thor": ({"variant": "tiny"}, {"variant": "small"}, {"variant": "large"}, {"patch_size": 4},
+             {"patch_size": 16}, {"image_size": 192}, {"image_size": 288}, {"modality": "s1"},
+             {"layer": "6"}, {"precision": "bf16"}),
+    "anysat": ({"patch_m": 20}, {"patch_m": 40}, {"image_size": 12}, {"image_size": 36},
+               {"frames": 4}, {"frames": 16}, {"features": "dense"}, {"modality": "s1"},
+               {"modality": "s1+s2"}, {"layer": "3"}, {"precision": "bf16"}),
+    "galileo": ({"variant": "tiny"}, {"variant": "base"}, {"patch_size": 4}, {"patch_size": 2},
+                {"image_size": 32}, {"image_size": 96}, {"frames": 1}, {"frames": 12},
+                {"modality": "s1"}, {"modality": "s1+s2"}, {"layer": "2"}, {"precision": "bf16"}),
+    "dofa": ({"variant": "large"}, {"patch_size": 8}, {"image_size": 112},
+             {"bands": ["B4", "B3", "B2"]}, {"modality": "s1"}, {"layer": "6"},
+             {"precision": "bf16"}),
+    "scalemae": ({"image_size": 112}, {"image_size": 320}, {"layer": "12"}, {"precision": "bf16"}),
+    "agrifm": ({"image_size": 64}, {"image_size": 256}, {"frames": 4}, {"frames": 16},
+               {"frames": 32}, {"layer": "3"}, {"precision": "bf16"}),
+    "prithvi": ({"variant": "300m_tl"}, {"variant": "600m_tl"}, {"image_size": 112}, {"frames": 2},
+                {"frames": 4}, {"layer": "6"}, {"precision": "bf16"}),
+    "rcf": ({"patch_size": 8}, {"image_size": 128}, {"features": 1024}, {"kernel_size": 5},
+            {"modality": "s1"}),
+    "timm:vit_tiny_patch16_224": ({"image_size": 112}, {"layer": "6"}, {"precision": "bf16"}),
+}  # fmt: skip
+"""Model -> knobs that are changed together, one set a row."""
+
+
+def network_and_tiles(store: Store, model: str, knobs: Knobs) -> tuple[Engine, TileBatch]:
+    """A model with random weights and some tiles of the synthetic world."""
+    weights = {} if model == "rcf" else {"weights": "random"}
+    chain = Chain.of(store, squares(TILES, 480), input_prep="resize", model=model,
+                     context_m=0, **weights, **knobs)  # fmt: skip
+    chain.run("fetch", "composite", "prep")
+    node = chain.at("infer")[0]
+    torch.set_num_threads(1)
+    engine = Networks().get(node.settings, chain.options[node.key])[0].engine
+    with chain.store.read(node.inputs["tiles"], chain.shard.name) as tiles:
+        return engine, read_batch(tiles, np.arange(TILES), int(tiles["frames"][0]))
+
+
+def forward(engine: Engine, batch: TileBatch) -> TokenMaps:
+    """One pass, in the precision that the settings ask for."""
+    ((_, maps),) = engine.run(len(batch.gsd), lambda _: batch)
+    return maps
+
+
+def gflop(engine: Engine, batch: TileBatch) -> float:
+    """Operations of a tile in 1e9, an addition and a multiplication being two."""
+    with FlopCounterMode(display=False) as counter:
+        forward(engine, batch)
+    return counter.get_total_flops() / len(batch.gsd) / 1e9
+
+
+def first_of(batch: TileBatch) -> TileBatch:
+    """The first tile alone."""
+    return over(batch, lambda tensor: tensor[:1])
+
+
+def row(store: Store, model: str, changed: Knobs) -> dict[str, Any]:
+    """A model's cost with some knobs changed."""
+    engine, batch = network_and_tiles(store, model, {**FIRST[model], **changed})
+    operations = gflop(engine, first_of(batch))
+    if operations > LARGE_GFLOP:
+        batch = first_of(batch)
+    maps = forward(engine, batch)
+    spent = min(seconds(forward, engine, batch)[1] for _ in range(REPEATS)) / len(batch.gsd)
+    values = sum(t[0].numel() for t in (*maps.maps.values(), *maps.vectors.values()))
+    shapes = [" x ".join(map(str, tokens.shape[1:])) for tokens in maps.maps.values()]
+    return {
+        "model": model.partition(":")[0], "changed": said(changed) or said(FIRST[model]),
+        "first": not changed, "token_map": " + ".join(shapes), "mb": f"{values * 4 / 1e6:.2g}",
+        "gflop": f"{operations:.3g}", "seconds": f"{spent:.2g}", "tiles": len(batch.gsd),
+    }  # fmt: skip
+
+
+def said(knobs: Knobs) -> str:
+    """`image_size 96, patch_size 8`: knobs that are a model's own or change its cost."""
+    return ", ".join(f"{name} {'+'.join(value) if isinstance(value, list) else value}"
+                     for name, value in knobs.items() if name not in SERIES)  # fmt: skip
+
+
+def rows(store: Store, models: list[str]) -> Iterator[dict[str, Any]]:
+    """A model's first row, then its changes."""
+    for model in models:
+        first = 0.0
+        for changed in ({}, *CHANGES[model]):
+            found = row(store, model, changed)
+            first = first or float(found["seconds"])
+            yield {**found, "times_first": f"{float(found['seconds']) / first:.2g}"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="*", choices=FIRST, default=list(FIRST))
+    given = parser.parse_args()
+    about, found = facts(), []
+    with tempfile.TemporaryDirectory() as folder:
+        for each in rows(Store(Path(folder)), given.only):
+            print(each, flush=True)
+            found.append(each)
+    if given.only == list(FIRST):
+        write_csv("knobs", found, about)
+
+
+if __name__ == "__main__":
+    main()
