@@ -121,11 +121,14 @@ class TileWriter:
         total = sum(r["lattice"]["rows"] * r["lattice"]["cols"] for r in planned)
         steps = max((len(r["steps"]) for r in planned), default=1)
         size = settings["image_size"]
+        self.held: dict[str, dict[str, h5py.Dataset]] = {}
         for sensor, bands in settings["bands"].items():
-            group = file.create_group(sensor)
-            allocate(group, "pixels", (total, steps, len(bands), size, size), "f4")
-            allocate(group, "valid", (total, steps, size, size), "u1", compress=True)
-            group.create_dataset("day", data=np.full((total, steps), -1, np.int32))
+            group, shape = file.create_group(sensor), (total, steps, len(bands), size, size)
+            self.held[sensor] = {
+                "pixels": allocate(group, "pixels", shape, "f4"),
+                "valid": allocate(group, "valid", (total, steps, size, size), "u1", compress=True),
+                "day": group.create_dataset("day", data=np.full((total, steps), -1, np.int32)),
+            }
         self.count = 0
         self.rows: list[tuple[int, int, int, int]] = []
         self.places: list[tuple[float, float, float]] = []
@@ -140,7 +143,7 @@ class TileWriter:
             for sensor, stack in stacks.items():
                 self._write(sensor, self._tile(sensor, stack, top, left, lattice.size))
                 days = [self._day(roi["frames"][sensor].get(b)) for b in roi["steps"]]
-                self.file[sensor]["day"][self.count, : len(days)] = days
+                self.held[sensor]["day"][self.count, : len(days)] = days
             self.rows.append((index, top, left, len(roi["steps"])))
             self.places.append(self._place(grid, top, left, lattice.size))
             self.count += 1
@@ -187,9 +190,9 @@ class TileWriter:
 
     def _write(self, sensor: str, tile: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
         values, share = tile
-        steps = len(values)
-        self.file[sensor]["pixels"][self.count, :steps] = values
-        self.file[sensor]["valid"][self.count, :steps] = np.rint(share * VALID_FULL)
+        steps, held = len(values), self.held[sensor]
+        held["pixels"][self.count, :steps] = values
+        held["valid"][self.count, :steps] = np.rint(share * VALID_FULL).astype(np.uint8)
 
     @staticmethod
     def _day(frame: dict[str, Any] | None) -> int:

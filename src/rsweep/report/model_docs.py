@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ Facts = Mapping[str, Any]
 
 EXAMPLES: Mapping[str, str] = {"timm": "timm:vit_tiny_patch16_224"}
 """A family of many models has the page of one of them."""
+
+COSTS = Path(__file__).parents[3] / "benchmarks" / "results" / "knobs.csv"
+"""What benchmarks/knobs.py measured; in a checkout, not in an installed package."""
 
 
 def model_pages() -> dict[str, str]:
@@ -63,6 +67,7 @@ def _page(name: str, facts: Facts) -> Iterator[str]:
     yield heading(2, "Tokens")
     yield f"\n![Token layout of {facts['id']}]({name}.svg)\n\n" + _tokens(facts)
     yield heading(2, "Knobs") + "\n" + "".join(_knobs(facts))
+    yield _costs(name)
     yield heading(2, "Normalisations") + "\n" + "".join(_normalizations(facts))
     yield heading(2, "Variants and weights") + "\n" + _variants(facts)
     yield heading(2, "Licence and origin") + "\n" + _origin(facts)
@@ -111,6 +116,28 @@ def _knobs(facts: Facts) -> Iterator[str]:
         yield "\nWith all else at its default:\n\n"
         limits = [[code(c["knob"]), c["takes"], c["example"]] for c in facts["constraints"]]
         yield table(["knob", "takes", "otherwise, for instance"], limits)
+
+
+def _costs(name: str) -> str:
+    """What a tile costs as one knob changes, if that has been measured."""
+    measured = csv.DictReader(COSTS.read_text().splitlines()) if COSTS.exists() else ()
+    found = [row for row in measured if row["model"] == name]
+    if not found:
+        return ""
+    about = found[0]
+    rows = [
+        [("" if row["first"] == "True" else "… ") + row["changed"],
+         *(row[column] for column in ("token_map", "mb", "gflop", "seconds", "times_first"))]
+        for row in found
+    ]  # fmt: skip
+    heads = ["setting", "token map of a tile", "MB", "GFLOP", "s on one core", "times the first"]
+    return (
+        heading(2, "What a tile costs")
+        + "\nEach row changes the first in one knob; stitch knobs cost no inference. "
+        + f"`python benchmarks/knobs.py` on {about['machine']}, torch {about['torch']}, "
+        + f"with a load of {about['load']}.\n\n"
+        + table(heads, rows)
+    )
 
 
 def _normalizations(facts: Facts) -> Iterator[str]:

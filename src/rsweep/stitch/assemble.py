@@ -29,13 +29,15 @@ def assemble(maps: Sequence[Values], tiles: Lattice, blend: str) -> Values:
         row, col = divmod(number, tiles.cols)
         at = np.s_[row * canvas.step : row * canvas.step + side,
                    col * canvas.step : col * canvas.step + side]  # fmt: skip
-        weight = np.where(_known(tokens), np.outer(window, window), 0)
+        known = _known(tokens)
+        weight = np.where(known, np.outer(window, window), 0)
         if blend == "none":
             better = weight > weights[at]
             total[at][better] = tokens[better]
             weights[at][better] = weight[better]
         else:
-            total[at] += np.nan_to_num(tokens) * weight[..., None]
+            there = tokens if known.all() else np.nan_to_num(tokens)
+            total[at] += there * weight[..., None]
             weights[at] += weight
     if blend != "none":
         total /= np.where(weights > 0, weights, 1)[..., None]

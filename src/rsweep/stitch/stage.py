@@ -65,14 +65,15 @@ class RoiTiles:
 
     def maps(self, group: str) -> list[Values]:
         """Token maps [h, w, D] of a group, tile by tile."""
-        return [self.tokens["maps"][group][row] for row in self.rows]
+        held = self.tokens["maps"][group]
+        return [held[row] for row in self.rows]
 
     def valid(self, side: int) -> list[Values]:
         """Valid share [side, side, 1] of the tokens of each tile, over sensors and frames."""
-        steps = len(self.roi["steps"])
+        steps, held = len(self.roi["steps"]), [self.tiles[s]["valid"] for s in self.sensors]
         shares = []
         for row in self.rows:
-            seen = [self.tiles[s]["valid"][row, :steps].mean(axis=0) for s in self.sensors]
+            seen = [of_sensor[row, :steps].mean(axis=0) for of_sensor in held]
             mean = np.mean(seen, axis=0).astype(np.float32) / VALID_FULL
             shares.append(block_mean(mean, side, side)[..., None])
         return shares
