@@ -85,6 +85,7 @@ rule figures:
 rule report:
     input:
         table=f"{RESULTS}/sweep.csv",
+        metas=expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
         lock=str(plan.study.lock),
         figures=f"{RESULTS}/figures",
     output:

@@ -20,6 +20,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 STUDY = HERE / "study.yaml"
+DEFAULT = ROOT / "config/config.yaml"
 # What differs from profiles/slurm on a cluster without accounting whose users cannot wait.
 QUICK = [
     "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
@@ -31,20 +32,34 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
 
 @pytest.fixture(scope="session", autouse=True)
 def cluster():
-    """A running SLURM."""
+    """A running SLURM; where it can be started and does not start, a failure and no skip."""
     if os.name != "posix" or os.geteuid() != 0:
         pytest.skip("starting SLURM needs root")
     if not shutil.which("slurmctld") and not shutil.which("apt-get"):
         pytest.skip("SLURM is not installed, and there is no apt-get to install it with")
-    if not shutil.which("snakemake"):
-        pytest.skip("snakemake is not on the PATH")
     done = subprocess.run(["bash", str(HERE / "slurm_up.sh"), "up"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"SLURM does not start here: {done.stderr[-500:]}")
+    assert done.returncode == 0, f"SLURM does not start here: {done.stderr[-500:]}"
 
 
-def command(results, *more):
-    return ["snakemake", "--configfile", str(STUDY), "--config", f"results={results}", *more]
+def command(results, *more, study=STUDY):
+    return ["snakemake", "--configfile", str(study), "--config", f"results={results}", *more]
+
+
+def on_slurm(results, *more, study=STUDY):
+    """Run a study on the cluster with profiles/slurm: exit code and log."""
+    given = command(results, "--workflow-profile", "profiles/slurm", *QUICK, *more, study=study)
+    done = subprocess.run(given, cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def assert_same_as_one_machine(results, folder, study=STUDY):
+    """Every stage file of a study holds the bytes that one machine makes."""
+    done = subprocess.run(command(folder, "--cores", "2", study=study), cwd=ROOT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    here, there = outputs(folder), outputs(results)
+    assert set(here) == set(there)
+    assert [name for name in here if here[name] != there[name]] == []
 
 
 def slurm(*words):
@@ -137,14 +152,10 @@ def sweep(tmp_path_factory):
     # The first attempt of inference asks for less than torch alone takes.
     memory = ["--set-resources", "infer:mem_mb=250 if attempt == 1 else 3000",
               "infer:slurm_partition=gpu"]  # fmt: skip
-    done = subprocess.run(
-        command(folder / "results", "--workflow-profile", "profiles/slurm", *QUICK, *memory),
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    code, log = on_slurm(folder / "results", *memory)
     trouble.over.set()
-    log = done.stdout + done.stderr
     (folder / "log").write_text(log)
-    return folder / "results", log, trouble, done.returncode
+    return folder / "results", log, trouble, code
 
 
 def test_a_sweep_completes_whatever_happens_to_its_jobs(sweep):
@@ -159,11 +170,7 @@ def test_a_sweep_completes_whatever_happens_to_its_jobs(sweep):
 
 
 def test_its_artefacts_are_those_of_one_machine(sweep, tmp_path):
-    results, *_ = sweep
-    subprocess.run(command(tmp_path, "--cores", "2"), cwd=ROOT, check=True, capture_output=True)
-    here, there = outputs(tmp_path), outputs(results)
-    assert set(here) == set(there)
-    assert [name for name in here if here[name] != there[name]] == []
+    assert_same_as_one_machine(sweep[0], tmp_path)
 
 
 def test_nothing_is_left_to_do_and_nothing_is_left_over(sweep):
@@ -197,3 +204,14 @@ def test_a_finished_cell_is_not_computed_again(sweep, tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT,
                    env=os.environ | {"PYTHONPATH": str(ROOT / "src")})  # fmt: skip
     shutil.rmtree(output.parent / ".packed")
+
+
+def test_the_default_study_with_gpus_as_a_gres_and_fetch_as_an_array(tmp_path):
+    """The other form in which clusters have GPUs asked for, and jobs of a rule as one array."""
+    gpus = ["--set-resources", "infer:gres=gpu:1", "infer:slurm_partition=gpu"]
+    code, log = on_slurm(tmp_path / "there", *gpus, "--slurm-array-jobs", "fetch", study=DEFAULT)
+    assert code == 0, log[-5000:]
+    assert (tmp_path / "there/demo/report.html").exists()
+    packs = submitted(log, "group_infer")
+    assert all("gres/gpu=1" in slurm("scontrol", "show", "job", number) for number in packs)
+    assert_same_as_one_machine(tmp_path / "there", tmp_path / "here", study=DEFAULT)

@@ -24,6 +24,7 @@ from rsweep.report.markup import (
     tag,
     text,
 )
+from rsweep.report.ran import Ran, read_ran, unique_seconds
 from rsweep.report.ranking import (
     METRIC_NAMES,
     PROBE_NAMES,
@@ -34,11 +35,11 @@ from rsweep.report.ranking import (
     rank,
     score,
 )
-from rsweep.report.results import read_rows, versions
+from rsweep.report.results import versions
 from rsweep.report.seconds import seconds
 from rsweep.report.table import sweep_rows
 from rsweep.settings.study import Study
-from rsweep.store import Store, replacing
+from rsweep.store import replacing
 
 Row = Mapping[str, Any]
 
@@ -62,14 +63,14 @@ MOST_FAILURES = 200
 
 def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
     """Write the page of a study from its results."""
-    rows = sweep_rows(study)
+    rows, ran = sweep_rows(study), read_ran(study)
     sections = {
         "Ranking": _ranking(rows),
         "Figures": _figures(figures),
         "What was asked": _asked(study),
-        "ROIs without an embedding": _failures(study),
+        "ROIs without an embedding": _failures(ran),
         "Combinations skipped": _skipped(study),
-        "Provenance": _provenance(study, lock),
+        "Provenance": _provenance(study, lock, ran),
     }
     contents = [tag("li", tag("a", title, href=f"#{anchor(title)}")) for title in sections]
     filled = Template((files("rsweep.report") / "page.html").read_text()).substitute(
@@ -77,7 +78,7 @@ def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
         heading=text(study.name),
         subtitle=text(_subtitle(study)),
         contents=join(contents),
-        cards=_cards(study, rows),
+        cards=_cards(study, rows, unique_seconds(ran.values())),
         sections=join((section(title, content) for title, content in sections.items()), "\n"),
         footer=text(f"Made by rsweep {versions()['rsweep']} on {versions()['written']}."),
     )
@@ -99,7 +100,7 @@ def _window(study: Study) -> str:
     return f"{window['start']} to {window['end']}" if window else "each in its own window"
 
 
-def _cards(study: Study, rows: Sequence[Row]) -> Html:
+def _cards(study: Study, rows: Sequence[Row], spent: float) -> Html:
     done, standings = list(by_name(rows).values()), rank(list(by_name(rows).values()))
     failed = {r for row in done for r in _failed_rois(row)}
     facts: dict[str, tuple[Any, Any]] = {}
@@ -111,7 +112,7 @@ def _cards(study: Study, rows: Sequence[Row]) -> Html:
         facts["Cheapest of those"] = (cheap.row["profile"], seconds(cheap.row["seconds"]))
     alone = seconds(sum(row["seconds"] for row in done))
     shared = f"each stage counted once; alone, the profiles take {alone}"
-    facts["Computed in all"] = (seconds(_unique_seconds(study)), shared)
+    facts["Computed in all"] = (seconds(spent), shared)
     count = f"{len(failed)} of {len(study.rois)}"
     facts["ROIs without an embedding"] = (count, "in at least one profile")
     return cards(facts)
@@ -119,12 +120,6 @@ def _cards(study: Study, rows: Sequence[Row]) -> Html:
 
 def _failed_rois(row: Row) -> list[str]:
     return [part.partition(": ")[0] for part in row["reason"].split("; ") if row["rois_failed"]]
-
-
-def _unique_seconds(study: Study) -> float:
-    store = Store(study.store)
-    records = (store.read_record(n, s.name) for n in study.nodes().values() for s in study.shards)
-    return float(sum(record.get("seconds", 0.0) for record in records))
 
 
 def _ranking(rows: Sequence[Row]) -> Html:
@@ -215,16 +210,15 @@ def _folded(title: str, content: Html) -> Html:
     return tag("details", tag("summary", title), content)
 
 
-def _failures(study: Study) -> Html:
+def _failures(ran: Mapping[str, Ran]) -> Html:
     found: dict[tuple[str, str], list[str]] = {}
-    for profile in study.profiles:
-        for row in read_rows(study, profile):
-            if row.outcome["error"]:
-                found.setdefault((row.roi.id, row.outcome["error"]), []).append(profile.name)
+    for profile, each in ran.items():
+        for failure in each.failed.items():
+            found.setdefault(failure, []).append(profile)
     if not found:
         return tag("p", "None: every ROI has an embedding in every profile.")
     body = [
-        [roi, reason, _listed(names, len(study.profiles))]
+        [roi, reason, _listed(names, len(ran))]
         for (roi, reason), names in list(found.items())[:MOST_FAILURES]
     ]
     left = len(found) - len(body)
@@ -245,7 +239,7 @@ def _skipped(study: Study) -> Html:
     return table("Combinations skipped (on_invalid: skip)", columns, body)
 
 
-def _provenance(study: Study, lock: Path) -> Html:
+def _provenance(study: Study, lock: Path, ran: Mapping[str, Ran]) -> Html:
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     locked = join([lock.name, ", sha256 ", tag("code", digest)])
     versions_ = [[name, version] for name, version in versions().items() if name != "written"]
@@ -255,7 +249,7 @@ def _provenance(study: Study, lock: Path) -> Html:
                  "exactly these (frozen: true): ", locked),
         tag("p", "A key is a digest of every setting that its stage and those before it read."),
         _keys(study),
-        _weights(study),
+        _weights(study, ran),
         _folded("Versions", table("Versions", columns, versions_)),
     ])  # fmt: skip
 
@@ -269,14 +263,13 @@ def _keys(study: Study) -> Html:
     return table("Keys", [Column("Profile"), *map(Column, stages)], body)
 
 
-def _weights(study: Study) -> Html:
-    store, body = Store(study.store), []
+def _weights(study: Study, ran: Mapping[str, Ran]) -> Html:
+    body = []
     for profile in study.profiles:
-        node = profile.node.inputs["tokens"]
-        records = [store.read_record(node, shard.name) for shard in study.shards]
-        ran = next((r for r in records if r.get("weights")), {})
-        words = "; ".join(f"{k}: {value_text(v)}" for k, v in ran.get("weights", {}).items())
+        records = ran[profile.name].runs[profile.node.inputs["tokens"].key].values()
+        told = next((r for r in records if r.get("weights")), {})
+        words = "; ".join(f"{k}: {value_text(v)}" for k, v in told.get("weights", {}).items())
         body.append([breakable(profile.name), profile.settings["model"], words or "not recorded",
-                     ran.get("device", ""), ran.get("precision", "")])  # fmt: skip
+                     told.get("device", ""), told.get("precision", "")])  # fmt: skip
     columns = [Column(n) for n in ("Profile", "Model", "Weights", "Device", "Precision")]
     return table("Weights and where they ran", columns, body)

@@ -123,3 +123,13 @@ def test_markup():
     assert join(["<", tag("i", "x")]) == "&lt;<i>x</i>"
     found = table("t", [Column("a"), Column("n", number=True)], [["x", 1]], ["best"])
     assert '<tr class="best"><th scope="row">x</th><td class="number">1</td></tr>' in found
+
+
+def test_needs_nothing_of_the_store(study, html, tmp_path):
+    away = study.folder.parent / "store"
+    away.rename(tmp_path / "store")
+    try:
+        write_page(study, study.folder / "figures", study.lock, tmp_path / "report.html")
+    finally:
+        (tmp_path / "store").rename(away)
+    assert (tmp_path / "report.html").read_text() == html

@@ -1,0 +1,40 @@
+"""What ran, as the profiles' meta.json say it: the page needs no file of the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rsweep.settings.study import Study
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A profile's run.
+
+    Attributes:
+        runs: stage key -> shard -> the record of the job that made its file.
+        failed: ROI -> why it has no embedding.
+    """
+
+    runs: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    failed: Mapping[str, str]
+
+
+def read_ran(study: Study) -> dict[str, Ran]:
+    """Profile -> its run; one meta.json in memory at a time, since each holds every ROI."""
+    return {profile.name: _read(study, profile.name) for profile in study.profiles}
+
+
+def _read(study: Study, profile: str) -> Ran:
+    meta = json.loads((study.folder / "profiles" / profile / "meta.json").read_text())
+    errors = {roi: entry["outcome"]["error"] for roi, entry in meta["rois"].items()}
+    return Ran(meta["runs"], {roi: error for roi, error in errors.items() if error})
+
+
+def unique_seconds(ran: Iterable[Ran]) -> float:
+    """Seconds of all stages, one that profiles share counted once."""
+    runs = {key: by_shard for each in ran for key, by_shard in each.runs.items()}
+    return float(sum(r.get("seconds", 0.0) for shards in runs.values() for r in shards.values()))
