@@ -126,6 +126,8 @@ class Trouble(threading.Thread):
         time.sleep(5)
         # It fails where the node has come back by itself.
         subprocess.run(["scontrol", "update", f"nodename={job.node}", "state=resume"])
+        # SLURM puts the job in the queue again, and would let it wait for two minutes there.
+        subprocess.run(["scontrol", "update", f"jobid={job.number}", "StartTime=now"])
 
 
 def outputs(results):

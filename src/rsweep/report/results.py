@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import transform
 
 import rsweep
 from rsweep.errors import RoiError, RsweepError
@@ -104,7 +104,11 @@ def lonlat_polygon(roi: Roi) -> BaseGeometry | None:
         crs, polygon = roi_polygon(roi)
     except RoiError:
         return None
-    return transform(_to_lonlat(crs).transform, polygon)
+
+    def to_lonlat(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(_to_lonlat(crs).transform(*points.T))
+
+    return shapely.transform(polygon, to_lonlat)
 
 
 @cache
