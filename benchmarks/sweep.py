@@ -2,14 +2,15 @@
 
     python benchmarks/sweep.py [--rois N]
 
-1. `sweep`: one study of 12 profiles; `no-op`: the same command again.
-2. `independent`: the same 12 profiles as 12 studies, each with its own store.
-3. `workflow, stages`: Snakemake asked for the 12 profiles' stitched files alone, no tables or
+1. `sweep`: one study of 24 profiles; `no-op`: the same command again.
+2. `independent`: the same 24 profiles as 24 studies, each with its own store.
+3. `workflow, stages`: Snakemake asked for the profiles' stitched files alone, no tables or
    figures; `library`: `run_job` for the same nodes in dependency order, as many at once, in one
    process (and a pool of 2 for stages of one thread).
 
-CPU seconds are of all processes. `stage_seconds` is the sum over the records of the stage files:
-what the stages themselves took. Writes benchmarks/results/sweep.csv.
+ROIs are squares of 480 m in the synthetic world, over a month. CPU seconds are of all processes.
+`stage_seconds` is the sum over the records of the stage files: what the stages themselves took.
+Writes benchmarks/results/sweep.csv.
 """
 
 from __future__ import annotations
@@ -31,18 +32,21 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from measure import ROOT, STAGES, WINDOW, facts, write_csv
+from measure import ROOT, STAGES, facts, write_csv
 
 from rsweep.jobs import Job, run_job
 from rsweep.store import Store
 from rsweep.workflow import Plan
 
 CORES = 2
+WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
 THREADS = {"fetch": 2, "composite": 1, "prep": 1, "infer": 2, "stitch": 1}  # as in rules/
 RCF = {"model": "rcf", "image_size": [32, 64], "pooling": ["mean", "max"],
        "composite": ["median", "mean"]}  # fmt: skip
 THOR = {"model": "thor", "weights": "random", "variant": "tiny", "image_size": 48,
-        "patch_size": [8, 12], "output": ["pooled", "grid"]}  # fmt: skip
+        "patch_size": [6, 8, 12, 24], "composite": ["median", "mean"],
+        "output": ["pooled", "grid"]}  # fmt: skip
+PROFILES = 24
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -52,7 +56,7 @@ def study(folder: Path, name: str, rois: Path, **content: Any) -> dict[str, Any]
 
 
 def write_rois(path: Path, count: int) -> Path:
-    lines = [f"r{i:03d},{8.4 + 0.02 * (i % 32)},{50.3 + 0.015 * (i // 32)},480"
+    lines = [f"r{i:03d},{8.4 + 0.02 * (i % 32)},{50.3 + 0.015 * (i // 32)},240"
              for i in range(count)]  # fmt: skip
     path.write_text("\n".join(["id,lon,lat,buffer_m", *lines]) + "\n")
     return path
@@ -139,6 +143,7 @@ def run_all(folder: Path, count: int) -> Iterator[dict[str, Any]]:
            **records(folder / "library")}  # fmt: skip
     stages = study(folder, "stages", rois, sweep=[RCF, THOR])
     plan = Plan(stages)
+    assert len(plan.profiles) == PROFILES
     targets = sorted({file for name in plan.profiles for file in plan.stitched(name)})
     yield {"case": "workflow, stages", **measured(lambda: snakemake(folder, stages, *targets)),
            **records(folder / "stages")}  # fmt: skip
@@ -172,7 +177,7 @@ def with_ratios(rows: list[dict[str, Any]], unit: str = "cpu_s") -> list[dict[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rois", type=int, default=12)
+    parser.add_argument("--rois", type=int, default=200)
     parser.add_argument("--library", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.library:
@@ -182,7 +187,7 @@ def main() -> None:
     about, rows = facts(), []
     with tempfile.TemporaryDirectory() as folder:
         for row in run_all(Path(folder), given.rois):
-            rows.append({**row, "rois": given.rois, "profiles": 12})
+            rows.append({**row, "rois": given.rois, "profiles": PROFILES})
             print(rows[-1], flush=True)
     write_csv("sweep", with_ratios(rows), about)
 
