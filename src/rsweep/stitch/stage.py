@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
@@ -27,11 +28,12 @@ def run(job: Job) -> dict[str, Any]:
     """Stitch every ROI of a shard."""
     with job.read("tiles") as tiles, job.read("tokens") as tokens, job.write() as target:
         rois = get_json(tiles, "rois")
-        of_roi, valid = tiles["roi"][()], sorted(job.node.inputs["tiles"].settings["bands"])
+        inputs = Inputs.of(tiles, tokens, sorted(job.node.inputs["tiles"].settings["bands"]))
+        of_roi = tiles["roi"][()]
         done, vectors = [], []
         for index, roi in enumerate(job.progress(rois, len(rois), "ROIs stitched")):
             rows = np.flatnonzero(of_roi == index)
-            roi, vector = _stitch_roi(job, RoiTiles(roi, rows, tiles, tokens, valid), target, index)
+            roi, vector = _stitch_roi(job, RoiTiles(roi, rows, inputs), target, index)
             done.append(roi)
             vectors.append(vector)
         _write_vectors(target, vectors, job.node.settings["storage_dtype"])
@@ -39,16 +41,40 @@ def run(job: Job) -> dict[str, Any]:
     return {}
 
 
-class RoiTiles:
-    """The tiles of one ROI: their geometry, token maps and valid pixels."""
+@dataclass(frozen=True)
+class Inputs:
+    """The datasets of a shard's tiles and tokens, a row per tile, looked up once.
 
-    def __init__(
-        self, roi: dict[str, Any], rows: NDArray[np.intp], tiles: h5py.File, tokens: h5py.File,
-        sensors: list[str],
-    ) -> None:  # fmt: skip
-        self.roi, self.rows, self.tiles, self.tokens = roi, rows, tiles, tokens
-        self.sensors = sensors
+    Attributes:
+        valid: of each sensor, the valid share of pixels [tiles, T, H, W].
+        maps: token group -> [tiles, h, w, D], finest first.
+        vectors: vectors of the network's own [tiles, D], by name.
+    """
+
+    valid: list[h5py.Dataset]
+    maps: dict[str, h5py.Dataset]
+    vectors: dict[str, h5py.Dataset]
+
+    @classmethod
+    def of(cls, tiles: h5py.File, tokens: h5py.File, sensors: list[str]) -> Inputs:
+        """Those of two files."""
+        maps = dict(tokens["maps"].items()) if "maps" in tokens else {}
+        finest_first = sorted(maps, key=lambda name: (-maps[name].shape[1], name))
+        vectors = dict(tokens["vectors"].items()) if "vectors" in tokens else {}
+        valid = [tiles[sensor]["valid"] for sensor in sensors]
+        return cls(valid, {name: maps[name] for name in finest_first}, vectors)
+
+
+class RoiTiles:
+    """The tiles of one ROI: their geometry, token maps and valid pixels.
+
+    A ROI's rows follow each other, so that what it has of a dataset is read in one piece.
+    """
+
+    def __init__(self, roi: dict[str, Any], rows: NDArray[np.intp], inputs: Inputs) -> None:
+        self.roi, self.inputs = roi, inputs
         if not roi["error"]:
+            self.rows = slice(int(rows[0]), int(rows[-1]) + 1)
             self.lattice = Lattice(**roi["lattice"])
             self.grid = Grid.from_dict(roi["grid"])
             self.polygon = wkt.loads(roi["polygon"])
@@ -56,24 +82,26 @@ class RoiTiles:
     @property
     def image_size(self) -> int:
         """Pixels per side of the network's input."""
-        return int(self.tiles[self.sensors[0]]["valid"].shape[-1])
+        return int(self.inputs.valid[0].shape[-1])
 
-    def groups(self) -> list[str]:
-        """Token groups, finest first."""
-        maps = self.tokens["maps"]
-        return sorted(maps, key=lambda name: (-maps[name].shape[1], name))
+    @property
+    def side(self) -> int:
+        """Tokens per side of the finest group's maps."""
+        return int(next(iter(self.inputs.maps.values())).shape[1])
 
-    def maps(self, group: str) -> list[Values]:
-        """Token maps [h, w, D] of a group, tile by tile."""
-        held = self.tokens["maps"][group]
-        return [held[row] for row in self.rows]
+    def maps(self) -> Iterator[list[Values]]:
+        """Token maps [h, w, D] tile by tile, of each group, finest first."""
+        return (list(held[self.rows]) for held in self.inputs.maps.values())
+
+    def vectors(self, name: str) -> Values:
+        """The network's own vectors [tiles, D]."""
+        return np.asarray(self.inputs.vectors[name][self.rows], np.float32)
 
     def valid(self, side: int) -> list[Values]:
         """Valid share [side, side, 1] of the tokens of each tile, over sensors and frames."""
-        steps, held = len(self.roi["steps"]), [self.tiles[s]["valid"] for s in self.sensors]
-        shares = []
-        for row in self.rows:
-            seen = [of_sensor[row, :steps].mean(axis=0) for of_sensor in held]
+        steps, shares = len(self.roi["steps"]), []
+        for row in range(self.rows.start, self.rows.stop):
+            seen = [held[row, :steps].mean(axis=0) for held in self.inputs.valid]
             mean = np.mean(seen, axis=0).astype(np.float32) / VALID_FULL
             shares.append(block_mean(mean, side, side)[..., None])
         return shares
@@ -102,8 +130,7 @@ def _embed_roi(
     settings: Mapping[str, Any], tiles: RoiTiles, target: h5py.File, index: int
 ) -> tuple[dict[str, Any], Values]:
     """What there is to say of a ROI's embedding, and its vector; its grid goes to the file."""
-    groups = tiles.groups()
-    side = tiles.tokens["maps"][groups[0]].shape[1]
+    side = tiles.side
     blend = settings.get("blend", "hann")
     area, rows, cols, corner = _cells(tiles, side)
     weights = _valid_area(tiles, side, rows, cols, blend)
@@ -112,7 +139,7 @@ def _embed_roi(
     if settings.get("pooling") in OWN_VECTORS:
         share = float(weights.sum() / area.sum())
         return {"valid_share": share}, _own_vector(tiles, settings["pooling"])
-    maps = (assemble(tiles.maps(g), tiles.lattice, blend) for g in groups)
+    maps = (assemble(of_group, tiles.lattice, blend) for of_group in tiles.maps())
     merged = merge_groups(list(maps), settings.get("group_merge", "mean"))[rows, cols]
     # A network may say nothing (NaN) of a token of which it was shown too little.
     weights = np.where(np.isfinite(merged).all(axis=-1), weights, 0)
@@ -167,7 +194,7 @@ def _own_vector(tiles: RoiTiles, name: str) -> Values:
         x0, y0 = grid.x0 + left * grid.scale_m, grid.y0 - top * grid.scale_m
         area = coverage(tiles.polygon, x0, y0, cell_m, side, side)
         weights.append(float((area * valid[..., 0]).sum()))
-    vectors = np.stack([tiles.tokens["vectors"][name][row] for row in tiles.rows])
+    vectors = tiles.vectors(name)
     known = np.isfinite(vectors).all(axis=-1)
     if not (known & (np.asarray(weights) > 0)).any():
         raise RoiError("has no tile with enough valid pixels")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rsweep.grid import Grid
 from rsweep.prep.geometry import Lattice
 from rsweep.stitch.pool import coverage
-from rsweep.stitch.stage import RoiTiles, _valid_area
+from rsweep.stitch.stage import Inputs, RoiTiles, _valid_area
 
 GRID = Grid("EPSG:32632", 480000.0, 5600000.0, 10.0, 12, 12)
 
@@ -22,7 +22,7 @@ def tiles_of(valid: np.ndarray[Any, Any], polygon: shapely.Geometry, lattice: La
     roi = {"error": None, "lattice": vars(lattice), "grid": GRID.to_dict(), "steps": [0],
            "polygon": polygon.wkt}  # fmt: skip
     files: Any = {"s2": {"valid": (valid * 255).astype("uint8")}}
-    return RoiTiles(roi, np.arange(len(valid)), files, {}, ["s2"])
+    return RoiTiles(roi, np.arange(len(valid)), Inputs.of(files, {}, ["s2"]))
 
 
 def test_missing_ground_outside_the_roi_costs_nothing() -> None:
