@@ -215,5 +215,6 @@ def test_the_default_study_with_gpus_as_a_gres_and_fetch_as_an_array(tmp_path):
     assert code == 0, log[-5000:]
     assert (tmp_path / "there/demo/report.html").exists()
     packs = submitted(log, "group_infer")
-    assert all("gres/gpu=1" in slurm("scontrol", "show", "job", number) for number in packs)
+    asked = [slurm("scontrol", "show", "job", number) for number in packs]
+    assert all("TresPerNode=gres:gpu:1" in job for job in asked)
     assert_same_as_one_machine(tmp_path / "there", tmp_path / "here", study=DEFAULT)
