@@ -43,7 +43,7 @@ from rsweep.store import Store
 
 ROIS = 4
 REPEATS = 5
-WANTED_S = 1.5
+WANTED_S = 3.0
 """Seconds that the bare network is given per repeat."""
 BATCH = {"agrifm base": 2, "scalemae large": 2, "anysat base": 4, "prithvi 100m": 4, "dofa base": 4,
          "thor base": 4}  # fmt: skip

@@ -23,7 +23,9 @@ def run(
     for name, module in {"block0": first.blocks[0], "block1_shifted": first.blocks[1]}.items():
         module.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output}))
 
-    *features, last = network(torch.tensor(inputs["image"]), range(1, 6))
+    image = torch.tensor(inputs["image"])
+    image = image[:, None] if image.ndim == 4 else image  # one frame may come without its axis
+    *features, last = network(image, range(1, 6))
 
     seen["patch_tokens"] = features[0].permute(0, 4, 1, 2, 3)
     seen["stage0_out"] = features[1].permute(0, 4, 1, 2, 3)

@@ -21,7 +21,7 @@ def run(
 ) -> dict[str, np.ndarray]:
     """Every output of the case; of the space-time tokens the groups that `call` names."""
     call = meta["call"]
-    size = CARD.variants[meta["build"]["variant"]]
+    size = CARD.variants[meta["variant"]]
     network = Encoder(size.width, size.depth, size.heads)
     fill(network)
     patch, norm = call["patch_size"], call.get("add_layernorm_on_exit", True)
@@ -33,16 +33,21 @@ def run(
     gsd = torch.full((len(months),), float(call.get("input_resolution_m", 10)))
     kinds = network(observed, months, gsd, patch, (size.depth,), norm)
 
-    space_time = kinds[0]
+    space_time = list(KINDS[0].bands)
+    wanted = call.get("visible_space_time_groups", list(range(len(space_time))))
+    shown = [i for i, name in enumerate(space_time) if name in observed]
+    b, height, width, frames, _ = tensors["s_t_x"].shape
+    grid = (b, height // patch, width // patch, frames, len(space_time), size.width)
+    projected = torch.zeros(grid)  # as upstream where a group is hidden everywhere
     hidden = network.norm.bias if norm else torch.zeros(size.width)  # upstream: norm of a zero
-    tokens = torch.where(space_time.visible[..., None], space_time.values, hidden)
-    shown = [name for name in KINDS[0].bands if name in observed]
-    wanted = [list(KINDS[0].bands)[i] for i in call["visible_space_time_groups"]]
-    columns = [shown.index(name) for name in wanted]
-    seen["projected"] = torch.stack([seen[name] for name in wanted], 4)
-    seen["tokens"] = tokens[..., columns, :]
+    tokens = hidden.expand(grid).clone()
+    if shown:
+        projected[..., shown, :] = torch.stack([seen[space_time[i]] for i in shown], 4)
+        visible = kinds[0].visible[..., None]
+        tokens[..., shown, :] = torch.where(visible, kinds[0].values, hidden)
+    seen["projected"], seen["tokens"] = projected[..., wanted, :], tokens[..., wanted, :]
     seen["averaged"] = mean_of_all(kinds)
-    seen["grid"] = mean_per_patch(kinds).flatten(1, 2)
+    seen["grid"] = mean_per_patch(kinds).expand(*grid[:3], -1).flatten(1, 2)
     return {name: seen[name].numpy() for name in meta["outputs"]}
 
 

@@ -36,8 +36,7 @@ def run(
         "tokens_norm": network.norm(raw),
         "pooled_raw": raw.mean(1),
         "pooled_norm": network.norm(raw).mean(1),
-        "grid_mean": _grid_mean(raw, sides),
-    }
+    } | _grids(raw, sides)
     for channel, pixels in channels.items():
         outputs[f"resampled_{channel.replace(':', '_')}"] = pixels[:, None]
     return {name: tensor.numpy() for name, tensor in outputs.items()}
@@ -55,8 +54,15 @@ def _channels(meta: dict[str, Any], inputs: dict[str, np.ndarray]) -> dict[str, 
     }
 
 
-def _grid_mean(tokens: Tensor, sides: list[int]) -> Tensor:
+def _grids(tokens: Tensor, sides: list[int]) -> dict[str, Tensor]:
+    """The groups' token maps on the finest of their grids, merged in each of upstream's ways."""
     parts = tokens.split([side**2 for side in sides], dim=1)
     grids = [part.mT.unflatten(2, (side, side)) for part, side in zip(parts, sides, strict=True)]
     size = [max(sides)] * 2
-    return torch.stack([functional.interpolate(g, size, mode="bilinear") for g in grids]).mean(0)
+    maps = [functional.interpolate(grid, size, mode="bilinear") for grid in grids]
+    total = torch.stack(maps).sum(0)
+    return {
+        "grid_mean": total / len(maps),
+        "grid_sum": total,
+        "grid_concat": torch.cat(maps, dim=1),
+    }

@@ -168,7 +168,7 @@ def write_meta(study: Study, profile: Profile, path: Path) -> None:
         "rois": {r.id: {**r.definition(), "outcome": o}
                  for r, o in zip(study.rois, outcomes, strict=True)},
         "runs": records,
-        "cost": profile_cost(study, profile),
+        "cost": _cost(study, profile, records),
         "versions": versions(),
     }  # fmt: skip
     write_json(path, meta)
@@ -179,11 +179,11 @@ def _records(study: Study, node: Node) -> dict[str, Any]:
     return {shard.name: store.read_record(node, shard.name) for shard in study.shards}
 
 
-def profile_cost(study: Study, profile: Profile) -> dict[str, Any]:
+def _cost(study: Study, profile: Profile, ran: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Seconds of each stage, tiles, peak memory and bytes of a profile, however it was shared."""
     cost: dict[str, Any] = {}
     for node in profile.node.upstream():
-        records = _records(study, node).values()
+        records = ran[node.key].values()
         cost[f"{node.stage}_seconds"] = round(
             cost.get(f"{node.stage}_seconds", 0.0) + sum(r.get("seconds", 0.0) for r in records), 3
         )

@@ -25,7 +25,7 @@ def announce(plan: Plan) -> None:
 
 def conclude(plan: Plan, failed: bool = False) -> None:
     """Say what ran, what was reused, what went wrong, and where the results are."""
-    made = sorted(p for p in _MISSING if p.exists())
+    made = _MISSING - missing_files(plan)
     total = len(plan.nodes) * len(plan.shards)
     seconds = time.monotonic() - _START.get("time", time.monotonic())
     counts = {stage: sum(p.parent.parent.name == stage for p in made)

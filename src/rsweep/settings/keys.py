@@ -10,7 +10,7 @@ from typing import Any
 
 from rsweep.settings.knobs import Stage
 
-VERSIONS: dict[Stage, int] = {"fetch": 2, "composite": 1, "prep": 1, "infer": 1, "stitch": 1}
+VERSIONS: dict[Stage, int] = {"fetch": 2, "composite": 1, "prep": 1, "infer": 2, "stitch": 1}
 """Raised when the output of a stage changes for the same settings; a test holds golden digests."""
 
 KEY_LENGTH = 16

@@ -10,6 +10,7 @@ import torch
 
 from rsweep.models.galileo.card import CARD
 from rsweep.models.galileo.network import GalileoEmbedder, build, fill_missing
+from rsweep.models.galileo.tokens import Observed, mean_of_all
 from rsweep.models.protocol import TileBatch, TokenMaps
 
 PATCH = 4
@@ -168,6 +169,23 @@ def test_missing_pixels_take_the_mean_of_their_patch() -> None:
 
     assert filled.flatten().tolist() == [1, 3, 2, 2]
     assert share.item() == 0.5
+
+
+def test_what_has_neither_place_nor_time_can_be_all_there_is() -> None:
+    network = embedder().network
+    location = torch.randn(2, 1, 3)
+
+    def mean(rows: slice) -> torch.Tensor:
+        values = location[rows]
+        seen = Observed(values, torch.ones(len(values), 1, 1, 1, dtype=torch.bool))
+        months = torch.zeros(len(values), 3, dtype=torch.int64)
+        gsd = torch.full((len(values),), 10.0)
+        return mean_of_all(network({"location": seen}, months, gsd, PATCH, (4,), True))
+
+    both = mean(slice(0, 2))
+    assert both.shape == (2, 128)
+    assert (both[0] - both[1]).abs().max() > 1e-3
+    torch.testing.assert_close(both[1:], mean(slice(1, 2)), rtol=1e-4, atol=1e-5)
 
 
 def test_several_layers_come_side_by_side_from_one_pass() -> None:

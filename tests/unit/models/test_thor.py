@@ -102,6 +102,13 @@ def test_final_norm_can_be_left_out():
     torch.testing.assert_close(model.network.norm(raw), model.embed(tiles).maps["10m"])
 
 
+def test_its_own_vector_is_the_mean_of_all_tokens():
+    found = embedder(layer="3+last").embed(batch([10.0, 12.0]))
+    tokens = torch.cat([tokens.flatten(1, 2) for tokens in found.maps.values()], dim=1)
+    assert tokens.shape[1] == 6**2 + 3**2
+    torch.testing.assert_close(found.vectors["model"], tokens.mean(dim=1))
+
+
 def test_rows_of_a_map_run_from_the_top_of_the_tile():
     tiles = batch([10.0], bands=2)
     model = embedder(bands=["B4", "B8"])
@@ -144,6 +151,16 @@ def test_sentinel_1_keeps_its_place_among_all_groups():
     assert (group.index, names) == (3, ("S1:IW-VH", "S1:EW-VV"))
     assert {embedding_name(name) for name in names} == {"S1:VV", "S1:VH"}
     assert sum(len(group.channels) for group in GROUPS) == 46
+
+
+def test_the_bias_falls_with_the_metres_between_patches_of_any_groups():
+    network = embedder().network
+    groups = [group for group, _ in present(["S2:Red", "S2:RE1", "S2:WaterVapor"])]
+    bias = network.position_bias(groups, [12, 6, 2], 4)[0]  # patches of 40, 80 and 240 m
+    first = [0, 144, 180]  # token of each group in the same corner
+    metres = 240 * (bias / -network.encoder_slopes[:, None, None])[:, first][:, :, first]
+    apart = torch.tensor([[0, 20, 100], [20, 0, 80], [100, 80, 0]]) * 2**0.5
+    torch.testing.assert_close(metres, apart.expand_as(metres), rtol=0, atol=1.0)
 
 
 def test_slopes_for_a_number_of_heads_that_is_no_power_of_two():

@@ -136,6 +136,7 @@ CARD = ModelCard(
     groups=_token_groups,
     layers=_layers,
     check=_check,
+    vectors=("model",),
     side_inputs=("gsd",),
     licence_code="MIT",
     licence_weights="Apache-2.0",
@@ -144,7 +145,9 @@ CARD = ModelCard(
         "No published checkpoint has been loaded here: key names and shapes follow the upstream "
         "encoder. Patches of bands at 20 and 60 m cover 2 and 6 times the ground of a 10 m "
         "band's, and keep that proportion at any pixel size; the network is told the true metres "
-        "per pixel of each tile. It has no class token; with the `thor` normalisation a band "
-        "without statistics is refused, and Sentinel-1 needs `galileo_s1`."
+        "per pixel of each tile. It has no class token. `pooling: model` is the mean over all "
+        "tokens of a tile, of which the 10 m bands have four in five; other poolings first merge "
+        "the groups, which then weigh the same. With the `thor` normalisation a band without "
+        "statistics is refused, and Sentinel-1 needs `galileo_s1`."
     ),
 )

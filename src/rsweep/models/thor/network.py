@@ -179,13 +179,17 @@ class ThorEmbedder:
         return encoder_state(state, self.network)
 
     def embed(self, batch: TileBatch) -> TokenMaps:
-        """Token maps by group, finest first; tiles may differ in metres per pixel."""
+        """Token maps by group, finest first, and the mean of all tokens of all groups.
+
+        Tiles may differ in metres per pixel.
+        """
         with torch.inference_mode():
             channels = self._to_group_grids(batch)
             outputs = self.network(channels, self.patch, batch.gsd, self.layers)
             if self.final_norm:
                 outputs = [self.network.norm(tokens) for tokens in outputs]
-            return TokenMaps(_by_group(torch.cat(outputs, dim=2), channels, self.patch))
+            tokens = torch.cat(outputs, dim=2)
+            return TokenMaps(_by_group(tokens, channels, self.patch), {"model": tokens.mean(dim=1)})
 
     def _to_group_grids(self, batch: TileBatch) -> dict[str, Tensor]:
         """Every channel [B, h, w], on the grid of its group.
