@@ -5,8 +5,7 @@
 Every stage runs in a fresh process. Its peak is the high-water mark of resident memory while it
 ran, less what the process held once it had imported the stage: so it counts the network of `infer`,
 and not Python. Synthetic scenes, one a day, on 48 x 48 pixels of 10 m; THOR tiny with random
-weights in tiles of 32 pixels; grids. Writes benchmarks/results/memory.csv and
-docs/images/memory.svg.
+weights in tiles of 32 pixels; grids. Writes benchmarks/results/memory.csv.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from measure import IMAGES, STAGES, Chain, facts, squares, write_csv
+from measure import STAGES, Chain, facts, squares, write_csv
 
 from rsweep.jobs import RUNNERS, run_job
 from rsweep.store import Store
@@ -75,31 +74,6 @@ def measured(rois: int, scenes: int) -> Iterator[dict[str, Any]]:
             yield {"stage": stage, "rois": rois, "scenes": scenes, **found}
 
 
-def draw(rows: list[dict[str, Any]]) -> None:
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "rsweep", "svg.fonttype": "none", "font.size": 9})
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
-    for axis, along, other in zip(axes, ("rois", "scenes"), ("scenes", "rois"), strict=True):
-        least = min(row[other] for row in rows)
-        for stage in STAGES:
-            line = [row for row in rows if row["stage"] == stage and row[other] == least]
-            line.sort(key=lambda row: row[along])
-            axis.plot([r[along] for r in line], [r["peak_mb"] for r in line], "o-", label=stage)
-        axis.set(xscale="log", xlabel={"rois": "ROIs in a shard", "scenes": "scenes"}[along])
-        ticks = sorted({row[along] for row in rows})
-        axis.set_xticks(ticks, list(map(str, ticks)))
-        axis.minorticks_off()
-        axis.grid(alpha=0.3)
-    axes[0].set(ylabel="peak memory above imports, MB", ylim=(0, None))
-    axes[1].legend(frameon=False)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(IMAGES / "memory.svg", metadata={"Date": None})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
@@ -113,7 +87,6 @@ def main() -> None:
             print(row, flush=True)
             rows.append(row)
     write_csv("memory", rows, about)
-    draw(rows)
 
 
 if __name__ == "__main__":
