@@ -21,7 +21,8 @@ HOST=$(hostname -s)
 ETC=/etc/slurm               # default location: no SLURM_CONF needed by clients
 
 log() { printf '[slurm_up +%ss] %s\n' "$SECONDS" "$*"; }
-alive() { [[ -s $1 ]] && kill -0 "$(cat "$1" 2>/dev/null)" 2>/dev/null; }
+# A pid file may be left over, and its number another process's by now.
+alive() { [[ -s $1 ]] && grep -qs '^slurm' "/proc/$(cat "$1")/comm"; }
 
 install_pkgs() {
   local need=()
