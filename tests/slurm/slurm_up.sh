@@ -21,8 +21,8 @@ HOST=$(hostname -s)
 ETC=/etc/slurm               # default location: no SLURM_CONF needed by clients
 
 log() { printf '[slurm_up +%ss] %s\n' "$SECONDS" "$*"; }
-# A pid file may be left over, and its number another process's by now.
-alive() { [[ -s $1 ]] && grep -qs '^slurm' "/proc/$(cat "$1")/comm"; }
+# A pid file may be left over, its process a zombie, or its number another process's by now.
+alive() { [[ -s $1 ]] && ps -o stat=,comm= -p "$(cat "$1")" | grep -q '^[^Z].* slurm'; }
 
 install_pkgs() {
   local need=()
@@ -146,7 +146,7 @@ wait_idle() {
     [[ $n == "$NODES" ]] && { log "all $NODES node(s) up"; return 0; }
     # nodes left over from an unclean stop
     sinfo -h -N -p cpu -o '%N %t' 2>/dev/null | awk '$2 ~ /drain|down/ {print $1}' | sort -u |
-      while read -r nd; do scontrol update nodename="$nd" state=resume 2>/dev/null || true; done
+      while read -r nd; do scontrol update nodename="$nd" state=resume 2>/dev/null || true; done || true
     sleep 0.2
   done
   sinfo -N -l >&2; tail -n 20 "$BASE"/log/*.log >&2; return 1
