@@ -5,7 +5,7 @@
 1. Writing and reading scenes (uint16) and token maps (float32, float16) as HDF5, raw and
    compressed: MB/s of what is in memory, and how much smaller the file is.
 2. Blending token maps against a plain copy of the same bytes.
-3. The prep stage against reading its frames alone.
+3. The prep stage against reading its frames alone, and the stitch stage (pooled) on its tiles.
 
 Synthetic scenes and the tokens that THOR tiny with random weights makes of them, repeated to size.
 Files lie in the page cache. Rates are per CPU second, which other work on the machine disturbs less
@@ -26,6 +26,8 @@ from measure import Chain, facts, seconds, squares, write_csv
 from numpy.typing import NDArray
 
 import rsweep.prep.stage as prep
+import rsweep.stitch.stage as stitch
+from rsweep.jobs import Job
 from rsweep.prep.geometry import Lattice
 from rsweep.settings.keys import Node
 from rsweep.stitch.assemble import assemble
@@ -113,22 +115,28 @@ def blending() -> Iterator[dict[str, Any]]:
                "share_of_copy": round(took["copy"] / spent, 3)}  # fmt: skip
 
 
-def cutting(chain: Chain) -> Iterator[dict[str, Any]]:
-    """The prep stage, and reading what it reads."""
-    node = chain.at("prep")[0]
-    count = 0
-
-    def cut() -> None:
-        nonlocal count
-        chain.store.discard(node, chain.shard.name)
-        count = prep.run(chain.job(node))["tiles"]
-
-    (frames,) = node.inputs.values()
-    took = best({"prep, HDF5 to HDF5": cut, "reading its frames": partial(read_all, chain, frames),
-                 "reading its tiles": partial(read_all, chain, node)})  # fmt: skip
+def stages(chain: Chain) -> Iterator[dict[str, Any]]:
+    """The prep and stitch stages, and reading what they read."""
+    (cut,), (stitched,) = chain.at("prep"), chain.at("stitch")
+    (frames,) = cut.inputs.values()
+    with chain.store.read(cut, chain.shard.name) as file:
+        count = file["roi"].shape[0]
+    took = best({
+        "prep, HDF5 to HDF5": partial(again, chain, cut, prep.run),
+        "reading its frames": partial(read_all, chain, frames),
+        "reading its tiles": partial(read_all, chain, cut),
+        "stitch, HDF5 to HDF5": partial(again, chain, stitched, stitch.run),
+        "reading its tokens": partial(read_all, chain, stitched.inputs["tokens"]),
+    })  # fmt: skip
     for way, spent in took.items():
         yield {"what": f"{count} tiles of 96 px, 10 bands", "way": way,
                "tiles_per_s": round(count / spent)}  # fmt: skip
+
+
+def again(chain: Chain, node: Node, run: Callable[[Job], object]) -> None:
+    """Run a stage whose output is there or not."""
+    chain.store.discard(node, chain.shard.name)
+    run(chain.job(node))
 
 
 def read_all(chain: Chain, node: Node) -> None:
@@ -147,7 +155,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         chain = Chain.of(Store(Path(name) / "store"), squares(2, 960), **PROFILE)
         chain.run("fetch", "composite", "prep", "infer")
-        for found in (formats(sample(chain), Path(name)), blending(), cutting(chain)):
+        for found in (formats(sample(chain), Path(name)), blending(), stages(chain)):
             for row in found:
                 print(row, flush=True)
                 rows.append(row)
