@@ -1,6 +1,6 @@
 """What a cell costs before its first tile, with and without a worker that has its network loaded.
 
-    python benchmarks/startup.py [--cells 20]
+    python benchmarks/startup.py [--cells 20] [--only MODEL…]
 
 Runs the inference cells of a small study, one after the other, as Snakemake's local executor does
 (a fresh interpreter each, `scripts/infer.py`): once with a worker, once with none. The tiles are
@@ -77,13 +77,15 @@ def seconds(cells: list[dict[str, Any]], **environment: str) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=20)
-    count = parser.parse_args().cells
+    parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS))
+    given = parser.parse_args()
+    count = given.cells
     client.own_jobs()
     os.environ["PYTHONPATH"] = str(SOURCE)
     about, rows = facts(), []
-    for model, settings in MODELS.items():
+    for model in given.only:
         with tempfile.TemporaryDirectory() as folder:
-            cells = prepare(Path(folder), settings, count)
+            cells = prepare(Path(folder), MODELS[model], count)
             for way, idle in (("worker", "60"), ("none", "0")):
                 taken = seconds(cells, RSWEEP_WORKER_IDLE_S=idle)
                 rest = sorted(taken[1:])[len(taken[1:]) // 2]
