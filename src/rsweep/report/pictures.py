@@ -186,4 +186,5 @@ def save_pictures(study: Study, folder: Path) -> None:
     """Write the pages as grids.png, grids_2.png, …."""
     for number, figure in enumerate(draw_pictures(study), start=1):
         name = "grids.png" if number == 1 else f"grids_{number}.png"
-        figure.savefig(folder / name, dpi=150)
+        # A long name is wider than the panels of few ROIs.
+        figure.savefig(folder / name, dpi=150, bbox_inches="tight")
