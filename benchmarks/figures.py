@@ -63,7 +63,7 @@ def engine() -> Figure:
     axis.axvline(1, color="black", linewidth=0.8)
     axis.axvline(0.9, color="black", linewidth=0.8, linestyle=":")
     axis.set(xlabel="share of the bare network's tiles per second (dotted: 0.9)")
-    axis.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
     return figure
 
 
@@ -101,7 +101,7 @@ def planning() -> Figure:
     columns = {"cpu_seconds": "CPU seconds of a plan", "memory_mb": "memory, MB"}
     for axis, (column, label) in zip(axes, columns.items(), strict=True):
         axis.plot([jobs(row) for row in rows], numbers(rows, column), "o-")
-        axis.set(xlabel="jobs", ylabel=label, xscale="log", ylim=(0, None))
+        axis.set(xlabel="jobs", ylabel=label, xlim=(0, None), ylim=(0, None))
     return figure
 
 
