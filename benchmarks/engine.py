@@ -22,6 +22,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the resident worker ha
 import h5py
 import numpy as np
 import torch
-from measure import Chain, facts, seconds, write_csv
-from models import MODELS, shape_of, tiles_of
+from measure import Chain, facts, in_turn, seconds, write_csv
+from models import MODELS, batch_of, shape_of, tiles_of
 from torch import Tensor
 
 import rsweep.infer.stage as infer
@@ -92,12 +93,11 @@ def one_by_one(job: Job, engine: Engine) -> None:
     """The same files, without reading ahead, batches, or writing behind."""
     job.store.discard(job.node, job.shard.name)
     with job.read("tiles") as tiles, job.write() as target:
-        total, steps = tiles["roi"].shape[0], int(tiles["frames"][0])
+        total = tiles["roi"].shape[0]
         writer = infer.TokenWriter(target, total)
         for row in range(total):
-            rows = np.arange(row, row + 1)
-            ((_, maps),) = engine.run(1, lambda _, rows=rows: infer.read_batch(tiles, rows, steps))
-            writer.add(rows, maps)
+            ((_, maps),) = engine.run(1, lambda _, row=row: batch_of(tiles, range(row, row + 1)))
+            writer.add(np.arange(row, row + 1), maps)
 
 
 class Bench:
@@ -107,10 +107,9 @@ class Bench:
         chain = tiles_of(Store(folder / "tiles"), MODELS[name], ROIS, precision=given.precision)
         chain.threads = given.threads
         torch.set_num_threads(given.threads)
-        self.settings = chain.at("infer")[0].settings
-        networks = Networks()
+        node, networks = chain.at("infer")[0], Networks()
         networks.limit_mb(1 << 20)
-        self.engine = networks.get(self.settings, chain.options[chain.at("infer")[0].key])[0].engine
+        self.engine = networks.get(node.settings, chain.options[node.key])[0].engine
         self.engine.batch = BATCH.get(name, self.engine.batch)
         self.batch = self._batch(chain)
         bare(self.engine, self.batch, 1)  # the first pass of a process is no measure
@@ -122,7 +121,7 @@ class Bench:
 
     def _batch(self, chain: Chain) -> TileBatch:
         with chain.store.read(chain.at("prep")[0], chain.shard.name) as tiles:
-            found = infer.read_batch(tiles, np.arange(ROIS), int(tiles["frames"][0]))
+            found = batch_of(tiles, range(ROIS))
         rows = torch.arange(self.engine.batch) % ROIS
 
         def repeat(tensor: Tensor) -> Tensor:
@@ -143,13 +142,8 @@ def measured(folder: Path, name: str, given: argparse.Namespace) -> dict[str, An
     """Rates of the three ways, which take turns."""
     bench = Bench(folder, name, given)
     ways = bench.ways()
-    took: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    for turn in range(REPEATS):
-        for way in list(ways)[:: 1 if turn % 2 else -1]:
-            took[way].append(seconds(ways[way]))
-    wall, cpu = ({way: min(column) for way, column in
-                  zip(took, ([run[i] for run in runs] for runs in took.values()), strict=True)}
-                 for i in (0, 1))  # fmt: skip
+    best = in_turn({way: partial(seconds, run) for way, run in ways.items()}, REPEATS)
+    wall, cpu = ({way: both[i] for way, both in best.items()} for i in (0, 1))
     rates = {f"{way} tiles/s": f"{bench.count / spent:.4g}" for way, spent in wall.items()}
     return {
         "case": name, "tile": shape_of(bench.batch), "batch": bench.engine.batch,

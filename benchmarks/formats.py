@@ -22,7 +22,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from measure import Chain, facts, seconds, squares, write_csv
+from measure import Chain, facts, in_turn, seconds, squares, write_csv
 from numpy.typing import NDArray
 
 import rsweep.prep.stage as prep
@@ -46,11 +46,8 @@ PROFILE = {"model": "thor", "variant": "tiny", "weights": "random", "image_size"
 
 def best(ways: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     """Least CPU seconds of each way, run in turn."""
-    took: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(REPEATS):
-        for name, run in ways.items():
-            took[name].append(seconds(run)[1])
-    return {name: min(times) for name, times in took.items()}
+    timed = {name: partial(seconds, run) for name, run in ways.items()}
+    return {name: cpu for name, (_, cpu) in in_turn(timed, REPEATS).items()}
 
 
 def sample(chain: Chain) -> dict[str, NDArray[Any]]:

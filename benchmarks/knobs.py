@@ -22,14 +22,12 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the resident worker has it
 
-import numpy as np
 import torch
-from measure import Chain, facts, seconds, squares, write_csv
+from measure import facts, seconds, write_csv
+from models import batch_of, load_engine, tiles_of
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from rsweep.infer.engine import Engine, over
-from rsweep.infer.networks import Networks
-from rsweep.infer.stage import read_batch
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.store import Store
 
@@ -81,14 +79,12 @@ CHANGES: Mapping[str, tuple[Knobs, ...]] = {
 def network_and_tiles(store: Store, model: str, knobs: Knobs) -> tuple[Engine, TileBatch]:
     """A model with random weights and some tiles of the synthetic world."""
     weights = {} if model == "rcf" else {"weights": "random"}
-    chain = Chain.of(store, squares(TILES, 480), input_prep="resize", model=model,
-                     context_m=0, **weights, **knobs)  # fmt: skip
-    chain.run("fetch", "composite", "prep")
+    chain = tiles_of(store, {"model": model, **weights, **knobs}, TILES, context_m=0)
     node = chain.at("infer")[0]
     torch.set_num_threads(1)
-    engine = Networks().get(node.settings, chain.options[node.key])[0].engine
+    engine = load_engine(node, chain.options)
     with chain.store.read(node.inputs["tiles"], chain.shard.name) as tiles:
-        return engine, read_batch(tiles, np.arange(TILES), int(tiles["frames"][0]))
+        return engine, batch_of(tiles, range(TILES))
 
 
 def forward(engine: Engine, batch: TileBatch) -> TokenMaps:

@@ -43,7 +43,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the resident worker ha
 
 import numpy as np
 import torch
-from measure import HERE, STAGES, WINDOW, Chain, facts, seconds, write_csv
+from measure import HERE, STAGES, WINDOW, Chain, facts, in_turn, seconds, write_csv
 from models import load_engine
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -238,15 +238,11 @@ def compare(folder: Path, case: Case, child: Theirs) -> dict[str, Any]:
     weights = save_weights(folder, case)
     ours = Ours(Store(folder / f"{case.rois} rois"), case, weights)
     request = request_of(folder, case, weights, ours)
-    turns = [("rs-embed", functools.partial(child.ask, request)), ("rsweep", ours.run)]
-    took: dict[str, list[tuple[float, float]]] = {way: [] for way, _ in turns}
-    for turn in range(case.repeats):
-        for way, run in turns[:: 1 if turn % 2 else -1]:
-            took[way].append(run())
+    ways = {"rs-embed": functools.partial(child.ask, request), "rsweep": ours.run}
+    best = in_turn(ways, case.repeats)
     count = len(case.profiles) * case.rois
     row = {"case": case.name, "profiles": len(case.profiles), "rois": case.rois,
            "threads": THREADS, "repeats": case.repeats, "rsweep nodes": len(ours.jobs)}  # fmt: skip
-    best = {way: [min(column) for column in zip(*runs, strict=True)] for way, runs in took.items()}
     for way, (wall, cpu) in best.items():
         row |= {f"{way} wall_s": round(wall, 2), f"{way} cpu_s": round(cpu, 2),
                 f"{way} embeddings/s": f"{count / wall:.3g}"}  # fmt: skip
