@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from rsweep.report.charts import cost_measure, draw_sweep, quality_measure
 from rsweep.report.layout import by_name, lay_out
 from rsweep.report.pictures import save_pictures
+from rsweep.report.ran import read_ran
 from rsweep.report.ranking import metric_of, probes_of
 from rsweep.report.scatter import draw_scatter
 from rsweep.report.table import sweep_rows
@@ -24,7 +25,7 @@ DPI = 150
 def write_figures(study: Study, folder: Path) -> None:
     """Write every figure of a study that has something to show, as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows, facets = by_name(sweep_rows(study)), lay_out(study)
+    rows, facets = by_name(sweep_rows(study, read_ran(study))), lay_out(study)
     _save(draw_sweep(facets, rows, [cost_measure()]), folder / "cost.png")
     metric = metric_of(list(rows.values()))
     if metric:

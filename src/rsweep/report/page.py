@@ -63,7 +63,8 @@ MOST_FAILURES = 200
 
 def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
     """Write the page of a study from its results."""
-    rows, ran = sweep_rows(study), read_ran(study)
+    ran = read_ran(study)
+    rows = sweep_rows(study, ran)
     sections = {
         "Ranking": _ranking(rows),
         "Figures": _figures(figures),
@@ -78,7 +79,7 @@ def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
         heading=text(study.name),
         subtitle=text(_subtitle(study)),
         contents=join(contents),
-        cards=_cards(study, rows, unique_seconds(ran.values())),
+        cards=_cards(study, rows, ran),
         sections=join((section(title, content) for title, content in sections.items()), "\n"),
         footer=text(f"Made by rsweep {versions()['rsweep']} on {versions()['written']}."),
     )
@@ -100,9 +101,9 @@ def _window(study: Study) -> str:
     return f"{window['start']} to {window['end']}" if window else "each in its own window"
 
 
-def _cards(study: Study, rows: Sequence[Row], spent: float) -> Html:
+def _cards(study: Study, rows: Sequence[Row], ran: Mapping[str, Ran]) -> Html:
     done, standings = list(by_name(rows).values()), rank(list(by_name(rows).values()))
-    failed = {r for row in done for r in _failed_rois(row)}
+    failed = {roi for each in ran.values() for roi in each.failed}
     facts: dict[str, tuple[Any, Any]] = {}
     if standings and standings[0].score:
         tied = sum(s.tied for s in standings)
@@ -112,14 +113,10 @@ def _cards(study: Study, rows: Sequence[Row], spent: float) -> Html:
         facts["Cheapest of those"] = (cheap.row["profile"], seconds(cheap.row["seconds"]))
     alone = seconds(sum(row["seconds"] for row in done))
     shared = f"each stage counted once; alone, the profiles take {alone}"
-    facts["Computed in all"] = (seconds(spent), shared)
+    facts["Computed in all"] = (seconds(unique_seconds(ran.values())), shared)
     count = f"{len(failed)} of {len(study.rois)}"
     facts["ROIs without an embedding"] = (count, "in at least one profile")
     return cards(facts)
-
-
-def _failed_rois(row: Row) -> list[str]:
-    return [part.partition(": ")[0] for part in row["reason"].split("; ") if row["rois_failed"]]
 
 
 def _ranking(rows: Sequence[Row]) -> Html:

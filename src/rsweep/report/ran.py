@@ -16,11 +16,17 @@ class Ran:
 
     Attributes:
         runs: stage key -> shard -> the record of the job that made its file.
+        cost: seconds, tiles, memory and bytes by column of the sweep table.
+        rois: how many there are.
         failed: ROI -> why it has no embedding.
+        valid_share: mean of those that have one.
     """
 
     runs: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    cost: Mapping[str, Any]
+    rois: int
     failed: Mapping[str, str]
+    valid_share: float
 
 
 def read_ran(study: Study) -> dict[str, Ran]:
@@ -30,8 +36,11 @@ def read_ran(study: Study) -> dict[str, Ran]:
 
 def _read(study: Study, profile: str) -> Ran:
     meta = json.loads((study.folder / "profiles" / profile / "meta.json").read_text())
-    errors = {roi: entry["outcome"]["error"] for roi, entry in meta["rois"].items()}
-    return Ran(meta["runs"], {roi: error for roi, error in errors.items() if error})
+    outcomes = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
+    failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"]}
+    shares = [o["valid_share"] for o in outcomes.values() if not o["error"]]
+    share = round(sum(shares) / len(shares), 4) if shares else 0.0
+    return Ran(meta["runs"], meta["cost"], len(outcomes), failed, share)
 
 
 def unique_seconds(ran: Iterable[Ran]) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsweep.errors import RsweepError
+from rsweep.report.ran import Ran, read_ran
 from rsweep.report.results import versions
 from rsweep.settings.keys import Node
 from rsweep.settings.study import Study
@@ -17,19 +18,18 @@ from rsweep.sources.registry import endpoint
 from rsweep.store import Store, get_json, replacing, write_json
 
 
-def sweep_rows(study: Study) -> list[dict[str, Any]]:
+def sweep_rows(study: Study, ran: Mapping[str, Ran]) -> list[dict[str, Any]]:
     """A row per profile: every setting, every stage key, cost, quality; then those skipped."""
     rows = []
     for profile in study.profiles:
-        folder = study.folder / "profiles" / profile.name
-        meta = json.loads((folder / "meta.json").read_text())
-        quality = _read(folder / "quality.json")
+        own = ran[profile.name]
+        quality = _read(study.folder / "profiles" / profile.name / "quality.json")
         rows.append({
             "profile": profile.name,
             "status": "ok",
-            **_outcomes(meta),
+            **_outcomes(own),
             **{f"key_{stage}": key for stage, key in profile.keys().items()},
-            **meta["cost"],
+            **own.cost,
             **quality,
             **{name: _cell(value) for name, value in profile.settings.items()},
         })  # fmt: skip
@@ -41,15 +41,12 @@ def sweep_rows(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def _outcomes(meta: Mapping[str, Any]) -> dict[str, Any]:
-    outcomes = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
-    failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"]}
-    shares = [o["valid_share"] for o in outcomes.values() if not o["error"]]
+def _outcomes(ran: Ran) -> dict[str, Any]:
     return {
-        "rois": len(outcomes),
-        "rois_failed": len(failed),
-        "reason": "; ".join(f"{roi}: {error}" for roi, error in failed.items()),
-        "valid_share": round(sum(shares) / len(shares), 4) if shares else 0.0,
+        "rois": ran.rois,
+        "rois_failed": len(ran.failed),
+        "reason": "; ".join(f"{roi}: {error}" for roi, error in ran.failed.items()),
+        "valid_share": ran.valid_share,
     }
 
 
@@ -65,7 +62,7 @@ def _cell(value: Any) -> Any:
 
 def write_sweep(study: Study, path: Path) -> None:
     """Write sweep.csv."""
-    rows = sweep_rows(study)
+    rows = sweep_rows(study, read_ran(study))
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
