@@ -12,7 +12,8 @@ demo: setup
 	snakemake --cores $(CORES) --logger rich
 
 test: lint
-	pytest -q tests --ignore tests/slurm
+	pytest -q -n $(CORES) tests/unit tests/parity
+	pytest -q tests/e2e
 
 test-slurm: setup
 	pytest -q tests/slurm

@@ -6,12 +6,12 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from rsweep.errors import StudyError
-from rsweep.estimates import runtime_min
-from rsweep.infer.client import own_jobs
-from rsweep.packs import pack_name, release
+from rsweep.core.errors import StudyError
+from rsweep.jobs.estimates import runtime_min
+from rsweep.jobs.client import own_jobs
+from rsweep.jobs.packs import pack_name, release
 from rsweep.report.summary import announce, conclude
-from rsweep.workflow import KEY_PATTERN, Plan
+from rsweep.plan.workflow import KEY_PATTERN, Plan
 
 # Snakemake merges --configfile into a configfile statement, key by key: a study without a sweep
 # would inherit the default study's. So the default is read only where no study is given.

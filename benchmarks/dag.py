@@ -33,7 +33,7 @@ from typing import Any
 import yaml
 from measure import ROOT, facts, write_csv
 
-from rsweep.workflow import Plan
+from rsweep.plan.workflow import Plan
 
 PROFILES = [
     {"model": "rcf", "image_size": [32, 64], "input_prep": ["resize", "tile"],

@@ -41,11 +41,11 @@ from ee_server.images import SAMPLE_PIXELS
 from pyproj import Transformer
 from rasterio.transform import Affine
 
-from rsweep.composite.rules import MASK_RULES
-from rsweep.grid import Grid
+from rsweep.core.grid import Grid
 from rsweep.sources.earthengine.client import Client
 from rsweep.sources.earthengine.reduce import composite_frames
 from rsweep.sources.earthengine.source import EarthEngine
+from rsweep.stages.composite.rules import MASK_RULES
 
 HERE = Path(__file__).parent
 SR = "COPERNICUS/S2_SR_HARMONIZED"

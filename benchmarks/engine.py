@@ -35,12 +35,12 @@ from measure import Chain, facts, in_turn, seconds, write_csv
 from models import MODELS, batch_of, shape_of, tiles_of
 from torch import Tensor
 
-import rsweep.infer.stage as infer
-from rsweep.infer.engine import Engine, over
-from rsweep.infer.networks import Networks
-from rsweep.jobs import Job
+import rsweep.stages.infer.run as infer
+from rsweep.core.store import Store
 from rsweep.models.protocol import TileBatch
-from rsweep.store import Store
+from rsweep.stages.infer.engine import Engine, over
+from rsweep.stages.infer.networks import Networks
+from rsweep.stages.job import Job
 
 ROIS = 4
 REPEATS = 5

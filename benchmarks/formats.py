@@ -25,13 +25,13 @@ import numpy as np
 from measure import Chain, facts, in_turn, seconds, squares, write_csv
 from numpy.typing import NDArray
 
-import rsweep.prep.stage as prep
-import rsweep.stitch.stage as stitch
-from rsweep.jobs import Job
-from rsweep.prep.geometry import Lattice
-from rsweep.settings.keys import Node
-from rsweep.stitch.assemble import assemble
-from rsweep.store import Store
+import rsweep.stages.prep.run as prep
+import rsweep.stages.stitch.run as stitch
+from rsweep.core.nodes import Node
+from rsweep.core.store import Store
+from rsweep.stages.job import Job
+from rsweep.stages.prep.geometry import Lattice
+from rsweep.stages.stitch.assemble import assemble
 
 REPEATS = 4
 WANTED_MB = 8

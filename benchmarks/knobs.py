@@ -27,9 +27,9 @@ from measure import facts, seconds, write_csv
 from models import batch_of, load_engine, tiles_of
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from rsweep.infer.engine import Engine, over
+from rsweep.core.store import Store
 from rsweep.models.protocol import TileBatch, TokenMaps
-from rsweep.store import Store
+from rsweep.stages.infer.engine import Engine, over
 
 REPEATS = 3
 TILES = 4

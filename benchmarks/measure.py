@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsweep.jobs import Job, run_job
-from rsweep.roi import Roi
-from rsweep.settings.keys import Node
-from rsweep.settings.profiles import resolve
-from rsweep.settings.shards import Shard
-from rsweep.settings.stages import build_nodes, node_options
-from rsweep.store import Store
+from rsweep.core.nodes import Node
+from rsweep.core.roi import Roi
+from rsweep.core.shards import Shard
+from rsweep.core.store import Store
+from rsweep.jobs.runner import run_job
+from rsweep.plan.nodes import build_nodes, node_options
+from rsweep.plan.profiles import resolve
+from rsweep.stages.job import Job
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -23,8 +23,8 @@ from typing import Any
 
 from measure import STAGES, Chain, facts, squares, write_csv
 
-from rsweep.jobs import RUNNERS, run_job
-from rsweep.store import Store
+from rsweep.core.store import Store
+from rsweep.jobs.runner import RUNNERS, run_job
 
 SIZES = [(8, 6), (32, 6), (128, 6), (8, 24), (8, 96)]
 BUFFER_M = 240

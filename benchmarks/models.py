@@ -8,12 +8,12 @@ import h5py
 import numpy as np
 from measure import Chain, squares
 
-from rsweep.infer.engine import Engine
-from rsweep.infer.networks import Networks
-from rsweep.infer.stage import read_batch
+from rsweep.core.nodes import Node
+from rsweep.core.store import Store
 from rsweep.models.protocol import TileBatch
-from rsweep.settings.keys import Node
-from rsweep.store import Store
+from rsweep.stages.infer.engine import Engine
+from rsweep.stages.infer.networks import Networks
+from rsweep.stages.infer.run import read_batch
 
 RANDOM = {"weights": "random"}
 SERIES = {"frame_policy": "equal", "empty_frame": "repeat", "frames": 4}

@@ -21,8 +21,8 @@ from measure import Chain, facts, write_csv
 from models import MODELS, batch_of, load_engine, tiles_of
 from torch import Tensor
 
-from rsweep.infer.engine import choose_device
-from rsweep.store import Store
+from rsweep.core.store import Store
+from rsweep.stages.infer.engine import choose_device
 
 TILES = 4
 

@@ -48,11 +48,12 @@ from models import load_engine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from rsweep.infer.networks import Networks
-from rsweep.jobs import run_job
-from rsweep.roi import Roi
-from rsweep.settings.keys import Node
-from rsweep.store import Store, get_json
+from rsweep.core.files import get_json
+from rsweep.core.nodes import Node
+from rsweep.core.roi import Roi
+from rsweep.core.store import Store
+from rsweep.jobs.runner import run_job
+from rsweep.stages.infer.networks import Networks
 
 THREADS = 1
 UTM, EAST_M, NORTH_M = 32632, 480_000, 5_580_000

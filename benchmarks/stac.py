@@ -43,7 +43,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "standins"))
 
 from stac_server import Fault, Request, StacServer
 
-from rsweep.grid import Grid
+from rsweep.core.grid import Grid
 
 COLLECTION = "sentinel-2-c1-l2a"
 BANDS = {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8", "swir16": "B11"}

@@ -21,16 +21,17 @@ from typing import Any
 
 from measure import facts, write_csv
 
-from rsweep.infer import client
-from rsweep.jobs import Job, run_job
-from rsweep.store import Store
-from rsweep.workflow import Plan
+from rsweep.core.store import Store
+from rsweep.jobs import client
+from rsweep.jobs.runner import run_job
+from rsweep.plan.workflow import Plan
+from rsweep.stages.job import Job
 
 SOURCE = Path(client.__file__).parents[2]
 CLIENT = """
 import json, sys
 from types import SimpleNamespace
-from rsweep.infer.client import run_cell
+from rsweep.jobs.client import run_cell
 r = json.loads(sys.argv[1])
 run_cell(SimpleNamespace(config=r["config"], threads=2, log=[r["log"]], resources={"mem_mb": 4000},
                          output=[r["output"]],

@@ -34,9 +34,10 @@ from typing import Any
 
 from measure import ROOT, STAGES, facts, write_csv
 
-from rsweep.jobs import Job, run_job
-from rsweep.store import Store
-from rsweep.workflow import Plan
+from rsweep.core.store import Store
+from rsweep.jobs.runner import run_job
+from rsweep.plan.workflow import Plan
+from rsweep.stages.job import Job
 
 CORES = 2
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}

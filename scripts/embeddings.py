@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
-from rsweep.report.results import write_embeddings, write_meta
-from rsweep.workflow import open_study
+from rsweep.plan.workflow import open_study
+from rsweep.results.profile import write_embeddings, write_meta
 
 study, profile = open_study(snakemake)
 write_embeddings(study, profile, Path(snakemake.output.parquet))

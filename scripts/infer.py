@@ -4,6 +4,6 @@ import sys
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
-from rsweep.infer.client import run_cell
+from rsweep.jobs.client import run_cell
 
 run_cell(snakemake)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
+from rsweep.plan.workflow import open_study
 from rsweep.report.page import write_page
-from rsweep.workflow import open_study
 
 study, _ = open_study(snakemake)
 figures, lock = Path(snakemake.input.figures), Path(snakemake.input.lock)

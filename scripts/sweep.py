@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
-from rsweep.report.table import check_lock, write_lock, write_sweep
-from rsweep.workflow import open_study
+from rsweep.plan.workflow import open_study
+from rsweep.results.table import check_lock, write_lock, write_sweep
 
 study, _ = open_study(snakemake)
 if study.options["frozen"]:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rsweep.errors import RsweepError
+from rsweep.core.errors import RsweepError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _keys(arguments: argparse.Namespace) -> int:
-    from rsweep.settings.study import load_study
+    from rsweep.plan.study import load_study
 
     study = load_study(arguments.study)
     if arguments.json:
@@ -68,7 +68,7 @@ def _keys(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from rsweep.settings.study import load_study
+    from rsweep.plan.study import load_study
 
     study = load_study(arguments.study)
     stages: dict[str, int] = {}
@@ -84,9 +84,10 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from rsweep.errors import CorruptError
-    from rsweep.settings.study import load_study
-    from rsweep.store import Store, check_seal
+    from rsweep.core.errors import CorruptError
+    from rsweep.core.files import check_seal
+    from rsweep.core.store import Store
+    from rsweep.plan.study import load_study
 
     study = load_study(arguments.study)
     store, damaged, seen = Store(study.store), 0, 0
@@ -115,7 +116,7 @@ def _describe(arguments: argparse.Namespace) -> int:
 
 
 def _schema(arguments: argparse.Namespace) -> int:
-    from rsweep.settings.schema import study_schema
+    from rsweep.plan.schema import study_schema
 
     print(json.dumps(study_schema(), indent=1))
     return 0

@@ -24,7 +24,7 @@ import ee_store as made
 from ee_server import StandIn, serve
 from test_stac import X, Y, make_item, noise
 
-from rsweep.store import get_json, is_sealed
+from rsweep.core.files import get_json, is_sealed
 
 FROZEN = ("--config", "frozen=true")
 VALUES, PIXELS = "value:compute", "computePixels"

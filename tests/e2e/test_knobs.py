@@ -10,9 +10,9 @@ import pytest
 import rasterio
 from conftest import Workplace
 
+from rsweep.core.knobs import STAGES
 from rsweep.models.registry import find_card
-from rsweep.settings.knobs import STAGES
-from rsweep.settings.table import CORE
+from rsweep.plan.table import CORE
 
 RCF = {"model": "rcf", "image_size": 16, "patch_size": 8, "features": 8}
 THOR = {"model": "thor", "variant": "tiny", "weights": "random", "image_size": 32, "patch_size": 8}
@@ -112,8 +112,8 @@ def write_weights(workplace: Workplace) -> None:
     import torch
 
     from rsweep.models.weights import load_embedder
-    from rsweep.settings.profiles import resolve
-    from rsweep.settings.stages import build_nodes
+    from rsweep.plan.nodes import build_nodes
+    from rsweep.plan.profiles import resolve
 
     settings, errors = resolve({**THOR, "seed": 7}, {})
     assert not errors

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rsweep.errors import SourceError, TransientError
-from rsweep.grid import roi_grid
-from rsweep.roi import Roi
+from rsweep.core.errors import SourceError, TransientError
+from rsweep.core.grid import roi_grid
+from rsweep.core.roi import Roi
 from rsweep.sources import earthengine
 from rsweep.sources.earthengine import collections, pixels, reduce
 

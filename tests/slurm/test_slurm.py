@@ -199,7 +199,7 @@ def test_a_finished_cell_is_not_computed_again(sweep, tmp_path):
     results, *_ = sweep
     output = next((results / "store/infer").glob("*/*.h5"))
     code = (
-        "import os; from pathlib import Path; from rsweep import packs;"
+        "import os; from pathlib import Path; from rsweep.jobs import packs;"
         f"os.environ[packs.PACKED] = '1'; o = Path({str(output)!r}); b = o.read_bytes();"
         "packs.keep(o); o.unlink(); assert packs.restore(o); assert o.read_bytes() == b"
     )

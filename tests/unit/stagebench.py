@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rsweep.errors import RoiError
-from rsweep.grid import Grid
-from rsweep.jobs import Job, run_job
-from rsweep.roi import Roi
-from rsweep.settings.keys import Node
-from rsweep.settings.profiles import resolve
-from rsweep.settings.shards import Shard
-from rsweep.settings.stages import build_nodes, node_options
+from rsweep.core.errors import RoiError
+from rsweep.core.files import get_json
+from rsweep.core.grid import Grid
+from rsweep.core.nodes import Node
+from rsweep.core.roi import Roi
+from rsweep.core.shards import Shard
+from rsweep.core.store import Store
+from rsweep.jobs.runner import run_job
+from rsweep.plan.nodes import build_nodes, node_options
+from rsweep.plan.profiles import resolve
 from rsweep.sources import registry
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
-from rsweep.store import Store, get_json
+from rsweep.stages.job import Job
 
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
 
@@ -71,7 +73,7 @@ class Bench:
             OPTIONS=real.OPTIONS, COLLECTIONS=real.COLLECTIONS, identity=real.identity,
             available_bands=available, open_source=lambda *_: source,
         )  # fmt: skip
-        self.monkeypatch.setattr("rsweep.sources.stage.provider_module", lambda _: fake)
+        self.monkeypatch.setattr("rsweep.stages.fetch.run.provider_module", lambda _: fake)
         return source
 
     def node(self, stage: str = "stitch", **own: Any) -> Node:

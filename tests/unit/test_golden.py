@@ -1,7 +1,7 @@
 """What each stage makes of a fixed study, against what it made when its version was set.
 
 Whole numbers must be equal; floats agree to 1e-4 of their dataset's spread, since another CPU or
-another torch rounds otherwise. After a change on purpose, raise the stage in settings/keys.VERSIONS
+another torch rounds otherwise. After a change on purpose, raise the stage in core/nodes.VERSIONS
 (or the synthetic world's WORLD_VERSION) and run `python tests/unit/test_golden.py`, which writes
 golden.json again.
 """
@@ -16,14 +16,16 @@ import h5py
 import numpy as np
 import pytest
 
-from rsweep.jobs import Job, run_job
-from rsweep.roi import Roi
-from rsweep.settings.keys import VERSIONS, digest
-from rsweep.settings.profiles import resolve
-from rsweep.settings.shards import Shard
-from rsweep.settings.stages import build_nodes, node_options
+from rsweep.core.canonical import digest
+from rsweep.core.nodes import VERSIONS
+from rsweep.core.roi import Roi
+from rsweep.core.shards import Shard
+from rsweep.core.store import Store
+from rsweep.jobs.runner import run_job
+from rsweep.plan.nodes import build_nodes, node_options
+from rsweep.plan.profiles import resolve
 from rsweep.sources.synthetic import WORLD_VERSION
-from rsweep.store import Store
+from rsweep.stages.job import Job
 
 NOW = {**VERSIONS, "world": WORLD_VERSION}
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -118,7 +120,7 @@ def test_a_stage_makes_what_it_made_under_its_version(stage, made):
     other = [name for name in sorted({*before, *after})
              if not agrees(before.get(name), after.get(name))]  # fmt: skip
     assert not other, (
-        f"{stage} makes other {', '.join(other)}. If on purpose, raise settings/keys.VERSIONS"
+        f"{stage} makes other {', '.join(other)}. If on purpose, raise core/nodes.VERSIONS"
         f"[{stage!r}], so that stores are not mixed, and run `python tests/unit/test_golden.py`"
     )
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import shapely
 
+from rsweep.core.files import write_json
 from rsweep.evaluate.probes import Labelled, evaluate
-from rsweep.store import write_json
 
 
 def read_labelled(path: Path, label: str) -> Labelled:

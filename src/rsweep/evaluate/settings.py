@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rsweep.roi import Roi
-from rsweep.settings.knobs import Knob, Problem, nearest
+from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.roi import Roi
 
 PROBES = ("knn", "linear")
 

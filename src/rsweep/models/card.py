@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rsweep.settings.knobs import Knob
+from rsweep.core.knobs import Knob
 
 
 @dataclass(frozen=True)

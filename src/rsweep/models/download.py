@@ -25,8 +25,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from rsweep.digests import sha256_file
-from rsweep.errors import RsweepError, TransientError, WeightsError
+from rsweep.core.digests import sha256_file
+from rsweep.core.errors import RsweepError, TransientError, WeightsError
 from rsweep.models.card import Checkpoint
 from rsweep.models.transfer import PASSING, fetch
 

@@ -7,8 +7,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from rsweep.core.knobs import nearest
 from rsweep.models.card import ModelCard
-from rsweep.settings.knobs import nearest
 
 
 @functools.cache

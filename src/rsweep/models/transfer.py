@@ -13,8 +13,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from rsweep.digests import sha256_file
-from rsweep.errors import TransientError, WeightsError
+from rsweep.core.digests import sha256_file
+from rsweep.core.errors import TransientError, WeightsError
 
 ATTEMPTS = 4
 """Attempts without a new byte before giving up; what has arrived is kept."""

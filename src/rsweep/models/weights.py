@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from rsweep.digests import sha256_file
-from rsweep.errors import WeightsError
+from rsweep.core.digests import sha256_file
+from rsweep.core.errors import WeightsError
 from rsweep.models.download import published_file, url_file
 from rsweep.models.initialize import initialize
 from rsweep.models.protocol import Embedder

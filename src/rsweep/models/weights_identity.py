@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rsweep.digests import known_sha256
+from rsweep.core.digests import known_sha256
 from rsweep.models.card import ModelCard
 
 URL = re.compile(r"https?://", re.IGNORECASE)

@@ -16,10 +16,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rsweep.errors import RsweepError
+from rsweep.core.errors import RsweepError
+from rsweep.plan.catalogue import cards, open_families
 from rsweep.report import words
 from rsweep.report.facts import card_facts, find_model
-from rsweep.settings.catalogue import cards, open_families
 
 WIDTH = 100
 """Columns that are easily read; also what a pipe gets."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from rsweep.errors import RsweepError
+from rsweep.core.errors import RsweepError
+from rsweep.core.knobs import MODEL, Knob
 from rsweep.models.card import ModelCard, Normalization, SensorInput
 from rsweep.models.registry import find_card
+from rsweep.plan.catalogue import allowed_values, defaults, providers, shared_knobs
+from rsweep.plan.profiles import check
 from rsweep.report import words
-from rsweep.settings.catalogue import allowed_values, defaults, providers, shared_knobs
-from rsweep.settings.knobs import MODEL, Knob
-from rsweep.settings.profiles import check
 from rsweep.sources.sensors import SENSORS
 
 Facts = dict[str, Any]

@@ -10,14 +10,14 @@ matplotlib.use("Agg")
 
 from matplotlib.figure import Figure
 
+from rsweep.plan.study import Study
 from rsweep.report.charts import cost_measure, draw_sweep, quality_measure
 from rsweep.report.layout import by_name, lay_out
 from rsweep.report.pictures import save_pictures
-from rsweep.report.ran import read_ran
 from rsweep.report.ranking import metric_of, probes_of
 from rsweep.report.scatter import draw_scatter
-from rsweep.report.table import sweep_rows
-from rsweep.settings.study import Study
+from rsweep.results.ran import read_ran
+from rsweep.results.table import sweep_rows
 
 DPI = 150
 

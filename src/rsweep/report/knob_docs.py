@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 
+from rsweep.core.knobs import STAGES, Knob
 from rsweep.evaluate import settings as evaluate
+from rsweep.plan.catalogue import cards
+from rsweep.plan.study import OPTIONS
+from rsweep.plan.table import CORE, PROVIDERS
 from rsweep.report import words
 from rsweep.report.markdown import code, codes, heading, table
-from rsweep.settings.catalogue import cards
-from rsweep.settings.knobs import STAGES, Knob
-from rsweep.settings.study import OPTIONS
-from rsweep.settings.table import CORE, PROVIDERS
 from rsweep.sources.registry import provider_module
 
 ABOUT: Mapping[str, str] = {

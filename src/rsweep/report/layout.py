@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rsweep.settings.study import Study
+from rsweep.plan.study import Study
 
 MOST_VALUES = 12
 """An axis with more values than this is not read as an axis."""

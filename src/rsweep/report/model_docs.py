@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rsweep.models.card import ModelCard
+from rsweep.plan.catalogue import cards, open_families
 from rsweep.report import words
 from rsweep.report.facts import card_facts, find_model
 from rsweep.report.markdown import code, codes, heading, table
-from rsweep.settings.catalogue import cards, open_families
 
 Facts = Mapping[str, Any]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from rsweep.core.files import replacing
+from rsweep.plan.study import Study
 from rsweep.report.layout import by_name, varying
 from rsweep.report.layout import text as value_text
 from rsweep.report.markup import (
@@ -24,7 +26,6 @@ from rsweep.report.markup import (
     tag,
     text,
 )
-from rsweep.report.ran import Ran, read_ran, unique_seconds
 from rsweep.report.ranking import (
     METRIC_NAMES,
     PROBE_NAMES,
@@ -35,11 +36,10 @@ from rsweep.report.ranking import (
     rank,
     score,
 )
-from rsweep.report.results import versions
 from rsweep.report.seconds import seconds
-from rsweep.report.table import sweep_rows
-from rsweep.settings.study import Study
-from rsweep.store import replacing
+from rsweep.results.profile import versions
+from rsweep.results.ran import Ran, read_ran, unique_seconds
+from rsweep.results.table import sweep_rows
 
 Row = Mapping[str, Any]
 

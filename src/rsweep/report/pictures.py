@@ -11,15 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rsweep.grid import Grid, roi_polygon
+from rsweep.core.files import get_json
+from rsweep.core.grid import Grid, roi_polygon
+from rsweep.core.nodes import Node
+from rsweep.core.roi import Roi
+from rsweep.core.store import Store
+from rsweep.plan.profiles import Profile
+from rsweep.plan.study import Study
 from rsweep.report.colours import Components, find_components, sample_cells, true_colour
-from rsweep.report.results import read_rows
-from rsweep.roi import Roi
-from rsweep.settings.keys import Node
-from rsweep.settings.profiles import Profile
-from rsweep.settings.study import Study
+from rsweep.results.profile import read_rows
 from rsweep.sources.sensors import SENSORS
-from rsweep.store import Store, get_json
 
 MOST_ROIS = 6
 ROWS_PER_PAGE = 9

@@ -6,7 +6,7 @@ import csv
 import time
 from pathlib import Path
 
-from rsweep.workflow import Plan, missing_files
+from rsweep.plan.workflow import Plan, missing_files
 
 _START: dict[str, float] = {}
 _MISSING: set[Path] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rsweep.settings.knobs import MODEL, Knob
+from rsweep.core.knobs import MODEL, Knob
 
 Facts = Mapping[str, Any]
 

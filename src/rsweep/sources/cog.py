@@ -19,7 +19,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from shapely.geometry import Polygon, box
 
-from rsweep.grid import Grid
+from rsweep.core.grid import Grid
 
 BandName = str | int
 """A band of a raster: its number from 1, or its description."""

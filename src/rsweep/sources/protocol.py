@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.grid import Grid
+from rsweep.core.grid import Grid
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rsweep.settings.knobs import Knob, Problem, nearest
+from rsweep.core.knobs import Knob, Problem, nearest
 
 
 def provider_module(provider: str) -> Any:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from rsweep.core.roi import Roi
 from rsweep.evaluate.settings import check_evaluate, read_evaluate
-from rsweep.roi import Roi
 
 SHAPE = {"type": "point", "lon": 0, "lat": 0, "buffer_m": 10}
 ROIS = [Roi(f"r{i}", SHAPE, properties={"crop": "ab"[i % 2], "same": "1"}) for i in range(6)]

@@ -8,7 +8,7 @@ import torch
 from rsweep.models.alphaearth.card import CARD
 from rsweep.models.alphaearth.network import build
 from rsweep.models.protocol import TileBatch
-from rsweep.settings.profiles import resolve
+from rsweep.plan.profiles import resolve
 
 
 def batch(pixels: torch.Tensor) -> TileBatch:

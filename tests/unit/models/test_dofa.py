@@ -7,7 +7,7 @@ from rsweep.models.card import Variant
 from rsweep.models.dofa.card import CARD
 from rsweep.models.dofa.network import DofaEmbedder, build
 from rsweep.models.protocol import TileBatch
-from rsweep.settings.profiles import resolve
+from rsweep.plan.profiles import resolve
 
 WIDTH = 64
 

@@ -8,7 +8,7 @@ from rsweep.models.prithvi.card import BANDS, CARD
 from rsweep.models.prithvi.network import PrithviEmbedder, build, positions
 from rsweep.models.protocol import TileBatch
 from rsweep.models.vit import sincos
-from rsweep.settings.profiles import resolve
+from rsweep.plan.profiles import resolve
 
 WIDTH = 64
 

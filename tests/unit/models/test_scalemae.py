@@ -7,7 +7,7 @@ from rsweep.models.card import Variant
 from rsweep.models.protocol import TileBatch
 from rsweep.models.scalemae.card import CARD
 from rsweep.models.scalemae.network import ScaleMaeEmbedder, build, positions
-from rsweep.settings.profiles import resolve
+from rsweep.plan.profiles import resolve
 
 WIDTH = 64
 

@@ -7,7 +7,7 @@ from rsweep.models.protocol import TileBatch
 from rsweep.models.thor.card import CARD
 from rsweep.models.thor.channels import GROUPS, embedding_name, present
 from rsweep.models.thor.network import ThorEmbedder, alibi_slopes, build
-from rsweep.settings.profiles import resolve
+from rsweep.plan.profiles import resolve
 
 S2 = list(CARD.modalities["s2"][0].bands)
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from rsweep.errors import WeightsError
+from rsweep.core.errors import WeightsError
 from rsweep.models.protocol import TileBatch
 from rsweep.models.registry import find_card
 from rsweep.models.timm import generate, table
 from rsweep.models.timm.network import create
 from rsweep.models.weights import load_embedder
-from rsweep.settings.profiles import resolve
-from rsweep.settings.stages import build_nodes
+from rsweep.plan.nodes import build_nodes
+from rsweep.plan.profiles import resolve
 
 timm = generate.timm
 PLAIN = ("vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224", "vit_small_patch16_dinov3")

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from safetensors.torch import save
 from torch import nn
 
-from rsweep.errors import TransientError, WeightsError
+from rsweep.core.errors import TransientError, WeightsError
 from rsweep.models import download, transfer
 from rsweep.models.card import Checkpoint, Variant
 from rsweep.models.dofa import card as dofa
@@ -22,8 +22,8 @@ from rsweep.models.dofa.network import position_table
 from rsweep.models.initialize import draw, initialize
 from rsweep.models.scalemae.card import CARD
 from rsweep.models.weights import load_embedder, load_strictly, read_state
-from rsweep.settings.profiles import resolve
-from rsweep.settings.stages import build_nodes
+from rsweep.plan.nodes import build_nodes
+from rsweep.plan.profiles import resolve
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "standins"))
 from hub_server import COMMIT, Fault, HubServer

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from rsweep.core.store import Store
 from rsweep.evaluate.quality import write_quality
-from rsweep.jobs import Job, run_job
+from rsweep.jobs.runner import run_job
+from rsweep.plan.study import Study, make_study
 from rsweep.report.figures import write_figures
 from rsweep.report.page import write_page
-from rsweep.report.results import write_embeddings, write_meta
-from rsweep.report.table import write_lock, write_sweep
-from rsweep.settings.study import Study, make_study
-from rsweep.store import Store
+from rsweep.results.profile import write_embeddings, write_meta
+from rsweep.results.table import write_lock, write_sweep
+from rsweep.stages.job import Job
 
 POLE = "<pole & friends>"
 

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from rsweep.cli import main
-from rsweep.errors import RsweepError
+from rsweep.core.errors import RsweepError
 from rsweep.models.registry import find_card
+from rsweep.plan.catalogue import cards, open_families
+from rsweep.plan.profiles import resolve
 from rsweep.report.describe import describe_model, list_models
 from rsweep.report.facts import card_facts, find_model
-from rsweep.settings.catalogue import cards, open_families
-from rsweep.settings.profiles import resolve
 
 CARDS = [*cards(), find_card("timm:vit_tiny_patch16_224"), find_card("timm:resnet18")]
 each_card = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from rsweep.plan.catalogue import cards
+from rsweep.plan.study import OPTIONS
+from rsweep.plan.table import CORE, PROVIDERS
 from rsweep.report.facts import card_facts, find_model
 from rsweep.report.knob_docs import settings_page
 from rsweep.report.markdown import table
 from rsweep.report.model_docs import model_pages, write_pages
 from rsweep.report.token_layout import draw_layout
-from rsweep.settings.catalogue import cards
-from rsweep.settings.study import OPTIONS
-from rsweep.settings.table import CORE, PROVIDERS
 from rsweep.sources.registry import provider_module
 
 DOCS = Path(__file__).parents[3] / "docs"

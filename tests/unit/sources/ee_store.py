@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "standins"))
 from ee_server import write_image
 from rasterio.transform import Affine
 
-from rsweep.grid import Grid
+from rsweep.core.grid import Grid
 
 CRS = "EPSG:32633"
 GRID = Grid(CRS, 500040.0, 5100000.0, 10.0, 40, 50)

@@ -21,15 +21,15 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 
-from rsweep.composite.rules import MASK_RULES, SCL_CLEAR
-from rsweep.errors import RoiError, SourceError, TransientError
-from rsweep.grid import Grid
+from rsweep.core.errors import RoiError, SourceError, TransientError
+from rsweep.core.grid import Grid
 from rsweep.sources import earthengine
 from rsweep.sources.earthengine import client as client_module
 from rsweep.sources.earthengine import pixels, quality, reduce
 from rsweep.sources.earthengine.client import Client
 from rsweep.sources.earthengine.source import EarthEngine
 from rsweep.sources.earthengine.split import MAX_BYTES, Block, blocks, stacks
+from rsweep.stages.composite.rules import MASK_RULES, SCL_CLEAR
 
 ALL = made.S2_BANDS
 RGB = ["B4", "B3", "B2"]
@@ -647,7 +647,7 @@ def test_a_composite_on_the_server_equals_one_made_here(at, method, rule):
 @pytest.mark.parametrize("name", [made.SR, made.S1])
 def test_a_composite_on_the_server_equals_the_stage_that_makes_it_here(at, name, method):
     """The local reducers themselves, which average radar as power in float32."""
-    from rsweep.composite import reduce as local
+    from rsweep.stages.composite import reduce as local
 
     source = opened(at, name, RGB if name == made.SR else ["VV", "VH"])
     scenes, found = read(source)

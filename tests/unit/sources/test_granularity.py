@@ -9,14 +9,16 @@ from ee_server import serve
 from ee_store import build
 from pyproj import Transformer
 
-from rsweep.errors import SourceError
-from rsweep.jobs import Job, run_job
-from rsweep.roi import Roi
-from rsweep.settings.profiles import resolve
-from rsweep.settings.shards import Shard
-from rsweep.settings.stages import build_nodes, node_options
-from rsweep.sources.locks import LOCKED
-from rsweep.store import Store, get_json
+from rsweep.core.errors import SourceError
+from rsweep.core.files import get_json
+from rsweep.core.roi import Roi
+from rsweep.core.shards import Shard
+from rsweep.core.store import Store
+from rsweep.jobs.runner import run_job
+from rsweep.plan.nodes import build_nodes, node_options
+from rsweep.plan.profiles import resolve
+from rsweep.stages.fetch.locks import LOCKED
+from rsweep.stages.job import Job
 
 TO_LONLAT = Transformer.from_crs(made.CRS, 4326, always_xy=True)
 BASE = {"model": "galileo", "variant": "nano", "weights": "random", "provider": "earthengine",

@@ -16,9 +16,9 @@ from affine import Affine
 from pyproj import Transformer
 from rasterio.warp import reproject
 
-from rsweep import digests
-from rsweep.errors import RoiError, SourceError, StudyError
-from rsweep.grid import Grid
+from rsweep.core import digests
+from rsweep.core.errors import RoiError, SourceError, StudyError
+from rsweep.core.grid import Grid
 from rsweep.sources import local
 from rsweep.sources.local.layout import parse_layout
 

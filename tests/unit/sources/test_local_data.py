@@ -13,8 +13,8 @@ import pytest
 import rasterio
 import yaml
 
-from rsweep.grid import Grid, roi_grid
-from rsweep.roi import read_rois
+from rsweep.core.grid import Grid, roi_grid
+from rsweep.core.roi import read_rois
 from rsweep.sources import local
 
 REPOSITORY = Path(__file__).parents[3]

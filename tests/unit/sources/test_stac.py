@@ -19,8 +19,8 @@ from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
 from rasterio.warp import transform_bounds
 
-from rsweep.errors import RoiError, SourceError, TransientError
-from rsweep.grid import Grid
+from rsweep.core.errors import RoiError, SourceError, TransientError
+from rsweep.core.grid import Grid
 from rsweep.sources import local, stac
 from rsweep.sources.stac import catalogue, offsets, remote, signing
 from rsweep.sources.stac.collections import PRESETS, TABLE

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from rsweep.errors import RoiError, SourceError
-from rsweep.grid import Grid, roi_grid
-from rsweep.roi import read_rois
+from rsweep.core.errors import RoiError, SourceError
+from rsweep.core.grid import Grid, roi_grid
+from rsweep.core.roi import read_rois
 from rsweep.sources.registry import parse_options
 from rsweep.sources.sensors import SENSORS
 from rsweep.sources.synthetic import COLLECTIONS, OPTIONS, S1, S2, clouds, identity, open_source
@@ -132,7 +132,7 @@ def test_large_grids_are_drawn_in_strips_alike(monkeypatch):
 DIGEST = "2b91ac9cc67fe013"
 PROGRAM = """
 import hashlib
-from rsweep.grid import Grid
+from rsweep.core.grid import Grid
 from rsweep.sources.synthetic import open_source
 g = Grid("EPSG:32632", 502200.0, 5596800.0, 10.0, 12, 18)
 digest = hashlib.sha256()

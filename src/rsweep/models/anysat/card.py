@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rsweep.core.knobs import Knob
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -14,7 +15,6 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
-from rsweep.settings.knobs import Knob
 
 PIXEL_M = 10
 """Metres per pixel that the network takes its Sentinel inputs to have."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rsweep.core.knobs import Knob
 from rsweep.models.card import (
     ModelCard,
     Normalization,
@@ -13,7 +14,6 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
-from rsweep.settings.knobs import Knob
 
 S2 = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
 

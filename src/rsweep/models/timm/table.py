@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rsweep.settings.knobs import nearest
+from rsweep.core.knobs import nearest
 
 PATH = Path(__file__).with_name("models.json")
 

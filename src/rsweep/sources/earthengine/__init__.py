@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rsweep.errors import SourceError
-from rsweep.settings.knobs import Knob, Problem
+from rsweep.core.errors import SourceError
+from rsweep.core.knobs import Knob, Problem
 from rsweep.sources.earthengine import collections
 from rsweep.sources.earthengine.endpoint import endpoint
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rsweep.errors import RoiError, RsweepError, SourceError, TransientError
+from rsweep.core.errors import RoiError, RsweepError, SourceError, TransientError
 from rsweep.sources.earthengine.endpoint import endpoint
 from rsweep.sources.earthengine.transport import Transport
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rsweep.errors import SourceError
-from rsweep.settings.knobs import nearest
+from rsweep.core.errors import SourceError
+from rsweep.core.knobs import nearest
 from rsweep.sources.sensors import SENSORS, Sensor
 
 NAN_FILL = -9999.0

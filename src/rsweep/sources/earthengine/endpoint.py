@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rsweep.errors import SourceError
+from rsweep.core.errors import SourceError
 
 ENDPOINTS: Mapping[str, str] = {
     "standard": "https://earthengine.googleapis.com",

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rsweep.errors import RoiError, SourceError
-from rsweep.grid import Grid
+from rsweep.core.errors import RoiError, SourceError
+from rsweep.core.grid import Grid
 from rsweep.sources.earthengine.client import Client
 from rsweep.sources.earthengine.collections import Collection, Layer
 from rsweep.sources.protocol import Scene

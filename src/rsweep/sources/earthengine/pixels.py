@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.errors import RoiError
-from rsweep.grid import Grid
+from rsweep.core.errors import RoiError
+from rsweep.core.grid import Grid
 from rsweep.sources.earthengine.client import Client, TooLarge
 from rsweep.sources.earthengine.collections import Collection, Layer
 from rsweep.sources.earthengine.quality import to_scene_classes

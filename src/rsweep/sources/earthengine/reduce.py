@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.composite.rules import MASK_RULES
-from rsweep.errors import SourceError
-from rsweep.grid import Grid
+from rsweep.core.errors import SourceError
+from rsweep.core.grid import Grid
 from rsweep.sources.earthengine import COMPOSITES as METHODS
 from rsweep.sources.earthengine.collections import NAN_FILL, Collection, Layer
 from rsweep.sources.earthengine.pixels import Part, bands_of, fetch, image_id
 from rsweep.sources.earthengine.source import EarthEngine
 from rsweep.sources.protocol import Scene
+from rsweep.stages.composite.rules import MASK_RULES
 
 COUNT = Part("count", ("count",), "uint16")
 

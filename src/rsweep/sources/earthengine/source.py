@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from rsweep.grid import Grid
+from rsweep.core.grid import Grid
 from rsweep.sources.earthengine import collections, listing, pixels
 from rsweep.sources.earthengine.client import Client
 from rsweep.sources.protocol import Pixels, Scene

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsweep.digests import walk
-from rsweep.errors import SourceError, StudyError
-from rsweep.settings.knobs import Knob, Problem
+from rsweep.core.digests import walk
+from rsweep.core.errors import SourceError, StudyError
+from rsweep.core.knobs import Knob, Problem
 from rsweep.sources import stac
 from rsweep.sources.local.folder import LocalScene, content, find_scenes
 from rsweep.sources.local.layout import Layer, Section, read_layout

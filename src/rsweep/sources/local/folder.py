@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rsweep.digests import File, digests
+from rsweep.core.digests import File, digests
 from rsweep.sources.local.layout import BandName, Layer, Section
 
 

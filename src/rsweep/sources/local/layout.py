@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from rsweep.settings.knobs import Problem, nearest
+from rsweep.core.knobs import Problem, nearest
 from rsweep.sources.sensors import SENSORS, Sensor
 from rsweep.sources.units import AMPLITUDE, CANONICAL, LINEAR, REFLECTANCE
 

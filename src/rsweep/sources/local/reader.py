@@ -12,9 +12,9 @@ import rasterio
 from numpy.typing import NDArray
 from pyproj import Geod
 
-from rsweep.digests import File, digests
-from rsweep.errors import RoiError
-from rsweep.grid import Grid
+from rsweep.core.digests import File, digests
+from rsweep.core.errors import RoiError
+from rsweep.core.grid import Grid
 from rsweep.sources.cog import (
     LOCAL_ENV,
     READ_ERRORS,

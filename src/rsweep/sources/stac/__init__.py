@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rsweep.digests import digests, walk
-from rsweep.errors import SourceError
-from rsweep.settings.knobs import Knob, Problem
+from rsweep.core.digests import digests, walk
+from rsweep.core.errors import SourceError
+from rsweep.core.knobs import Knob, Problem
 from rsweep.sources.sensors import SENSORS
 from rsweep.sources.stac.collections import COLLECTIONS, PRESETS, TABLE, Collection
 

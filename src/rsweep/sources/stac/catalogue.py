@@ -15,7 +15,7 @@ from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import FallbackToPystac
 from urllib3.util.retry import Retry
 
-from rsweep.errors import RsweepError, SourceError, TransientError
+from rsweep.core.errors import RsweepError, SourceError, TransientError
 from rsweep.sources.stac.items import Item, parse_item
 
 TIMEOUT_S = (10, 60)

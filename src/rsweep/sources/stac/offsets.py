@@ -15,7 +15,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from rsweep.errors import RoiError
+from rsweep.core.errors import RoiError
 from rsweep.sources.stac.collections import Collection
 from rsweep.sources.stac.items import Item
 

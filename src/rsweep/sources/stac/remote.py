@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import rasterio
 import requests
 
-from rsweep.errors import RoiError, RsweepError, SourceError, TransientError
+from rsweep.core.errors import RoiError, RsweepError, SourceError, TransientError
 from rsweep.sources.cog import LOCAL_ENV, READ_ERRORS, reason
 from rsweep.sources.stac.signing import Signer
 

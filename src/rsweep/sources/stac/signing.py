@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from rsweep.errors import SourceError, TransientError
+from rsweep.core.errors import SourceError, TransientError
 
 MARGIN = timedelta(seconds=60)
 """A token is replaced this long before it expires, so that a read that begins with it ends."""

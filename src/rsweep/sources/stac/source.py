@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
-from rsweep.errors import RoiError
-from rsweep.grid import Grid
+from rsweep.core.errors import RoiError
+from rsweep.core.grid import Grid
 from rsweep.sources.cog import grid_outline, read_window, to_lonlat
 from rsweep.sources.earthengine.quality import to_scene_classes
 from rsweep.sources.protocol import Pixels, Scene

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rsweep.settings.knobs import Knob
+from rsweep.core.knobs import Knob
 
 if TYPE_CHECKING:
     from rsweep.sources.protocol import Source

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.errors import SourceError
-from rsweep.grid import SNAP_M, Grid
+from rsweep.core.errors import SourceError
+from rsweep.core.grid import SNAP_M, Grid
 from rsweep.sources.synthetic.noise import Floats
 
 CELL_M = 10

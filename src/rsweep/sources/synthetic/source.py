@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.errors import RoiError, SourceError
-from rsweep.grid import Grid
-from rsweep.settings.knobs import nearest
+from rsweep.core.errors import RoiError, SourceError
+from rsweep.core.grid import Grid
+from rsweep.core.knobs import nearest
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
 from rsweep.sources.synthetic import COLLECTIONS, WORLD_VERSION, clouds, passes, radar, spectra

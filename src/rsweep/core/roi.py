@@ -1,0 +1,225 @@
+"""ROIs: reading a table of places, and saying exactly what one is."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rsweep.core.knobs import Problem, nearest, parse_date
+
+POINT = ("lon", "lat", "buffer_m")
+BOX = ("minlon", "minlat", "maxlon", "maxlat")
+WINDOW = ("start", "end")
+MIN_LAT, MAX_LAT = -80.0, 84.0  # the latitudes that UTM covers
+
+
+@dataclass(frozen=True)
+class Roi:
+    """One place.
+
+    Attributes:
+        id: its name in the table.
+        shape: {"type": "point", "lon", "lat", "buffer_m"}: a square of half-side `buffer_m` ground
+            metres; {"type": "box", …} in degrees, minlon > maxlon where it crosses the
+            antimeridian; or {"type": "Polygon" | "MultiPolygon", "coordinates"} as in GeoJSON.
+        start, end: its own window (ISO dates, end exclusive), or None for the study's.
+        properties: the table's other columns (labels), which change no embedding.
+    """
+
+    id: str
+    shape: Mapping[str, Any]
+    start: str | None = None
+    end: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    def definition(self) -> dict[str, Any]:
+        """What the pixels of this ROI depend on, for its shard's name."""
+        return {"id": self.id, "shape": dict(self.shape), "start": self.start, "end": self.end}
+
+
+def read_rois(path: str | Path) -> tuple[list[Roi], list[Problem]]:
+    """Read a ROI table: CSV, GeoJSON, or (Geo)Parquet; every problem in it, by row.
+
+    CSV columns: id and lon, lat, buffer_m, or id and minlon, minlat, maxlon, maxlat; optional
+    start, end; any other column is a property. GeoJSON and GeoParquet hold polygons in degrees
+    (EPSG:4326) with an `id` property.
+    """
+    path = Path(path)
+    if not path.exists():
+        return [], [Problem(str(path), "does not exist; `rois` names a CSV, GeoJSON or GeoParquet")]
+    try:
+        rows = list(_reader(path)(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        return [], [Problem(str(path), f"cannot be read as a ROI table: {error}")]
+    if not rows:
+        return [], [Problem(str(path), "has no ROIs")]
+    return _parse_rows(path, rows)
+
+
+def _parse_rows(
+    path: Path, rows: list[tuple[str, dict[str, Any]]]
+) -> tuple[list[Roi], list[Problem]]:
+    rois: list[Roi] = []
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    for where, row in rows:
+        try:
+            roi = _parse_row(row)
+        except ValueError as error:
+            problems.append(Problem(f"{path}: {where}", str(error)))
+            continue
+        if roi.id in seen:
+            problems.append(
+                Problem(f"{path}: {where}", f"id {roi.id!r} is already on {seen[roi.id]}")
+            )
+        seen.setdefault(roi.id, where)
+        rois.append(roi)
+    return rois, problems
+
+
+def _reader(path: Path) -> Any:
+    suffix = path.suffix.lower()
+    readers = {".csv": _csv_rows, ".geojson": _geojson_rows, ".json": _geojson_rows,
+               ".parquet": _parquet_rows, ".geoparquet": _parquet_rows}  # fmt: skip
+    if suffix not in readers:
+        raise ValueError(f"the suffix is {suffix!r}; expected one of {', '.join(readers)}")
+    return readers[suffix]
+
+
+def _csv_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        for required in (("id", *POINT), ("id", *BOX)):
+            if set(required) <= set(columns):
+                break
+        else:
+            missing = next((c for c in ("id", *POINT) if c not in columns), "id")
+            raise ValueError(
+                f"columns are {', '.join(columns)}; expected id, {', '.join(POINT)} "
+                f"or id, {', '.join(BOX)}{nearest(missing, columns)}"
+            )
+        for row in reader:
+            yield f"line {reader.line_num}", dict(row)
+
+
+def _geojson_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
+    data = json.loads(path.read_text(encoding="utf-8-sig"))
+    features = data["features"] if data.get("type") == "FeatureCollection" else [data]
+    for number, feature in enumerate(features):
+        row = dict(feature.get("properties") or {})
+        row.setdefault("id", feature.get("id"))
+        yield f"feature {number}", {**row, "geometry": feature.get("geometry")}
+
+
+def _parquet_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
+    import geopandas  # only a parquet table needs it, and it is slow to import
+
+    frame = geopandas.read_parquet(path)
+    if frame.crs is not None:
+        frame = frame.to_crs(4326)
+    for number, (row, shape) in enumerate(
+        zip(frame.drop(columns=frame.geometry.name).to_dict("records"), frame.geometry, strict=True)
+    ):
+        yield f"row {number}", {**row, "geometry": shape and shape.__geo_interface__}
+
+
+def _parse_row(row: dict[str, Any]) -> Roi:
+    columns = set(row)
+    row = {name: plain for name, value in row.items() if (plain := _plain(value)) is not None}
+    if None in columns:
+        raise ValueError("has more values than there are columns")
+    roi_id = str(row.pop("id", ""))
+    if not roi_id:
+        raise ValueError("id is empty")
+    start, end = (_date(name, row.pop(name, None)) for name in WINDOW)
+    if (start is None) != (end is None):
+        raise ValueError("has only one of start and end; a window of its own needs both")
+    if start and end and start >= end:
+        raise ValueError(f"start {start} is not before end {end}")
+    return Roi(roi_id, _shape(row, columns), start, end, row)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a table as JSON has it; None where there is none (empty, NaN, NaT)."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool | int | Mapping | list):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None if str(value) in ("None", "NaT", "<NA>") else str(value)
+
+
+def _date(name: str, value: Any) -> str | None:
+    try:
+        return None if value is None else parse_date(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def _shape(row: dict[str, Any], columns: set[str]) -> dict[str, Any]:
+    """The shape that a row of a table with these columns gives; its values are taken out of it."""
+    geometry = row.pop("geometry", None)
+    if geometry is not None:
+        return _polygon(geometry)
+    if set(BOX) <= columns and not set(POINT) <= set(row):
+        return _box({name: _number(name, row.pop(name, None)) for name in BOX})
+    lon, lat, buffer_m = (_number(name, row.pop(name, None)) for name in POINT)
+    if buffer_m <= 0:
+        raise ValueError(f"buffer_m is {buffer_m:g}; expected metres above 0")
+    _check_place(lon, lat)
+    return {"type": "point", "lon": lon, "lat": lat, "buffer_m": buffer_m}
+
+
+def _box(values: dict[str, float]) -> dict[str, Any]:
+    for lon, lat in ((values["minlon"], values["minlat"]), (values["maxlon"], values["maxlat"])):
+        _check_place(lon, lat)
+    if values["minlat"] >= values["maxlat"]:
+        raise ValueError(f"minlat {values['minlat']:g} is not below maxlat {values['maxlat']:g}")
+    if values["minlon"] == values["maxlon"]:
+        raise ValueError(f"minlon and maxlon are both {values['minlon']:g}")
+    return {"type": "box", **values}
+
+
+def _polygon(geometry: Mapping[str, Any]) -> dict[str, Any]:
+    kind = geometry.get("type")
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ValueError(f"geometry is a {kind}; expected a Polygon or MultiPolygon")
+    polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
+    try:
+        rings = [[[[float(p[0]), float(p[1])] for p in ring] for ring in poly] for poly in polygons]
+    except (TypeError, IndexError):
+        raise ValueError(f"its coordinates are not those of a {kind}") from None
+    if not rings or not all(rings):
+        raise ValueError("geometry is empty")
+    for ring in (ring for poly in rings for ring in poly):
+        if len(ring) < 4 or ring[0] != ring[-1]:
+            raise ValueError(f"a ring of {len(ring)} points is not closed, or has fewer than 4")
+        for lon, lat in ring:
+            _check_place(lon, lat)
+    return {"type": kind, "coordinates": rings if kind == "MultiPolygon" else rings[0]}
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        found = "empty" if value is None else repr(value)
+        raise ValueError(f"{name} is {found}; expected a number")
+    return number + 0.0
+
+
+def _check_place(lon: float, lat: float) -> None:
+    if not -180 <= lon <= 180:
+        raise ValueError(f"longitude is {lon:g}; expected degrees from -180 to 180")
+    if not -90 <= lat <= 90:
+        raise ValueError(f"latitude is {lat:g}; expected degrees from -90 to 90")

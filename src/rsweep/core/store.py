@@ -1,0 +1,101 @@
+"""The store: where the output of every stage lies.
+
+`<root>/<stage>/<key>/<shard>.h5` holds a stage's output for a shard, `settings.json` beside it the
+settings in clear, `<shard>.run.json` what ran (device, seconds, versions), which differs from run
+to run and so is kept apart from the data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from rsweep.core.canonical import digest
+from rsweep.core.errors import CorruptError, RsweepError
+from rsweep.core.files import check_seal, explained, is_sealed, new_file, replacing, write_json
+from rsweep.core.nodes import Node
+
+
+class Store:
+    """A folder of stage outputs, shared by studies and by people."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def folder(self, node: Node) -> Path:
+        """Folder of a node."""
+        return self.root / node.stage / node.key
+
+    def path(self, node: Node, shard: str) -> Path:
+        """File of a node and shard."""
+        return self.folder(node) / f"{shard}.h5"
+
+    @contextmanager
+    def write(self, node: Node, shard: str) -> Iterator[h5py.File]:
+        """An HDF5 file that appears under its name when the block ends well, and only then.
+
+        Raises:
+            RsweepError: the store cannot be written; names the file and the reason.
+        """
+        final = self.path(node, shard)
+        with explained(final):
+            self._declare(node)
+            with replacing(final) as temporary, new_file(temporary) as file:
+                file.attrs["rsweep"] = f"{node.stage}/{node.key}/{shard}"
+                yield file
+
+    @contextmanager
+    def read(self, node: Node, shard: str) -> Iterator[h5py.File]:
+        """A node's file for reading.
+
+        Raises:
+            CorruptError: the file is absent, damaged, or another node's.
+        """
+        path = self.path(node, shard)
+        check_seal(path)
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs.get("rsweep") != f"{node.stage}/{node.key}/{shard}":
+                raise CorruptError(path, "it is another node's file")
+            yield file
+
+    def is_sound(self, node: Node, shard: str) -> bool:
+        """True if a node's file is there and as it was written."""
+        return is_sealed(self.path(node, shard))
+
+    def discard(self, node: Node, shard: str) -> None:
+        """Remove a damaged file, so that it is absent."""
+        path = self.path(node, shard)
+        with explained(path):
+            path.unlink(missing_ok=True)
+
+    def write_record(self, node: Node, shard: str, record: dict[str, Any]) -> None:
+        """Say what ran, beside the output that it made."""
+        path = self.folder(node) / f"{shard}.run.json"
+        with explained(path):
+            write_json(path, record)
+
+    def read_record(self, node: Node, shard: str) -> dict[str, Any]:
+        """What ran, or nothing if that is not known."""
+        try:
+            record = json.loads((self.folder(node) / f"{shard}.run.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def _declare(self, node: Node) -> None:
+        """Write a node's settings.json; refuse a folder that holds other settings (a collision)."""
+        path = self.folder(node) / "settings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            found = json.loads(path.read_text())
+        except (FileNotFoundError, ValueError):  # none yet, or cut off by a crash of the machine
+            write_json(path, node.identity())
+            return
+        if digest(found) != digest(node.identity()):
+            raise RsweepError(f"{path} holds other settings than key {node.key} stands for; "
+                              f"move that folder away")  # fmt: skip

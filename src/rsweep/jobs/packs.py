@@ -1,0 +1,117 @@
+"""Packs: inference cells that one cluster job runs, with their network loaded once.
+
+A pack is a Snakemake group: cells of the same weights on consecutive shards. To Snakemake a group
+is one thing, which fails as a whole and loses its outputs when it does. So within a pack a finished
+cell is kept under a second name (a hard link: no copy, no space) and is back at once when the pack
+is tried again; and a cell that fails is noted, so that the next run puts it in a pack of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsweep.core.canonical import digest
+from rsweep.core.nodes import Node
+
+if TYPE_CHECKING:
+    from rsweep.plan.workflow import Plan
+
+PACK_S = 1800.0
+"""Expected seconds of a pack: far more than starting takes, and less than short queues allow."""
+FOLDER = ".packed"
+"""Beside the outputs of a node; removed when a study is complete."""
+PACKED = "RSWEEP_PACKED"
+"""Environment variable: set in the jobs of a cluster, where cells may be in a pack."""
+WEIGHTS = ("model", "variant", "weights", "seed", "sha256", "repository", "revision", "file", "url")
+"""Settings of an inference node that say which weights it loads."""
+
+
+def pack_name(plan: Plan, key: str, shard: str) -> str:
+    """The group of a cell: its weights and its stretch of shards, or itself if it has failed."""
+    node = plan.nodes[key]
+    if _failed(Path(plan.file(node, shard))).exists():
+        return f"infer-{key}-{shard}"
+    weights = _weights(node)
+    number, length = _stretches(plan)[weights]
+    return f"infer-{weights}-{number[shard] // length}"
+
+
+def _weights(node: Node) -> str:
+    own: Mapping[str, Any] = {n: node.settings[n] for n in WEIGHTS if n in node.settings}
+    return digest(own)[:8]
+
+
+@cache
+def _stretches(plan: Plan) -> dict[str, tuple[dict[str, int], int]]:
+    """Weights -> place of each shard, and how many shards make a pack."""
+    from rsweep.jobs.estimates import seconds_of
+
+    gpus = plan.study.options["gpus"]
+    number = {name: n for n, name in enumerate(plan.shards)}
+    longest = max(plan.shards.values(), key=lambda shard: len(shard.rois))
+    total: dict[str, float] = {}
+    for node in plan.nodes.values():
+        if node.stage == "infer":
+            name = _weights(node)
+            total[name] = total.get(name, 0.0) + seconds_of(node, longest, 2, gpus)
+    return {name: (number, max(1, int(PACK_S / seconds))) for name, seconds in total.items()}
+
+
+def _kept(output: Path) -> Path:
+    return output.parent / FOLDER / output.name
+
+
+def _failed(output: Path) -> Path:
+    return output.parent / FOLDER / f"{output.stem}.failed"
+
+
+def restore(output: Path) -> bool:
+    """Bring back what this cell made in an earlier attempt at its pack; False if nothing."""
+    kept = _kept(output)
+    if not os.environ.get(PACKED) or not kept.exists():
+        return False
+    from rsweep.core.errors import CorruptError
+    from rsweep.core.files import check_seal
+
+    try:
+        check_seal(kept)
+    except CorruptError:
+        kept.unlink(missing_ok=True)
+        return False
+    output.unlink(missing_ok=True)
+    os.link(kept, output)
+    os.utime(output)
+    return True
+
+
+def keep(output: Path) -> None:
+    """Keep a finished cell beside the name under which Snakemake may remove it."""
+    if not os.environ.get(PACKED):
+        return
+    kept = _kept(output)
+    with suppress(OSError):  # a file system without hard links: the cell is computed again
+        kept.parent.mkdir(exist_ok=True)
+        kept.unlink(missing_ok=True)
+        os.link(output, kept)
+    _failed(output).unlink(missing_ok=True)
+
+
+def note_failure(output: Path) -> None:
+    """Have the next run put this cell in a pack of its own."""
+    if os.environ.get(PACKED):
+        failed = _failed(output)
+        failed.parent.mkdir(parents=True, exist_ok=True)
+        failed.touch()
+
+
+def release(plan: Plan) -> None:
+    """Forget what was kept for other attempts: the study is complete."""
+    for node in plan.nodes.values():
+        if node.stage == "infer":
+            shutil.rmtree(Path(plan.file(node, "x")).parent / FOLDER, ignore_errors=True)

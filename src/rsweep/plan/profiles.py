@@ -1,0 +1,328 @@
+"""Profiles: a combination of settings, resolved to a value for every knob that the model has."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from rsweep.core.knobs import MODEL, Knob, nearest, parse_date
+from rsweep.core.nodes import Node
+from rsweep.models import layers
+from rsweep.models.card import ModelCard, Normalization
+from rsweep.models.registry import find_card
+from rsweep.plan.table import CORE, SHARED_DEFAULTS
+from rsweep.sources.registry import (
+    check_options,
+    choose_collection,
+    parse_options,
+    provider_composites,
+    provider_module,
+)
+from rsweep.sources.sensors import SENSORS
+
+Errors = list[tuple[str, str]]
+"""(knob, what is wrong with its value)"""
+
+
+TRAINING_FREE = ("none",)
+"""`weights` of a card whose features are drawn from the seed and come in no blocks."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One cell of a sweep: its name, every setting, and the stitch node that it asks for."""
+
+    name: str
+    settings: Mapping[str, Any]
+    node: Node
+
+    def keys(self) -> dict[str, str]:
+        """Stage -> key; several joined by + where a stage runs once per sensor."""
+        found: dict[str, list[str]] = {}
+        for node in self.node.upstream():
+            found.setdefault(node.stage, []).append(node.key)
+        return {stage: "+".join(keys) for stage, keys in found.items()}
+
+
+def knobs_of(card: ModelCard) -> dict[str, Knob]:
+    """The knobs that a model has: the table's, less those that mean nothing to it, and its own."""
+    absent = set() if "patch_size" in card.defaults else {"patch_size"}
+    if card.weights == TRAINING_FREE:
+        absent |= {"layer", "final_norm"}
+    table = {name: knob for name, knob in CORE.items() if name not in absent}
+    return table | {knob.name: knob for knob in card.knobs}
+
+
+def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, Any], Errors]:
+    """Every setting of a profile, canonical, and everything wrong with it.
+
+    Args:
+        own: what the profile itself sets; a knob that the model lacks is an error.
+        base: the study's baseline; a knob that the model lacks is left out, since a sweep may
+            run over several models.
+    """
+    raw = {**base, **own}
+    try:
+        card = find_card(CORE["model"].parse(raw.get("model") or CORE["model"].default))
+    except ValueError as error:
+        return {}, [("model", str(error))]
+    if card.weights == TRAINING_FREE and "weights" not in own:
+        raw.pop("weights", None)
+    knobs = knobs_of(card)
+    errors = [(name, _unknown(name, card, knobs)) for name in own if name not in knobs]
+    settings: dict[str, Any] = {}
+    for name, knob in knobs.items():
+        try:
+            settings[name] = _value(knob, raw.get(name), card)
+        except ValueError as error:
+            errors.append((name, str(error)))
+    if errors:
+        return settings, errors
+    if raw.get("normalization") is None:
+        settings["normalization"] = _fitting_normalization(settings, card)
+    return settings, check(settings, card)
+
+
+def _fitting_normalization(settings: Mapping[str, Any], card: ModelCard) -> str:
+    """The first with constants for every band that the model is fed, else the first."""
+    chosen = sensor_bands(settings, card)
+    fit = [n for n, constants in card.normalizations.items() if not _bare(constants, chosen)]
+    return [*fit, *card.normalizations][0]
+
+
+def _unknown(name: str, card: ModelCard, knobs: Mapping[str, Knob]) -> str:
+    if name in CORE:
+        return f"is not a knob of {card.id}"
+    return f"is not a knob; {card.id} has: {', '.join(knobs)}{nearest(name, knobs)}"
+
+
+def _value(knob: Knob, raw: Any, card: ModelCard) -> Any:
+    if raw is None:
+        return _default(knob, card)
+    value = knob.parse(raw)
+    if knob.name == "temporal":
+        return window(value)
+    if knob.name == "weights":
+        return _weights(value, card)
+    allowed = _allowed(knob.name, card)
+    if allowed and value not in allowed:
+        options = ", ".join(str(v) for v in allowed)
+        raise ValueError(f"is {value!r}; {card.id} takes: {options}{nearest(value, allowed)}")
+    return value
+
+
+def _weights(value: str, card: ModelCard) -> str:
+    """Words that a card lists, or where weights lie; random features are random, so to speak."""
+    if value == "random" and card.weights == TRAINING_FREE:
+        return card.weights[0]
+    elsewhere = value not in ("none", "random", "pretrained") and card.weights != TRAINING_FREE
+    if elsewhere or value in card.weights:
+        return value
+    options = ", ".join(card.weights)
+    files = "" if card.weights == TRAINING_FREE else ", a file, or a URL"
+    raise ValueError(f"is {value!r}; {card.id} takes: {options}{files}")
+
+
+def _allowed(name: str, card: ModelCard) -> tuple[Any, ...]:
+    own = {
+        "variant": tuple(card.variants),
+        "modality": tuple(card.modalities),
+        "normalization": tuple(card.normalizations),
+    }
+    return own.get(name) or tuple(card.allowed.get(name, ()))
+
+
+def _default(knob: Knob, card: ModelCard) -> Any:
+    if knob.name in card.defaults:
+        return knob.parse(card.defaults[knob.name])
+    if knob.default is not MODEL:
+        return None if knob.default is None else knob.parse(knob.default)
+    if knob.name == "weights":
+        return card.weights[0]
+    if knob.name == "bands":
+        return None
+    first = _allowed(knob.name, card)
+    return first[0] if first else knob.parse(SHARED_DEFAULTS[knob.name])
+
+
+def sensor_bands(settings: Mapping[str, Any], card: ModelCard) -> dict[str, list[str]]:
+    """Sensor -> the bands that the model is fed, in order."""
+    asked = settings["bands"]
+    found = {}
+    for needed in card.modalities[settings["modality"]]:
+        own = [b for b in asked or () if b in SENSORS[needed.sensor].bands]
+        found[needed.sensor] = own or list(needed.bands)
+    return found
+
+
+def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    """What is wrong with a combination of values that are each allowed."""
+    errors: Errors = []
+    for test in (_check_bands, _check_normalization, _check_frames, _check_layer,
+                 _check_pooling, _check_source, _check_granularity):  # fmt: skip
+        errors += test(settings, card)
+    errors += card.check(settings)
+    return errors or _check_tiles(settings, card)
+
+
+YEAR = Knob("year", "fetch", "int", None, "calendar year", minimum=1970, maximum=9998)
+
+
+def window(temporal: Mapping[str, Any]) -> dict[str, str]:
+    """Canonical window {start, end} of a `temporal` setting; {year: 2022} is that year's.
+
+    Raises:
+        ValueError: it is neither, or start is not before end.
+    """
+    if set(temporal) == {"year"}:
+        year = YEAR.parse(temporal["year"])
+        return {"start": f"{year:04d}-01-01", "end": f"{year + 1:04d}-01-01"}
+    if set(temporal) != {"start", "end"}:
+        has = ", ".join(map(str, temporal)) or "nothing"
+        raise ValueError(f"has {has}; expected start and end, or year")
+    days = {}
+    for name in ("start", "end"):
+        try:
+            days[name] = parse_date(temporal[name])
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+    if days["start"] >= days["end"]:
+        raise ValueError("start {start} is not before end {end} (exclusive)".format(**days))
+    return days
+
+
+def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    needed = card.modalities[settings["modality"]]
+    known = [band for n in needed for band in SENSORS[n.sensor].bands]
+    unknown = [b for b in settings["bands"] or () if b not in known]
+    if unknown:
+        return [("bands", f"has {unknown[0]!r}, which {settings['modality']} lacks; it has: "
+                          f"{', '.join(known)}{nearest(unknown[0], known)}")]  # fmt: skip
+    chosen = sensor_bands(settings, card)
+    return [
+        ("bands", f"is {','.join(chosen[n.sensor])}; {card.id} reads {','.join(n.bands)}")
+        for n in needed
+        if not n.bands_free and chosen[n.sensor] != list(n.bands)
+    ]
+
+
+def _check_normalization(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    name = settings["normalization"]
+    chosen = sensor_bands(settings, card)
+    bare = _bare(card.normalizations[name], chosen)
+    if not bare:
+        return []
+    fit = [n for n, constants in card.normalizations.items() if not _bare(constants, chosen)]
+    what = f"is {name!r}, which has no constants for {', '.join(bare)}"
+    return [("normalization", f"{what}; allowed: {', '.join(fit) or 'none'}")]
+
+
+def _bare(constants: Mapping[str, Normalization], chosen: Mapping[str, list[str]]) -> list[str]:
+    """Sensors and bands for which a normalisation has no constants."""
+    bare = [sensor for sensor in chosen if sensor not in constants]
+    return bare + [
+        band
+        for sensor, bands in chosen.items()
+        if sensor in constants and constants[sensor].kind == "affine"
+        for band in bands
+        if band not in constants[sensor].stats
+    ]
+
+
+def _check_frames(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    low, high = card.frames_range
+    frames = settings["frames"]
+    if frames == "auto" or low <= frames <= high:
+        return []
+    span = str(low) if low == high else f"{low} to {high}"
+    return [("frames", f"is {frames}; {card.id} takes {span}")]
+
+
+def _check_layer(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    if "layer" not in settings:
+        return []
+    try:
+        layers.chosen(settings["layer"], len(card.layers(settings)))
+    except ValueError as error:
+        return [("layer", str(error))]
+    return []
+
+
+def _check_pooling(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    pooling = settings["pooling"]
+    if settings["output"] != "pooled" or pooling not in ("cls", "model"):
+        return []
+    if pooling in card.vectors:
+        return []
+    options = ("mean", "max", "stats", *card.vectors)
+    return [("pooling", f"is {pooling!r}; {card.id} gives: {', '.join(options)}")]
+
+
+def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    provider, served = settings["provider"], provider_module(settings["provider"]).COLLECTIONS
+    try:
+        parse_options(provider, settings[provider])
+    except ValueError as error:
+        return [(provider, str(error))]
+    problems = check_options(provider, settings[provider])
+    errors: Errors = [(provider, str(problem)) for problem in problems]
+    for sensor in sensor_bands(settings, card):
+        try:
+            choose_collection(provider, sensor, settings["collection"])
+        except ValueError as error:
+            errors.append(("collection" if sensor in served else "provider", str(error)))
+    return errors
+
+
+def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    if settings["fetch_granularity"] == "scene":
+        return []
+    provider, method = settings["provider"], settings["composite"]
+    made = provider_composites(provider)
+    if not made:
+        return [("fetch_granularity", f"is 'composite', which {provider} does not make; "
+                                      "allowed: scene")]  # fmt: skip
+    if method in made:
+        return []
+    return [("composite", f"is {method!r}; with fetch_granularity composite {provider} makes: "
+                          f"{', '.join(made)}")]  # fmt: skip
+
+
+def token_step(settings: Mapping[str, Any], card: ModelCard) -> Fraction:
+    """Pixels of the grid after which the tokens of every group meet again, in tile mode."""
+    together = math.lcm(*(group.patch_px for group in card.groups(settings)))
+    return Fraction(together * tile_size(settings), settings["image_size"])
+
+
+def tile_size(settings: Mapping[str, Any]) -> int:
+    """Side of a tile in pixels of the grid."""
+    return int(settings["tile_size"] or settings["image_size"])
+
+
+def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    image = settings["image_size"]
+    for token in (group.patch_px for group in card.groups(settings)):
+        if image % token:
+            return [("image_size", f"is {image}, not a multiple of the token ({token} px)")]
+    if settings["input_prep"] == "resize" or not settings["tile_overlap"]:
+        return []
+    size, overlap = tile_size(settings), settings["tile_overlap"]
+    if overlap >= size:
+        return [("tile_overlap", f"is {overlap}; it must be below tile_size ({size})")]
+    step = token_step(settings, card)
+    if (size - overlap) % step == 0:
+        return []
+    fit = (o for o in range(size) if (size - o) % step == 0)
+    closest = sorted(sorted({*fit, 0}, key=lambda o: abs(o - overlap))[:2])
+    return [("tile_overlap", f"is {overlap}, so tiles {size - overlap} px apart do not meet on "
+                             f"whole tokens ({float(step):g} px); nearest: "
+                             f"{', '.join(map(str, closest))}")]  # fmt: skip
+
+
+def slug(text: str) -> str:
+    """A word that is safe as a folder name on any system."""
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "-", text).strip("-.") or "profile"

@@ -1,0 +1,199 @@
+"""A study: the file that says which ROIs, which window, and which profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rsweep.core.errors import StudyError
+from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.nodes import Node
+from rsweep.core.roi import Roi, read_rois
+from rsweep.core.shards import Shard, make_shards
+from rsweep.evaluate.settings import read_evaluate
+from rsweep.plan.nodes import node_options
+from rsweep.plan.profiles import Profile, slug
+from rsweep.plan.sweep import Skipped, expand, section
+from rsweep.plan.table import CORE
+
+Settings = dict[str, Any]
+SECTIONS = ("base", "sweep", "profiles", "evaluate", "retain")
+
+OPTIONS: dict[str, Knob] = {
+    k.name: k
+    for k in (
+        Knob("study", "stitch", "str", None, "name of the study and of its results folder"),
+        Knob("rois", "fetch", "str", None, "ROI table: CSV, GeoJSON or GeoParquet"),
+        Knob("temporal", "fetch", "mapping", None, "window of every ROI; the same as in base"),
+        Knob("results", "stitch", "str", "results", "folder of the results"),
+        Knob("store", "stitch", "str", None, "folder of cached stages; unset: <results>/store"),
+        Knob("shard_size", "stitch", "int", 256, "ROIs per job, about", minimum=1),
+        Knob("on_invalid", "stitch", "str", "error",
+             "a combination that a model cannot run: an error, or skipped and listed",
+             allowed=("error", "skip")),
+        Knob("on_roi_error", "stitch", "str", "record",
+             "a ROI that cannot be embedded: a row without values and with the reason, or a "
+             "failure", allowed=("record", "fail")),
+        Knob("gpus", "stitch", "int", 0, "GPUs that an inference job asks for", minimum=0),
+        Knob("frozen", "stitch", "bool", False,
+             "fetch exactly the scenes of the lock, which is then never written"),
+        Knob("lock", "stitch", "str", None,
+             "lock that `frozen` reads; unset: <results>/<study>/study.lock.json"),
+    )
+}  # fmt: skip
+"""What a study says beside knobs; none of it changes an embedding, none is in a key."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study, ready to plan.
+
+    Attributes:
+        name: its name.
+        rois: its places, in table order.
+        profiles: what to run, each with the stitch node that it asks for.
+        skipped: combinations left out, with the reason.
+        options: the study's own options (see `OPTIONS`).
+        evaluate: the `evaluate` section, or empty.
+        retain: stage -> "temp" for stages whose files go once they have been read.
+        shards: the ROIs in groups.
+    """
+
+    name: str
+    rois: Sequence[Roi]
+    profiles: Sequence[Profile]
+    skipped: Sequence[Skipped]
+    options: Mapping[str, Any]
+    evaluate: Mapping[str, Any] = field(default_factory=dict)
+    retain: Mapping[str, str] = field(default_factory=dict)
+    shards: Sequence[Shard] = ()
+
+    @property
+    def store(self) -> Path:
+        """Folder of cached stages."""
+        return Path(self.options["store"] or f"{self.options['results']}/store")
+
+    @property
+    def folder(self) -> Path:
+        """Folder of this study's results."""
+        return Path(self.options["results"]) / self.name
+
+    @property
+    def lock(self) -> Path:
+        """The file that says which scenes were fetched: written, or read by a frozen study."""
+        return _lock_file(self.options)
+
+    def nodes(self) -> dict[str, Node]:
+        """Every node that the profiles need, by key, each once and sources first."""
+        return {n.key: n for p in self.profiles for n in p.node.upstream()}
+
+    def node_options(self) -> dict[str, dict[str, Any]]:
+        """Node key -> what its job needs to run and no key holds."""
+        found: dict[str, dict[str, Any]] = {}
+        for profile in self.profiles:
+            found.update(node_options(profile.settings, profile.node))
+        if self.options["frozen"]:
+            for node in self.nodes().values():
+                if node.stage == "fetch":
+                    found[node.key] = {**found[node.key], "lock": str(self.lock)}
+        return found
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and validate a study file.
+
+    Raises:
+        StudyError: every problem of the study at once.
+    """
+    import yaml  # not needed where Snakemake has read the study
+
+    path = Path(path)
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise StudyError([Problem(str(path), error.strerror or str(error))]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError([Problem(str(path), f"is not YAML: {error}")]) from None
+    if not isinstance(config, dict):
+        raise StudyError([Problem(str(path), "is no mapping; a study has at least study and rois")])
+    return make_study(config, str(path))
+
+
+def make_study(config: Mapping[str, Any], where: str) -> Study:
+    """Validate a study given as the mapping that its file holds.
+
+    Raises:
+        StudyError: every problem of the study at once; `where` names the file in them.
+    """
+    problems: list[Problem] = []
+    options = _options(config, where, problems)
+    rois, roi_problems = read_rois(options["rois"]) if options["rois"] else ([], [])
+    problems += roi_problems
+    profiles, skipped = expand(config, where, options["on_invalid"] == "skip", problems)
+    retain = _retain(config, where, problems)
+    problems += _window_problems(profiles, rois, where)
+    evaluate, evaluate_problems = read_evaluate(config.get("evaluate"), rois, where)
+    problems += evaluate_problems
+    if not problems and not profiles:
+        problems.append(Problem(where, "has no profile that can run"))
+    if problems:
+        raise StudyError(list(dict.fromkeys(problems)))
+    shards = make_shards(rois, options["shard_size"])
+    return Study(
+        options["study"], rois, profiles, skipped, options, evaluate, retain, shards
+    )  # fmt: skip
+
+
+def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> Settings:
+    known = (*OPTIONS, *SECTIONS)
+    for name in config:
+        if name in CORE and name not in known:
+            problems.append(Problem(f"{where}: {name}", "is a knob, which belongs under base"))
+        elif name not in known:
+            problems.append(
+                Problem(f"{where}: {name}", f"is not part of a study{nearest(name, known)}")
+            )
+    options: Settings = {}
+    for name, knob in OPTIONS.items():
+        options[name] = knob.default
+        if config.get(name) is None:
+            if name in ("study", "rois"):
+                problems.append(Problem(f"{where}: {name}", f"is missing: {knob.meaning}"))
+            continue
+        try:
+            options[name] = knob.parse(config[name])
+        except ValueError as error:
+            problems.append(Problem(f"{where}: {name}", str(error)))
+    if options["study"] and slug(options["study"]) != options["study"]:
+        what = f"is {options['study']!r}; it names a folder: letters, digits and . _ = + - only"
+        problems.append(Problem(f"{where}: study", what))
+    elif options["study"] and options["frozen"] and not _lock_file(options).is_file():
+        what = f"is true, but {_lock_file(options)} is not there; `lock` may name another file"
+        problems.append(Problem(f"{where}: frozen", what))
+    return options
+
+
+def _lock_file(options: Mapping[str, Any]) -> Path:
+    named = options["lock"] if options["frozen"] else None  # which is never written to
+    return Path(named or f"{options['results']}/{options['study']}/study.lock.json")
+
+
+def _retain(config: Mapping[str, Any], where: str, problems: list[Problem]) -> dict[str, str]:
+    retain = section(config.get("retain"), f"{where}: retain", problems)
+    stages = ("fetch", "composite", "prep", "infer")
+    for stage, value in retain.items():
+        if stage not in stages or value not in ("keep", "temp"):
+            problems.append(Problem(f"{where}: retain.{stage}",
+                                    f"is {value!r}; expected one of {', '.join(stages)}, each "
+                                    f"keep or temp{nearest(stage, stages)}"))  # fmt: skip
+    return retain
+
+
+def _window_problems(profiles: Sequence[Profile], rois: Sequence[Roi], where: str) -> list[Problem]:
+    bare = [roi.id for roi in rois if roi.start is None]
+    if not bare or all(p.settings["temporal"] is not None for p in profiles):
+        return []
+    what = f"{len(bare)} of {len(rois)} ROIs, {bare[0]} first, have no start and end of their own"
+    return [Problem(f"{where}: temporal", f"is missing, and {what}")]

@@ -1,0 +1,207 @@
+"""The sweep of a study: its base, blocks and named profiles become profiles that can run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rsweep.core.errors import RsweepError
+from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.nodes import Node
+from rsweep.models.registry import families, find_card
+from rsweep.plan.nodes import build_nodes
+from rsweep.plan.profiles import Profile, resolve, slug, window
+from rsweep.plan.table import CORE
+
+Settings = dict[str, Any]
+MAX_NAME = 120
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A combination that its model cannot run, under `on_invalid: skip`."""
+
+    name: str
+    settings: Mapping[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One profile that a study asks for: its name if it has one, where it stands, what it sets."""
+
+    name: str
+    place: str
+    own: Settings
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A combination that can run: its name if it was given one, what it sets, all that it is."""
+
+    name: str
+    own: Mapping[str, Any]
+    settings: Settings
+    node: Node
+
+
+def expand(
+    config: Mapping[str, Any], where: str, skip: bool, problems: list[Problem]
+) -> tuple[list[Profile], list[Skipped]]:
+    """The profiles of a study and the combinations left out.
+
+    Args:
+        config: the study as its file holds it.
+        where: that file, for messages.
+        skip: leave out what a model cannot run; a knob or value that no model takes is a problem
+            all the same.
+        problems: what is wrong is added here.
+    """
+    base = _base(config, where, problems)
+    found: list[Candidate] = []
+    skipped: list[Skipped] = []
+    for one in list(_combinations(config, where, problems)):
+        settings, errors = resolve(one.own, base)
+        candidate, errors = _candidate(one, settings) if not errors else (None, errors)
+        if candidate:
+            found.append(candidate)
+        elif skip and settings:
+            reason = "; ".join(f"{knob} {what}" for knob, what in errors)
+            skipped.append(Skipped(one.name or join(one.own), {**base, **one.own}, reason))
+        else:
+            for knob, what in errors:
+                inherited = knob in base and knob not in one.own
+                place = f"{where}: base" if inherited else one.place
+                problems.append(Problem(f"{place}.{knob}", what))
+    return name_profiles(found), skipped
+
+
+def _candidate(
+    one: Combination, settings: Settings
+) -> tuple[Candidate | None, list[tuple[str, str]]]:
+    try:
+        return Candidate(one.name, one.own, settings, build_nodes(settings)), []
+    except ValueError as error:
+        return None, [("weights", str(error))]
+    except (OSError, RsweepError) as error:
+        return None, [(settings["provider"], str(error))]
+
+
+def section(value: Any, place: str, problems: list[Problem]) -> Settings:
+    """A section of a study that is a mapping; an unset one is empty."""
+    if value is None or isinstance(value, Mapping):
+        return dict(value or {})
+    problems.append(Problem(place, f"is {value!r}; expected a mapping"))
+    return {}
+
+
+def _all_knobs() -> dict[str, Knob]:
+    own = {k.name: k for f in families() if f != "timm" for k in find_card(f).knobs}
+    return own | CORE
+
+
+def _base(config: Mapping[str, Any], where: str, problems: list[Problem]) -> Settings:
+    base = section(config.get("base"), f"{where}: base", problems)
+    if config.get("temporal") is not None:
+        base.setdefault("temporal", config["temporal"])
+    good = {}
+    for name, value in base.items():
+        what = _wrong(name, value)
+        if what:
+            problems.append(Problem(f"{where}: base.{name}", what))
+        else:
+            good[name] = value
+    return good
+
+
+def _wrong(name: str, value: Any) -> str:
+    """What is wrong with a knob's value whatever the model, or nothing."""
+    knobs = _all_knobs()
+    if name not in knobs:
+        return f"is not a knob{nearest(name, knobs)}"
+    if isinstance(value, list) and knobs[name].kind != "names":
+        return "is a list; lists belong under sweep"
+    if name not in CORE or value is None:
+        return ""
+    try:
+        parsed = CORE[name].parse(value)
+        if name == "temporal":
+            window(parsed)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _combinations(
+    config: Mapping[str, Any], where: str, problems: list[Problem]
+) -> Iterator[Combination]:
+    blocks = config.get("sweep") or []
+    for number, block in enumerate(blocks if isinstance(blocks, list) else [blocks]):
+        place = f"{where}: sweep[{number}]"
+        if not isinstance(block, Mapping):
+            problems.append(Problem(place, f"is {block!r}; expected a mapping of knobs to lists"))
+            continue
+        lists = [_good(f"{place}.{name}", name, value, problems) for name, value in block.items()]
+        for values in itertools.product(*lists):
+            yield Combination("", place, dict(zip(block, values, strict=True)))
+    for name, own in section(config.get("profiles"), f"{where}: profiles", problems).items():
+        place = f"{where}: profiles.{name}"
+        settings = section(own, place, problems)
+        good = [_good(f"{place}.{knob}", knob, [v], problems) for knob, v in settings.items()]
+        if all(good):
+            yield Combination(slug(str(name)), place, settings)
+    if not config.get("sweep") and not config.get("profiles"):
+        yield Combination("base", f"{where}: base", {})
+
+
+def _good(place: str, name: str, value: Any, problems: list[Problem]) -> list[Any]:
+    """The values of a knob in a block that some model may take; the others are problems."""
+    values = value if isinstance(value, list) else [value]
+    wrong = ["is an empty list"] if not values else [_wrong(name, item) for item in values]
+    problems += [Problem(place, what) for what in dict.fromkeys(wrong) if what]
+    return [item for item, what in zip(values, wrong, strict=False) if not what]
+
+
+def name_profiles(candidates: Sequence[Candidate]) -> list[Profile]:
+    """Profiles under the names of what varies in them; one per stitch key.
+
+    A name that the study gives wins over one made here. Two that set different knobs to one effect
+    in their names are told apart by their keys.
+    """
+    swept = [c for c in candidates if not c.name]
+    names = list(dict.fromkeys(k for c in swept for k in c.own))
+    varying = {
+        k for k in names
+        if all(len({repr(s.get(k)) for s in each}) > 1
+               for each in ([c.own for c in swept], [c.settings for c in swept]))
+    }  # fmt: skip
+    given = {c.node.key: c.name for c in reversed(candidates) if c.name}
+    found: dict[str, Profile] = {}
+    used: set[str] = set()
+    for c in candidates:
+        key = c.node.key
+        if key in found:
+            continue
+        name = given.get(key) or join({k: c.settings.get(k) for k in c.own if k in varying}, c.node)
+        if name in used or (key not in given and name in given.values()):
+            name = f"{name}_{key[:8]}"
+        used.add(name)
+        found[key] = Profile(name, c.settings, c.node)
+    return list(found.values())
+
+
+def join(shown: Mapping[str, Any], node: Node | None = None) -> str:
+    """`thor_patch_size-8_grid`: words as they are, other values with their knob's name."""
+    parts = []
+    for name, value in shown.items():
+        if isinstance(value, str):
+            parts.append(slug(value))
+        elif value is not None:
+            text = "+".join(map(str, value)) if isinstance(value, list) else str(value)
+            parts.append(slug(f"{name}-{text}"))
+    text = "_".join(parts) or "base"
+    if len(text) <= MAX_NAME:
+        return text
+    return f"{text[: MAX_NAME - 9]}_{node.key[:8] if node else len(text)}"

@@ -1,0 +1,227 @@
+"""A profile's results: embeddings as GeoParquet, grids as COGs, and what exactly ran."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+from pyproj import Transformer
+from shapely.geometry.base import BaseGeometry
+
+import rsweep
+from rsweep.core.errors import RoiError, RsweepError
+from rsweep.core.files import get_json, replacing, replacing_folder, write_json
+from rsweep.core.grid import roi_polygon
+from rsweep.core.nodes import Node
+from rsweep.core.roi import Roi
+from rsweep.core.store import Store
+from rsweep.plan.profiles import Profile, slug
+from rsweep.plan.study import Study
+
+BLOCK_PX = 128
+"""Largest side of a block of a grid's file; COG blocks are multiples of 16."""
+PACKAGES = ("torch", "timm", "numpy", "rasterio", "h5py", "snakemake", "earthengine-api")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ROI of one profile.
+
+    Attributes:
+        roi: the place.
+        outcome: what the stitch stage says of it: `error`, `valid_share`, `scenes`, `grid`, ….
+        embedding: vector [D]; NaN where `outcome["error"]` says why.
+        grid: [D, h, w] for grid output, read on demand.
+    """
+
+    roi: Roi
+    outcome: Mapping[str, Any]
+    embedding: NDArray[np.float32]
+    grid: NDArray[np.float32] | None = None
+
+
+def read_rows(study: Study, profile: Profile, grids: bool = False) -> Iterator[Row]:
+    """Every ROI of a profile in table order.
+
+    Raises:
+        RsweepError: a ROI failed and the study says `on_roi_error: fail`.
+    """
+    store, fail = Store(study.store), study.options["on_roi_error"] == "fail"
+    for shard in study.shards:
+        with store.read(profile.node, shard.name) as file:
+            vectors = file["embedding"][()]
+            for index, outcome in enumerate(get_json(file, "rois")):
+                if outcome["error"] and fail:
+                    raise RsweepError(f"profile {profile.name}, ROI {outcome['id']}: "
+                                      f"{outcome['error']} (on_roi_error: fail)")  # fmt: skip
+                grid = file[f"{index}/grid"][()] if grids and f"{index}/grid" in file else None
+                yield Row(shard.rois[index], outcome, vectors[index], grid)
+
+
+def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
+    """Write a profile's vectors as GeoParquet 1.1, a row per ROI in table order."""
+    rows = list(read_rows(study, profile))
+    width = max([1, *(len(row.embedding) for row in rows)])  # parquet has no lists of length 0
+    missing = np.full(width, np.nan, np.float32)
+    vectors = np.stack([row.embedding if len(row.embedding) else missing for row in rows])
+    flat = pa.array(vectors.astype(np.float32).ravel())
+    shapes = [lonlat_polygon(row.roi) for row in rows]
+    columns = {
+        "id": pa.array([row.roi.id for row in rows]),
+        "geometry": pa.array([s.wkb if s else None for s in shapes], pa.binary()),
+        "embedding": pa.FixedSizeListArray.from_arrays(flat, width),
+        "start": pa.array([row.outcome.get("start") for row in rows], pa.string()),
+        "end": pa.array([row.outcome.get("end") for row in rows], pa.string()),
+        "model": pa.array([profile.settings["model"]] * len(rows)),
+        "profile": pa.array([profile.name] * len(rows)),
+        "key": pa.array([profile.node.key] * len(rows)),
+        "valid_share": pa.array([row.outcome.get("valid_share", 0.0) for row in rows]),
+        "scenes": pa.array([row.outcome.get("scenes", []) for row in rows], pa.list_(pa.string())),
+        "error": pa.array([row.outcome["error"] for row in rows], pa.string()),
+    }
+    for name in sorted({n for row in rows for n in row.roi.properties} - set(columns)):
+        values = [row.roi.properties.get(name) for row in rows]
+        columns[name] = pa.array([None if v is None else str(v) for v in values])
+    table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(_geo(shapes))})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def lonlat_polygon(roi: Roi) -> BaseGeometry | None:
+    """A ROI's polygon in degrees; None where UTM has no place for it."""
+    try:
+        crs, polygon = roi_polygon(roi)
+    except RoiError:
+        return None
+
+    def to_lonlat(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(_to_lonlat(crs).transform(*points.T))
+
+    return shapely.transform(polygon, to_lonlat)
+
+
+@cache
+def _to_lonlat(crs: str) -> Transformer:
+    return Transformer.from_crs(crs, 4326, always_xy=True)
+
+
+def _geo(shapes: list[BaseGeometry | None]) -> dict[str, Any]:
+    bounds = np.array([s.bounds for s in shapes if s is not None] or [[0, 0, 0, 0]])
+    extent = [*bounds[:, :2].min(axis=0), *bounds[:, 2:].max(axis=0)]
+    kinds = sorted({s.geom_type for s in shapes if s is not None})
+    column = {"encoding": "WKB", "geometry_types": kinds, "bbox": [float(v) for v in extent]}
+    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+
+
+def write_grids(study: Study, profile: Profile, folder: Path) -> None:
+    """Write a profile's grids as cloud-optimised GeoTIFFs, `<roi>.tif`, UTM and north up."""
+    with replacing_folder(folder) as temporary:
+        for row in read_rows(study, profile, grids=True):
+            if row.grid is not None:
+                write_cog(temporary / f"{slug(row.roi.id)}.tif", row, profile)
+
+
+def write_cog(path: Path, row: Row, profile: Profile) -> None:
+    """Write one grid; bands are the embedding's dimensions, missing cells NaN."""
+    import rasterio
+    from rasterio.shutil import copy
+
+    assert row.grid is not None
+    # GDAL has no float16; the values are those of the store all the same.
+    grid = row.grid.astype(np.float32)
+    options = {
+        "driver": "GTiff", "dtype": "float32", "count": grid.shape[0], "height": grid.shape[1],
+        "width": grid.shape[2], "crs": row.outcome["grid"]["crs"], "nodata": float("nan"),
+        "transform": rasterio.Affine(*row.outcome["transform"]), "interleave": "pixel",
+    }  # fmt: skip
+    # A block holds every band, so GDAL's default of 512 px would pad a small grid to gigabytes.
+    block = min(BLOCK_PX, -(-max(grid.shape[1:]) // 16) * 16)
+    with replacing(path) as temporary, rasterio.MemoryFile() as memory:
+        with memory.open(**options) as file:
+            file.write(grid)
+            file.update_tags(profile=profile.name, key=profile.node.key, roi=row.roi.id)
+        copy(memory.name, temporary, driver="COG", compress="ZSTD", predictor="YES",
+             blocksize=block)  # fmt: skip
+
+
+def write_meta(study: Study, profile: Profile, path: Path) -> None:
+    """Write everything that says what a profile is and what ran."""
+    outcomes = [row.outcome for row in read_rows(study, profile)]
+    records = {n.key: _records(study, n) for n in profile.node.upstream()}
+    meta = {
+        "study": study.name,
+        "profile": profile.name,
+        "settings": dict(profile.settings),
+        "keys": profile.keys(),
+        "stages": [{**n.identity(), "key": n.key} for n in profile.node.upstream()],
+        "rois": {r.id: {**r.definition(), "outcome": o}
+                 for r, o in zip(study.rois, outcomes, strict=True)},
+        "runs": records,
+        "cost": _cost(study, profile, records),
+        "versions": versions(),
+    }  # fmt: skip
+    write_json(path, meta)
+
+
+def _records(study: Study, node: Node) -> dict[str, Any]:
+    store = Store(study.store)
+    return {shard.name: store.read_record(node, shard.name) for shard in study.shards}
+
+
+def _cost(study: Study, profile: Profile, ran: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Seconds of each stage, tiles, peak memory and bytes of a profile, however it was shared."""
+    cost: dict[str, Any] = {}
+    for node in profile.node.upstream():
+        records = ran[node.key].values()
+        cost[f"{node.stage}_seconds"] = round(
+            cost.get(f"{node.stage}_seconds", 0.0) + sum(r.get("seconds", 0.0) for r in records), 3
+        )
+        if node.stage == "infer":
+            cost |= _infer_cost(list(records))
+        peaks = [r.get("peak_memory_mb", 0.0) for r in records]
+        cost["peak_memory_mb"] = max([cost.get("peak_memory_mb", 0.0), *peaks])
+    cost["seconds"] = round(sum(v for k, v in cost.items() if k.endswith("_seconds")
+                                and k != "forward_seconds"), 3)  # fmt: skip
+    store = Store(study.store)
+    files = [store.path(profile.node, shard.name) for shard in study.shards]
+    cost["bytes"] = sum(f.stat().st_size for f in files if f.exists())
+    return cost
+
+
+def _infer_cost(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """What inference alone cost; energy where every device that ran told it."""
+    tiles = sum(r.get("tiles", 0) for r in records)
+    seconds = sum(r.get("forward_seconds", 0) for r in records)
+    cost = {
+        "tiles": tiles,
+        "forward_seconds": round(seconds, 3),
+        "s_per_1k_tiles": round(1000 * seconds / tiles, 3) if tiles else None,
+        "device": "+".join(sorted({r["device"] for r in records if "device" in r})),
+    }
+    if tiles and all("energy_wh" in r for r in records):
+        cost["energy_wh_per_1k_tiles"] = 1000 * sum(r["energy_wh"] for r in records) / tiles
+    return cost
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of rsweep and of what its results depend on, and when this was asked."""
+    found = {"rsweep": rsweep.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {**found, "written": datetime.now(UTC).isoformat(timespec="seconds")}

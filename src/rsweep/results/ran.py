@@ -1,0 +1,49 @@
+"""What ran, as the profiles' meta.json say it: the page needs no file of the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rsweep.plan.study import Study
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A profile's run.
+
+    Attributes:
+        runs: stage key -> shard -> the record of the job that made its file.
+        cost: seconds, tiles, memory and bytes by column of the sweep table.
+        rois: how many there are.
+        failed: ROI -> why it has no embedding.
+        valid_share: mean of those that have one.
+    """
+
+    runs: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    cost: Mapping[str, Any]
+    rois: int
+    failed: Mapping[str, str]
+    valid_share: float
+
+
+def read_ran(study: Study) -> dict[str, Ran]:
+    """Profile -> its run; one meta.json in memory at a time, since each holds every ROI."""
+    return {profile.name: _read(study, profile.name) for profile in study.profiles}
+
+
+def _read(study: Study, profile: str) -> Ran:
+    meta = json.loads((study.folder / "profiles" / profile / "meta.json").read_text())
+    outcomes = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
+    failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"]}
+    shares = [o["valid_share"] for o in outcomes.values() if not o["error"]]
+    share = round(sum(shares) / len(shares), 4) if shares else 0.0
+    return Ran(meta["runs"], meta["cost"], len(outcomes), failed, share)
+
+
+def unique_seconds(ran: Iterable[Ran]) -> float:
+    """Seconds of all stages, one that profiles share counted once."""
+    runs = {key: by_shard for each in ran for key, by_shard in each.runs.items()}
+    return float(sum(r.get("seconds", 0.0) for shards in runs.values() for r in shards.values()))

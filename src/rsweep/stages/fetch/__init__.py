@@ -1,0 +1,1 @@
+"""Fetch: every scene of a window on the grid of each ROI."""

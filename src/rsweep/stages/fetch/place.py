@@ -1,0 +1,44 @@
+"""Where and when a ROI is fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rsweep.core.grid import Grid, roi_grid
+from rsweep.core.nodes import Node
+from rsweep.core.roi import Roi
+
+
+@dataclass(frozen=True)
+class Place:
+    """A ROI under the settings of a fetch.
+
+    Attributes:
+        grid: its pixels.
+        polygon: its outline in the grid's coordinates, as WKT.
+        start, end: its window, ISO dates, end exclusive.
+    """
+
+    grid: Grid
+    polygon: str
+    start: str
+    end: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, part of what a fetch says of a ROI."""
+        return {"grid": self.grid.to_dict(), "polygon": self.polygon,
+                "start": self.start, "end": self.end}  # fmt: skip
+
+
+def place_of(node: Node, roi: Roi) -> Place:
+    """Where a fetch node looks for a ROI; the ROI's own window wins.
+
+    Raises:
+        RoiError: UTM has no place for it, or it is too large.
+    """
+    settings = node.settings
+    grid, polygon = roi_grid(roi, settings["scale_m"], settings["context_m"])
+    if roi.start and roi.end:
+        return Place(grid, polygon.wkt, roi.start, roi.end)
+    return Place(grid, polygon.wkt, settings["temporal"]["start"], settings["temporal"]["end"])

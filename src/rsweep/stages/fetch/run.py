@@ -1,0 +1,232 @@
+"""The fetch stage: every scene of a window on the grid of each ROI, raw, resumable by ROI."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from rsweep.core.errors import RoiError, SourceError, TransientError
+from rsweep.core.files import (
+    COMPRESSED,
+    chunk_rows,
+    explained,
+    get_json,
+    is_sealed,
+    new_file,
+    put_json,
+    replacing,
+)
+from rsweep.core.grid import Grid
+from rsweep.core.nodes import Node
+from rsweep.core.roi import Roi
+from rsweep.sources.protocol import Scene, Source
+from rsweep.sources.registry import provider_module
+from rsweep.sources.sensors import SENSORS
+from rsweep.stages.composite.frames import scenes_by_frame
+from rsweep.stages.fetch.locks import Pinned, PixelDigest, pin, read_lock, request_digest
+from rsweep.stages.fetch.place import Place, place_of
+from rsweep.stages.job import Job
+
+MAX_FAILURES = 8
+"""ROIs that cannot be had now, after which the provider is taken to be down."""
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Fetch a shard; a ROI already fetched by a run that was stopped is not fetched again."""
+    source, lock = _open(job), job.context["lock"]
+    tag = f".{lock.tag}" if lock else ""
+    parts = job.store.folder(job.node) / f".{job.shard.name}{tag}.parts"
+    with explained(parts):
+        parts.mkdir(parents=True, exist_ok=True)
+    tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
+    absent = [task for task in tasks if not is_sealed(task[1])]
+    if lock:
+        rois = [roi for roi, _ in absent]
+        job.context["pinned"] = pin(lock, job.node, job.context["bands"], source, rois)
+    _fetch_parts(job, source, absent)
+    with job.write() as file:
+        found = [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
+        put_json(file, "rois", [job.carry(roi) if roi["error"] else roi for roi in found])
+    shutil.rmtree(parts, ignore_errors=True)
+    reused = len(tasks) - len(absent)
+    return {"reused_rois": reused, **dict(getattr(source, "stats", {}))}
+
+
+def _fetch_parts(job: Job, source: Source, tasks: list[tuple[Roi, Path]]) -> None:
+    """Fetch ROIs; one that cannot be had now does not keep the others from being fetched."""
+    failed: list[str] = []
+    with ThreadPoolExecutor(getattr(source, "workers", 1)) as pool:
+        fetches = {pool.submit(_fetch_part, job, source, *task): task[0].id for task in tasks}
+        try:
+            for fetch in job.progress(as_completed(fetches), len(tasks), "ROIs fetched"):
+                try:
+                    fetch.result()
+                except TransientError as error:
+                    failed.append(f"ROI {fetches[fetch]}: {error}")
+                    if len(failed) == MAX_FAILURES:
+                        break
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    if failed:
+        raise TransientError(f"{len(failed)} of {len(tasks)} ROIs cannot be fetched now; others "
+                             f"are kept: {failed[0]}")  # fmt: skip
+
+
+def _open(job: Job) -> Source:
+    settings = job.node.settings
+    module = provider_module(settings["provider"])
+    options = dict(job.options[job.node.key])
+    lock = options.pop("lock", "")
+    job.context["lock"] = read_lock(lock, job.node.key) if lock else None
+    bands = settings["bands"]
+    if bands == "all":
+        bands = list(module.available_bands(options, settings["collection"]))
+    orbit = settings.get("orbit", "any")
+    source: Source = module.open_source(options, settings["collection"], bands, orbit)
+    job.context["bands"] = bands
+    return source
+
+
+def _fetch_part(job: Job, source: Source, roi: Roi, path: Path) -> None:
+    with explained(path), replacing(path) as temporary, new_file(temporary) as file:
+        put_json(file, "roi", _fetch_roi(job, source, roi, file))
+
+
+def _fetch_roi(job: Job, source: Source, roi: Roi, file: h5py.File) -> dict[str, Any]:
+    """Fetch one ROI into a file; what there is to say of it, or why there is nothing."""
+    pinned: Pinned | None = job.context.get("pinned", {}).get(roi.id)
+    try:
+        if pinned and pinned.entry["error"]:
+            raise RoiError(pinned.entry["error"])
+        return _fetch_scenes(job, source, roi, file, pinned)
+    except RoiError as error:
+        if pinned and not pinned.entry["error"]:  # never an outcome: the lock has pixels
+            raise SourceError(f"ROI {roi.id} of the lock: {error}") from error
+        job.fail_or_record(roi.id, str(error))
+        file.clear()
+        return {"id": roi.id, "error": str(error)}
+
+
+def _fetch_scenes(
+    job: Job, source: Source, roi: Roi, file: h5py.File, pinned: Pinned | None
+) -> dict[str, Any]:
+    """Fetch the scenes of a ROI, those of a lock where there is one; the ROI's manifest."""
+    place, sha256 = place_of(job.node, roi), PixelDigest()
+    if pinned:
+        scenes = list(pinned.scenes)
+    else:
+        scenes = _prefilter(source.scenes(place.grid, place.start, place.end), job.node)
+    written = _write(file, source, scenes, place, job, sha256)
+    if pinned:
+        pinned.check(roi.id, sha256.hexdigest())
+        written["scenes"] = list(pinned.entry["scenes"])
+    where, bands = place.to_dict(), job.context["bands"]
+    asked = request_digest(job.node, bands, where, [scene["id"] for scene in written["scenes"]])
+    told = {name: job.node.settings[name] for name in ("provider", "collection")}
+    return {
+        "id": roi.id, "error": None, **where, "bands": bands, **written, **told,
+        "request": asked, "sha256": sha256.hexdigest(),
+    }  # fmt: skip
+
+
+def _write(
+    file: h5py.File, source: Source, scenes: list[Scene], place: Place, job: Job,
+    sha256: PixelDigest,
+) -> dict[str, Any]:  # fmt: skip
+    """Read scenes, or the frames that the provider makes of them, into a file; what they are."""
+    if "composite" not in job.node.settings:
+        return {"scenes": list(_write_scenes(file, source, scenes, place.grid, job, sha256))}
+    frames = _write_frames(file, source, scenes, place, job, sha256)
+    return {"scenes": [_told(scene) for scene in scenes], "frames": frames}
+
+
+def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
+    if not scenes:
+        raise RoiError("has no scenes in its window")
+    limit = node.settings.get("fetch_cloudy_pct", 100.0)
+    kept = [s for s in scenes if s.cloud_pct is None or s.cloud_pct <= limit]
+    if not kept:
+        least = min(s.cloud_pct for s in scenes if s.cloud_pct is not None)
+        raise RoiError(f"all {len(scenes)} scenes are cloudier than fetch_cloudy_pct {limit:g}; "
+                       f"the least cloudy has {least:.4g} %")  # fmt: skip
+    return kept
+
+
+def _write_scenes(
+    file: h5py.File, source: Source, scenes: list[Scene], grid: Grid, job: Job,
+    sha256: PixelDigest,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Append the scenes that have a pixel on the grid, one at a time."""
+    sensor = SENSORS[job.node.settings["sensor"]]
+    count = 0
+    for scene, pixels in zip(scenes, source.read(scenes, grid), strict=True):
+        bands = pixels.bands.astype(sensor.dtype, copy=False)
+        if not _has_data(bands, sensor.nodata):
+            continue
+        layers = {"bands": bands, **{f"quality/{n}": q for n, q in pixels.quality.items()}}
+        _append(file, layers, count)
+        sha256.add(layers)
+        count += 1
+        yield _told(scene)
+    if not count:
+        raise RoiError(f"none of its {len(scenes)} scenes has a pixel there")
+
+
+def _write_frames(
+    file: h5py.File, source: Any, scenes: list[Scene], place: Place, job: Job, sha256: PixelDigest
+) -> list[dict[str, Any]]:
+    """Frames as the provider reduces them; per frame the ids of the scenes that it looked at."""
+    settings = job.node.settings["composite"]
+    listed = [_told(scene) for scene in scenes]
+    frames = scenes_by_frame(listed, place.start, place.end, settings)
+    stacks = [[scenes[i] for i in chosen] for chosen in frames]
+    rules = settings.get("cloud_mask", {})
+    made = source.composites(stacks, place.grid, settings["composite"], rules)
+    for i, frame in enumerate(made):
+        layers = {"frames": frame.values, "count": frame.count}
+        _append(file, layers, i)
+        sha256.add(layers)
+    return [{"scenes": [scene.id for scene in stack]} for stack in stacks]
+
+
+def _told(scene: Scene) -> dict[str, Any]:
+    return {
+        "id": scene.id, "time": scene.time, "cloud_pct": scene.cloud_pct, "gain": scene.gain,
+        "offset": scene.offset, "properties": dict(scene.properties),
+    }  # fmt: skip
+
+
+def _has_data(bands: np.ndarray[Any, Any], nodata: float) -> bool:
+    return bool(np.isfinite(bands).any() if np.isnan(nodata) else (bands != nodata).any())
+
+
+def _append(file: h5py.File, layers: Mapping[str, np.ndarray[Any, Any]], index: int) -> None:
+    for name, array in layers.items():
+        if name not in file:
+            height, width = array.shape[-2:]
+            rows = chunk_rows(height, width * array.itemsize)
+            chunk = (1, *((1,) if array.ndim == 3 else ()), rows, width)
+            file.create_dataset(
+                name, shape=(0, *array.shape), maxshape=(None, *array.shape), dtype=array.dtype,
+                chunks=chunk, **COMPRESSED,
+            )  # fmt: skip
+        file[name].resize(index + 1, axis=0)
+        file[name][index] = array
+
+
+def _adopt(file: h5py.File, index: int, path: Path) -> dict[str, Any]:
+    """Copy a ROI's part into the shard's file."""
+    with h5py.File(path, "r", locking=False) as part:
+        group = file.create_group(str(index))
+        for name in ("bands", "quality", "frames", "count"):
+            if name in part:
+                part.copy(name, group)
+        found = get_json(part, "roi")
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,150 @@
+"""The infer stage: tiles to token maps."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from datetime import date
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsweep.core.files import allocate
+from rsweep.models.protocol import TileBatch, TokenMaps
+from rsweep.stages.infer.batching import remember_batch
+from rsweep.stages.infer.energy import Meter
+from rsweep.stages.infer.engine import Engine, write_behind
+from rsweep.stages.infer.networks import Networks
+from rsweep.stages.job import Job
+from rsweep.stages.prep.run import EPOCH, VALID_FULL
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Embed every tile of a shard.
+
+    A resident worker keeps networks in `job.context["networks"]`; a job by itself loads its own.
+    """
+    networks: Networks = job.context.setdefault("networks", Networks())
+    torch.set_num_threads(max(job.threads, 1))
+    loaded, load_seconds = networks.get(job.node.settings, job.options[job.node.key])
+    engine = loaded.engine
+    if engine.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(engine.device)
+    began, meter = time.perf_counter(), Meter(engine.device)
+    with job.read("tiles") as tiles, job.write() as target:
+        writer = TokenWriter(target, tiles["roi"].shape[0])
+        for order in _by_frames(tiles):
+            _embed_group(job, engine, tiles, order, writer)
+    return {
+        "device": _device_name(engine.device), "precision": job.node.settings["precision"],
+        "tf32": False, "weights": loaded.weights, "torch": torch.__version__,
+        "threads": torch.get_num_threads(), "tiles": writer.total, "batch": engine.batch,
+        "load_seconds": round(load_seconds, 3), "resident": load_seconds == 0,
+        **_cost(time.perf_counter() - began, meter.watt_hours(), writer.total),
+        "peak_device_memory_mb": _peak_memory(engine.device),
+    }  # fmt: skip
+
+
+def _cost(seconds: float, watt_hours: float | None, tiles: int) -> dict[str, float]:
+    """Time and, where the device tells, energy of reading, computing and writing."""
+    thousands = max(tiles, 1) / 1000
+    cost = {"forward_seconds": round(seconds, 3),
+            "seconds_per_1k_tiles": round(seconds / thousands, 3)}  # fmt: skip
+    if watt_hours is None:
+        return cost
+    return cost | {"energy_wh": round(watt_hours, 6),
+                   "energy_wh_per_1k_tiles": round(watt_hours / thousands, 6)}  # fmt: skip
+
+
+def _by_frames(tiles: h5py.File) -> list[NDArray[np.intp]]:
+    """Tiles in groups of equal numbers of frames, which one batch needs; most to fewest."""
+    frames = tiles["frames"][()]
+    return [np.flatnonzero(frames == n) for n in sorted(set(frames.tolist()), reverse=True)]
+
+
+def _embed_group(
+    job: Job, engine: Engine, tiles: h5py.File, order: NDArray[np.intp], writer: TokenWriter
+) -> None:
+    steps = int(tiles["frames"][order[0]])
+
+    def load(span: range) -> TileBatch:
+        return read_batch(tiles, order[span.start : span.stop], steps)
+
+    def write(span: range, maps: TokenMaps) -> None:
+        writer.add(order[span.start : span.stop], maps)
+
+    remember_batch(engine, job.node.settings, len(order), load)
+    batches = write_behind(engine.run(len(order), load), write)
+    for _ in job.progress(batches, -(-len(order) // engine.batch), "batches embedded"):
+        pass
+
+
+def read_batch(tiles: h5py.File, rows: NDArray[np.intp], steps: int) -> TileBatch:
+    """Tiles at increasing `rows` of a prep file, with their first `steps` frames."""
+    at = selection(rows)
+    sensors = [name for name, item in tiles.items() if isinstance(item, h5py.Group)]
+    days = {s: tiles[s]["day"][at, :steps] for s in sensors}
+    parts = {s: _calendar(d) for s, d in days.items()}
+    return TileBatch(
+        pixels={s: torch.from_numpy(tiles[s]["pixels"][at, :steps]) for s in sensors},
+        valid={s: torch.from_numpy(_valid(tiles[s], at, steps)) for s in sensors},
+        day_of_year={s: parts[s][0] for s in sensors},
+        month={s: parts[s][1] for s in sensors},
+        year={s: parts[s][2] for s in sensors},
+        lonlat=torch.from_numpy(tiles["lonlat"][at]),
+        gsd=torch.from_numpy(tiles["gsd"][at]),
+    )
+
+
+def selection(rows: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Increasing rows as HDF5 selects them fastest: in one piece, where they follow each other."""
+    first, last = int(rows[0]), int(rows[-1])
+    return slice(first, last + 1) if last - first + 1 == len(rows) else rows
+
+
+def _valid(group: h5py.Group, at: slice | NDArray[np.intp], steps: int) -> NDArray[np.bool_]:
+    """A pixel counts as there if at least half of it is."""
+    shares: NDArray[np.uint8] = group["valid"][at, :steps]
+    return shares > VALID_FULL // 2
+
+
+def _calendar(days: NDArray[np.int32]) -> list[torch.Tensor]:
+    """Day of year and month, both from 0, and year; of an absent frame those of January 1970."""
+    dates = [date.fromordinal(EPOCH.toordinal() + max(int(d), 0)) for d in days.ravel()]
+    columns = (
+        [d.timetuple().tm_yday - 1 for d in dates],
+        [d.month - 1 for d in dates],
+        [d.year for d in dates],
+    )
+    return [torch.tensor(c, dtype=torch.int64).reshape(days.shape) for c in columns]
+
+
+class TokenWriter:
+    """Writes token maps at the rows of their tiles."""
+
+    def __init__(self, file: h5py.File, total: int) -> None:
+        self.file, self.total = file, total
+
+    def add(self, rows: NDArray[np.intp], found: TokenMaps) -> None:
+        """Store the outputs of one batch."""
+        for kind, tensors in (("maps", found.maps), ("vectors", found.vectors)):
+            for name, tensor in tensors.items():
+                path = f"{kind}/{name}"
+                if path not in self.file:
+                    allocate(self.file, path, (self.total, *tensor.shape[1:]), "f4")
+                self.file[path][selection(rows)] = tensor.numpy()
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _peak_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)

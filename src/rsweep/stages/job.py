@@ -1,0 +1,70 @@
+"""What a stage is given to run: a node, a shard, and the means to read and write."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+
+from rsweep.core.errors import RsweepError
+from rsweep.core.nodes import Node
+from rsweep.core.shards import Shard
+from rsweep.core.store import Store
+
+log = logging.getLogger("rsweep")
+
+
+@dataclass
+class Job:
+    """One stage, one shard.
+
+    Attributes:
+        node, shard, store: what to make and where.
+        options: node key -> what is needed to run it but changes no result: a provider's options
+            (its folder, its account), where the weights lie.
+        on_roi_error: "record" a ROI that cannot be embedded, or "fail".
+        threads: cores to use.
+    """
+
+    node: Node
+    shard: Shard
+    store: Store
+    options: Mapping[str, Any] = field(default_factory=dict)
+    on_roi_error: str = "record"
+    threads: int = 1
+    context: dict[str, Any] = field(default_factory=dict)
+
+    def write(self) -> AbstractContextManager[h5py.File]:
+        """The job's output file."""
+        return self.store.write(self.node, self.shard.name)
+
+    def read(self, name: str) -> AbstractContextManager[h5py.File]:
+        """An input file, by its name in the node's inputs."""
+        return self.store.read(self.node.inputs[name], self.shard.name)
+
+    def fail_or_record(self, roi_id: str, reason: str) -> None:
+        """Say that a ROI cannot be embedded; raise RoiError if the study wants to stop there."""
+        if self.on_roi_error == "fail":
+            raise RsweepError(f"ROI {roi_id}: {reason} (on_roi_error: record goes on without it)")
+        log.warning("ROI %s: %s", roi_id, reason)
+
+    def carry(self, outcome: Mapping[str, Any]) -> dict[str, Any]:
+        """The outcome of a ROI that failed in an earlier stage, perhaps of another study."""
+        if self.on_roi_error == "fail":
+            self.fail_or_record(outcome["id"], outcome["error"])
+        return {"id": outcome["id"], "error": outcome["error"]}
+
+    def progress(self, items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
+        """Pass items through, saying how many are done and how fast, at most every 5 seconds."""
+        began = said = time.monotonic()
+        for count, item in enumerate(items, start=1):
+            yield item
+            now = time.monotonic()
+            if now - said >= 5 or count == total:
+                said, rate = now, count / max(now - began, 1e-9)
+                log.info("%d of %d %s, %.1f/s", count, total, what, rate)

@@ -1,0 +1,216 @@
+"""The prep stage: frames to model-ready tiles, and a table of where each lies on its ROI's grid."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import date
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import Transformer
+from shapely import wkt
+
+from rsweep.core.errors import RoiError
+from rsweep.core.files import allocate, get_json, put, put_json
+from rsweep.core.grid import Grid
+from rsweep.stages.composite.run import frame_date
+from rsweep.stages.job import Job
+from rsweep.stages.prep.geometry import Lattice, Span, choose_lattice, reflected
+from rsweep.stages.prep.normalize import normalize
+from rsweep.stages.prep.resample import resize
+
+EPOCH = date(1970, 1, 1)
+VALID_FULL = 255
+"""A pixel's valid share is stored in 255ths."""
+
+Settings = Mapping[str, Any]
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Cut every ROI of a shard into tiles."""
+    with ExitStack() as stack:
+        inputs = {s: stack.enter_context(job.read(s)) for s in job.node.inputs}
+        target = stack.enter_context(job.write())
+        tables = {s: get_json(file, "rois") for s, file in inputs.items()}
+        rois = [_plan_roi(job, rows) for rows in _by_roi(tables)]
+        writer = TileWriter(target, job.node.settings, rois)
+        for index, roi in enumerate(job.progress(rois, len(rois), "ROIs tiled")):
+            roi["tiles"] = writer.add(index, roi, inputs)
+        writer.finish()
+        put_json(target, "rois", rois)
+    return {"tiles": writer.count}
+
+
+def _by_roi(tables: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, dict[str, Any]]]:
+    for rows in zip(*tables.values(), strict=True):
+        yield dict(zip(tables, rows, strict=True))
+
+
+def roi_span(grid: Grid, polygon_wkt: str) -> Span:
+    """Extent of a ROI's polygon in pixels of its grid."""
+    left, bottom, right, top = wkt.loads(polygon_wkt).bounds
+    s = grid.scale_m
+    return Span((grid.y0 - top) / s, (left - grid.x0) / s, (grid.y0 - bottom) / s,
+                (right - grid.x0) / s)  # fmt: skip
+
+
+def _plan_roi(job: Job, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Lattice and frames of a ROI, or why it has none; `rows` has what each sensor says of it."""
+    first = next(iter(rows.values()))
+    failed = [f"{s}: {r['error']}" if len(rows) > 1 else r["error"]
+              for s, r in rows.items() if r["error"]]  # fmt: skip
+    if failed:
+        return job.carry({"id": first["id"], "error": "; ".join(failed)})
+    try:
+        return _plan_tiles(job.node.settings, rows)
+    except RoiError as error:
+        job.fail_or_record(first["id"], str(error))
+        return {"id": first["id"], "error": str(error)}
+
+
+def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    first = next(iter(rows.values()))
+    grid = Grid.from_dict(first["grid"])
+    span = roi_span(grid, first["polygon"])
+    size, stride = settings.get("tile_size", 1), settings.get("stride", 1)
+    limit = settings.get("max_tiles", 1)
+    mode, lattice = choose_lattice(span, settings["input_prep"], size, stride, limit)
+    count = lattice.rows * lattice.cols
+    if count > limit:
+        raise RoiError(f"needs {count} tiles of {size} px, more than max_tiles {limit}; raise "
+                       f"max_tiles or tile_size, or set input_prep: resize")  # fmt: skip
+    _require_bands(settings, rows)
+    frames = {s: _frames(row) for s, row in rows.items()}
+    steps = sorted({b for by_bin in frames.values() for b in by_bin})
+    if len(steps) < settings["min_frames"]:
+        raise RoiError(f"has {len(steps)} frames with a valid pixel; the model takes at least "
+                       f"{settings['min_frames']}")  # fmt: skip
+    same = {k: first[k] for k in ("id", "error", "grid", "polygon", "start", "end")}
+    detail = {s: {"bands": row["bands"], "scenes": row["scenes"]} for s, row in rows.items()}
+    return {**same, "mode": mode, "lattice": vars(lattice), "steps": steps, "frames": frames,
+            "sensors": detail}  # fmt: skip
+
+
+def _require_bands(settings: Settings, rows: dict[str, dict[str, Any]]) -> None:
+    for sensor, row in rows.items():
+        missing = [b for b in settings["bands"][sensor] if b not in row["bands"]]
+        if missing:
+            raise RoiError(f"the model reads {', '.join(missing)}, and the scenes have only "
+                           f"{', '.join(row['bands'])}")  # fmt: skip
+
+
+def _frames(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """Bin -> where its frame is stored, its date, and what it was made of."""
+    times = {scene["id"]: scene["time"] for scene in row["scenes"]}
+    return {
+        frame["bin"]: {"at": i, "date": frame_date(frame, times), **frame}
+        for i, frame in enumerate(row["frames"])
+    }
+
+
+class TileWriter:
+    """Writes the tiles of a shard one ROI at a time."""
+
+    def __init__(self, file: h5py.File, settings: Settings, rois: list[dict[str, Any]]) -> None:
+        self.file, self.settings = file, settings
+        planned = [r for r in rois if not r["error"]]
+        total = sum(r["lattice"]["rows"] * r["lattice"]["cols"] for r in planned)
+        steps = max((len(r["steps"]) for r in planned), default=1)
+        size = settings["image_size"]
+        self.held: dict[str, dict[str, h5py.Dataset]] = {}
+        for sensor, bands in settings["bands"].items():
+            group, shape = file.create_group(sensor), (total, steps, len(bands), size, size)
+            self.held[sensor] = {
+                "pixels": allocate(group, "pixels", shape, "f4"),
+                "valid": allocate(group, "valid", (total, steps, size, size), "u1", compress=True),
+                "day": group.create_dataset("day", data=np.full((total, steps), -1, np.int32)),
+            }
+        self.count = 0
+        self.rows: list[tuple[int, int, int, int]] = []
+        self.places: list[tuple[float, float, float]] = []
+
+    def add(self, index: int, roi: dict[str, Any], inputs: Mapping[str, h5py.File]) -> int:
+        """Write a ROI's tiles; how many there are."""
+        if roi["error"]:
+            return 0
+        lattice, grid = Lattice(**roi["lattice"]), Grid.from_dict(roi["grid"])
+        stacks = {s: self._stack(s, roi, file[str(index)]) for s, file in inputs.items()}
+        for top, left in lattice.starts():
+            for sensor, stack in stacks.items():
+                self._write(sensor, self._tile(sensor, stack, top, left, lattice.size))
+                days = [self._day(roi["frames"][sensor].get(b)) for b in roi["steps"]]
+                self.held[sensor]["day"][self.count, : len(days)] = days
+            self.rows.append((index, top, left, len(roi["steps"])))
+            self.places.append(self._place(grid, top, left, lattice.size))
+            self.count += 1
+        return lattice.rows * lattice.cols
+
+    def finish(self) -> None:
+        """Write the tile table."""
+        table = np.array(self.rows, np.int32).reshape(-1, 4)
+        for column, name in enumerate(("roi", "top", "left", "frames")):
+            put(self.file, name, np.ascontiguousarray(table[:, column]))
+        places = np.array(self.places, np.float64).reshape(-1, 3)
+        put(self.file, "lonlat", places[:, :2].copy())
+        put(self.file, "gsd", places[:, 2].astype(np.float32))
+
+    def _stack(self, sensor: str, roi: dict[str, Any], group: h5py.Group) -> NDArray[np.float32]:
+        """[T, C, H, W] of a sensor in the model's bands; NaN for a frame that it lacks."""
+        held = roi["sensors"][sensor]["bands"]
+        wanted = self.settings["bands"][sensor]
+        frames, (_, _, height, width) = roi["frames"][sensor], group["frames"].shape
+        stack = np.full((len(roi["steps"]), len(wanted), height, width), np.nan, np.float32)
+        for t, step in enumerate(roi["steps"]):
+            if step in frames:
+                for c, band in enumerate(wanted):
+                    stack[t, c] = group["frames"][frames[step]["at"], held.index(band)]
+        return stack
+
+    def _tile(
+        self, sensor: str, stack: NDArray[np.float32], top: int, left: int, size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A tile's normalised values [T, C, s, s] and valid share [T, s, s]."""
+        steps, bands, height, width = stack.shape
+        rows, cols = reflected(top, size, height), reflected(left, size, width)
+        values = stack[:, :, rows[:, None], cols[None]]
+        valid = np.isfinite(values).all(axis=1)
+        inside = _inside(top, size, height)[:, None] & _inside(left, size, width)[None]
+        seen = valid if self.settings["edge"] == "reflect" else valid & inside
+        out, kind = self.settings["image_size"], self.settings.get("resample", "bilinear")
+        flat = np.repeat(seen, bands, axis=0)
+        resized, _ = resize(values.reshape(-1, size, size), flat, out, kind)
+        resized = resized.reshape(steps, bands, out, out)
+        _, share = resize(np.ones_like(valid, np.float32), valid & inside, out, kind)
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(resized).all(axis=1))
+        return normalize(resized, known, self.settings["normalization"][sensor]), share
+
+    def _write(self, sensor: str, tile: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
+        values, share = tile
+        steps, held = len(values), self.held[sensor]
+        held["pixels"][self.count, :steps] = values
+        held["valid"][self.count, :steps] = np.rint(share * VALID_FULL).astype(np.uint8)
+
+    @staticmethod
+    def _day(frame: dict[str, Any] | None) -> int:
+        return (date.fromisoformat(frame["date"]) - EPOCH).days if frame else -1
+
+    def _place(self, grid: Grid, top: int, left: int, size: int) -> tuple[float, float, float]:
+        """Longitude and latitude of a tile's centre, and metres per pixel of the input."""
+        x = grid.x0 + (left + size / 2) * grid.scale_m
+        y = grid.y0 - (top + size / 2) * grid.scale_m
+        lon, lat = _to_lonlat(grid.crs).transform(x, y)
+        return lon, lat, grid.scale_m * size / self.settings["image_size"]
+
+
+def _inside(start: int, size: int, length: int) -> NDArray[np.bool_]:
+    index = np.arange(start, start + size)
+    return (index >= 0) & (index < length)
+
+
+@functools.cache
+def _to_lonlat(crs: str) -> Transformer:
+    return Transformer.from_crs(crs, 4326, always_xy=True)

@@ -1,0 +1,226 @@
+"""The stitch stage: token maps to a pooled vector or a georeferenced grid per ROI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from shapely import wkt
+
+from rsweep.core.errors import RoiError
+from rsweep.core.files import get_json, put_json
+from rsweep.core.grid import Grid
+from rsweep.stages.job import Job
+from rsweep.stages.prep.geometry import Lattice, crop_to, token_lattice
+from rsweep.stages.prep.run import VALID_FULL, roi_span
+from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups
+from rsweep.stages.stitch.pool import coverage, pool
+
+Values = NDArray[np.float32]
+OWN_VECTORS = ("cls", "model")
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Stitch every ROI of a shard."""
+    with job.read("tiles") as tiles, job.read("tokens") as tokens, job.write() as target:
+        rois = get_json(tiles, "rois")
+        inputs = Inputs.of(tiles, tokens, sorted(job.node.inputs["tiles"].settings["bands"]))
+        of_roi = tiles["roi"][()]
+        done, vectors = [], []
+        for index, roi in enumerate(job.progress(rois, len(rois), "ROIs stitched")):
+            rows = np.flatnonzero(of_roi == index)
+            roi, vector = _stitch_roi(job, RoiTiles(roi, rows, inputs), target, index)
+            done.append(roi)
+            vectors.append(vector)
+        _write_vectors(target, vectors, job.node.settings["storage_dtype"])
+        put_json(target, "rois", done)
+    return {}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The datasets of a shard's tiles and tokens, a row per tile, looked up once.
+
+    Attributes:
+        valid: of each sensor, the valid share of pixels [tiles, T, H, W].
+        maps: token group -> [tiles, h, w, D], finest first.
+        vectors: vectors of the network's own [tiles, D], by name.
+    """
+
+    valid: list[h5py.Dataset]
+    maps: dict[str, h5py.Dataset]
+    vectors: dict[str, h5py.Dataset]
+
+    @classmethod
+    def of(cls, tiles: h5py.File, tokens: h5py.File, sensors: list[str]) -> Inputs:
+        """Those of two files."""
+        maps = dict(tokens["maps"].items()) if "maps" in tokens else {}
+        finest_first = sorted(maps, key=lambda name: (-maps[name].shape[1], name))
+        vectors = dict(tokens["vectors"].items()) if "vectors" in tokens else {}
+        valid = [tiles[sensor]["valid"] for sensor in sensors]
+        return cls(valid, {name: maps[name] for name in finest_first}, vectors)
+
+
+class RoiTiles:
+    """The tiles of one ROI: their geometry, token maps and valid pixels.
+
+    A ROI's rows follow each other, so that what it has of a dataset is read in one piece.
+    """
+
+    def __init__(self, roi: dict[str, Any], rows: NDArray[np.intp], inputs: Inputs) -> None:
+        self.roi, self.inputs = roi, inputs
+        if not roi["error"]:
+            self.rows = slice(int(rows[0]), int(rows[-1]) + 1)
+            self.lattice = Lattice(**roi["lattice"])
+            self.grid = Grid.from_dict(roi["grid"])
+            self.polygon = wkt.loads(roi["polygon"])
+
+    @property
+    def image_size(self) -> int:
+        """Pixels per side of the network's input."""
+        return int(self.inputs.valid[0].shape[-1])
+
+    @property
+    def side(self) -> int:
+        """Tokens per side of the finest group's maps."""
+        return int(next(iter(self.inputs.maps.values())).shape[1])
+
+    def maps(self) -> Iterator[list[Values]]:
+        """Token maps [h, w, D] tile by tile, of each group, finest first."""
+        return (list(held[self.rows]) for held in self.inputs.maps.values())
+
+    def vectors(self, name: str) -> Values:
+        """The network's own vectors [tiles, D]."""
+        return np.asarray(self.inputs.vectors[name][self.rows], np.float32)
+
+    def valid(self, side: int) -> list[Values]:
+        """Valid share [side, side, 1] of the tokens of each tile, over sensors and frames."""
+        steps, shares = len(self.roi["steps"]), []
+        for row in range(self.rows.start, self.rows.stop):
+            seen = [held[row, :steps].mean(axis=0) for held in self.inputs.valid]
+            mean = np.mean(seen, axis=0).astype(np.float32) / VALID_FULL
+            shares.append(block_mean(mean, side, side)[..., None])
+        return shares
+
+
+def _stitch_roi(
+    job: Job, tiles: RoiTiles, target: h5py.File, index: int
+) -> tuple[dict[str, Any], Values | None]:
+    roi = tiles.roi
+    if roi["error"]:
+        return job.carry(roi), None
+    try:
+        found, vector = _embed_roi(job.node.settings, tiles, target, index)
+        _require_fit(vector, job.node.settings["storage_dtype"])
+    except RoiError as error:
+        job.fail_or_record(roi["id"], str(error))
+        target.pop(str(index), None)
+        return {"id": roi["id"], "error": str(error)}, None
+    kept = ("id", "error", "grid", "start", "end", "mode", "steps", "frames", "tiles")
+    scenes = sorted({s for by_bin in roi["frames"].values() for f in by_bin.values()
+                     for s in f["scenes"]})  # fmt: skip
+    return {**{k: roi[k] for k in kept}, "scenes": scenes, **found}, vector
+
+
+def _embed_roi(
+    settings: Mapping[str, Any], tiles: RoiTiles, target: h5py.File, index: int
+) -> tuple[dict[str, Any], Values]:
+    """What there is to say of a ROI's embedding, and its vector; its grid goes to the file."""
+    side = tiles.side
+    blend = settings.get("blend", "hann")
+    area, rows, cols, corner = _cells(tiles, side)
+    weights = _valid_area(tiles, side, rows, cols, blend)
+    if not weights.any():
+        raise RoiError("has no valid pixel inside it")
+    if settings.get("pooling") in OWN_VECTORS:
+        share = float(weights.sum() / area.sum())
+        return {"valid_share": share}, _own_vector(tiles, settings["pooling"])
+    maps = (assemble(of_group, tiles.lattice, blend) for of_group in tiles.maps())
+    merged = merge_groups(list(maps), settings.get("group_merge", "mean"))[rows, cols]
+    # A network may say nothing (NaN) of a token of which it was shown too little.
+    weights = np.where(np.isfinite(merged).all(axis=-1), weights, 0)
+    if not weights.any():
+        raise RoiError("has no token with enough valid pixels")
+    share = float(weights.sum() / area.sum())
+    if settings["output"] == "pooled":
+        return {"valid_share": share}, pool(merged, weights, settings["pooling"])
+    _write_grid(target, index, merged, weights, settings["storage_dtype"])
+    return {"valid_share": share, "transform": corner}, pool(merged, weights, "mean")
+
+
+def _cells(tiles: RoiTiles, side: int) -> tuple[NDArray[np.float64], slice, slice, list[float]]:
+    """The finest cells that touch the ROI: share covered, rows, columns, and their transform."""
+    lattice, grid = token_lattice(tiles.lattice, side), tiles.grid
+    rows, cols = crop_to(roi_span(grid, tiles.roi["polygon"]), lattice)
+    cell_m = float(lattice.cell) * grid.scale_m
+    x0 = grid.x0 + lattice.left * grid.scale_m + cols.start * cell_m
+    y0 = grid.y0 - lattice.top * grid.scale_m - rows.start * cell_m
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    area = coverage(tiles.polygon, x0, y0, cell_m, *shape)
+    return area, rows, cols, [cell_m, 0.0, x0, 0.0, -cell_m, y0]
+
+
+def _valid_area(
+    tiles: RoiTiles, side: int, rows: slice, cols: slice, blend: str
+) -> NDArray[np.float64]:
+    """Share of each cell that is valid ground of the ROI, by the pixels that the network saw.
+
+    By pixels and not by cells: a cell at the ROI's edge may miss only what lies outside the ROI.
+    """
+    fine = tiles.image_size if tiles.image_size % side == 0 else side
+    step = fine // side
+    valid = assemble(tiles.valid(fine), tiles.lattice, blend)[..., 0]
+    at = (slice(rows.start * step, rows.stop * step), slice(cols.start * step, cols.stop * step))
+    lattice, grid = token_lattice(tiles.lattice, fine), tiles.grid
+    pixel_m = float(lattice.cell) * grid.scale_m
+    x0 = grid.x0 + lattice.left * grid.scale_m + at[1].start * pixel_m
+    y0 = grid.y0 - lattice.top * grid.scale_m - at[0].start * pixel_m
+    area = coverage(tiles.polygon, x0, y0, pixel_m, *valid[at].shape) * valid[at]
+    cells = (rows.stop - rows.start, step, cols.stop - cols.start, step)
+    return np.asarray(area.reshape(cells).mean(axis=(1, 3)))
+
+
+def _own_vector(tiles: RoiTiles, name: str) -> Values:
+    """Mean of the network's own vectors of the tiles, by the valid ground of the ROI in each."""
+    side = tiles.image_size
+    lattice, grid = token_lattice(tiles.lattice, side), tiles.grid
+    cell_m = float(lattice.cell) * grid.scale_m
+    weights = []
+    for (top, left), valid in zip(tiles.lattice.starts(), tiles.valid(side), strict=True):
+        x0, y0 = grid.x0 + left * grid.scale_m, grid.y0 - top * grid.scale_m
+        area = coverage(tiles.polygon, x0, y0, cell_m, side, side)
+        weights.append(float((area * valid[..., 0]).sum()))
+    vectors = tiles.vectors(name)
+    known = np.isfinite(vectors).all(axis=-1)
+    if not (known & (np.asarray(weights) > 0)).any():
+        raise RoiError("has no tile with enough valid pixels")
+    return pool(vectors, np.where(known, weights, 0), "mean")
+
+
+def _write_grid(
+    target: h5py.File, index: int, merged: Values, weights: NDArray[np.float64], dtype: str
+) -> None:
+    """Store a grid [D, h, w]; a cell without valid ground of the ROI is missing."""
+    grid = np.where(weights[..., None] > 0, merged, np.nan).transpose(2, 0, 1)
+    _require_fit(grid, dtype)
+    group = target.create_group(str(index))
+    group.create_dataset("grid", data=np.ascontiguousarray(grid, dtype=dtype))
+    group.create_dataset("valid_share", data=weights.astype(np.float32))
+
+
+def _require_fit(values: Values, dtype: str) -> None:
+    largest = float(np.nanmax(np.abs(values), initial=0))
+    if largest > float(np.finfo(dtype).max):
+        raise RoiError(f"has a value of {largest:.3g}, which storage_dtype {dtype} cannot hold")
+
+
+def _write_vectors(target: h5py.File, vectors: list[Values | None], dtype: str) -> None:
+    """Store all vectors [R, D]; a ROI without one is a row of NaN."""
+    width = next((len(v) for v in vectors if v is not None), 0)
+    missing = np.full(width, np.nan, np.float32)
+    rows = [missing if v is None else v for v in vectors]
+    target.create_dataset("embedding", data=np.asarray(rows, dtype=dtype).reshape(len(rows), width))

@@ -1,0 +1,321 @@
+"""Composites: plain formulas, in any order and any blocks; masks, frames and their policies."""
+
+import os
+import tracemalloc
+import warnings
+from datetime import date, timedelta
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stagebench import FakeSource, noise, place, scenes
+
+from rsweep.core.errors import RoiError, RsweepError
+from rsweep.sources.protocol import Pixels
+from rsweep.sources.sensors import SENSORS
+from rsweep.stages.composite import run as stage
+from rsweep.stages.composite.frames import bins, mean_date
+from rsweep.stages.composite.reduce import METHODS, decibel, linear, mean, median, mosaic
+from rsweep.stages.composite.rules import MASK_RULES, clear_pixels
+from rsweep.stages.composite.run import Scenes, _reduce
+
+DATA = Path(os.environ.get("RSWEEP_DATA", Path(__file__).parents[3] / "../shared/data")).resolve()
+REAL = DATA / "eolearn_slovenia/REFERENCE_SCENES.npy"
+
+
+def gappy(scenes: int, seed: int = 0, share: float = 0.4) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(2000, 900, (scenes, 3, 20, 30)).astype(np.float32)
+    values[rng.random(values.shape) < share] = np.nan
+    values[:, :, 0, 0] = np.nan
+    return values
+
+
+def plain(method: str, values: np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if method == "median":
+            return np.nanmedian(values, axis=0)
+        if method == "mean":
+            return np.nanmean(values.astype(np.float64), axis=0).astype(np.float32)
+    last = np.full(values.shape[1:], np.nan, np.float32)
+    for scene in values:
+        np.copyto(last, scene, where=~np.isnan(scene))
+    return last
+
+
+class TestReduce:
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("count", [1, 2, 3, 8, 9])
+    def test_equals_the_plain_formula(self, method, count):
+        values = gappy(count)
+        np.testing.assert_array_equal(METHODS[method](values.copy()), plain(method, values))
+
+    @pytest.mark.parametrize("method", [median, mean])
+    def test_does_not_depend_on_the_order_of_scenes(self, method):
+        values = gappy(11)
+        shuffled = values[np.random.default_rng(1).permutation(11)]
+        np.testing.assert_array_equal(method(values), method(shuffled))
+
+    @pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}; RSWEEP_DATA names another folder")
+    @pytest.mark.parametrize("method", METHODS)
+    def test_equals_the_plain_formula_on_real_scenes(self, method):
+        values = np.load(REAL, mmap_mode="r")[:, :50, :50].astype(np.float32)
+        values = np.where(values <= np.quantile(values, 0.1), np.nan, values)
+        np.testing.assert_array_equal(METHODS[method](values.copy()), plain(method, values))
+
+    def test_decibels_are_averaged_as_power(self):
+        values = np.array([-10.0, -20.0], np.float32)[:, None]
+        for method in (mean, median):
+            assert decibel(method(linear(values)))[0] == pytest.approx(10 * np.log10(0.055))
+        assert mosaic(values)[0] == -20
+
+
+class TestMasks:
+    def test_each_rule(self):
+        scl = np.arange(12, dtype=np.uint8)
+        rule = {"scl": MASK_RULES["scl"].constants(None)}
+        clear = clear_pixels(rule, {"scl": scl})
+        assert np.flatnonzero(clear).tolist() == [2, 4, 5, 6, 7, 11]
+        percent = np.array([0, 39, 40, 59, 60, 100, 255], np.uint8)
+        for name, threshold, expected in (
+            ("cloud", None, [1, 1, 0, 0, 0, 0, 0]), ("clear", None, [0, 0, 0, 0, 1, 1, 0]),
+            ("cloud", 60, [1, 1, 1, 1, 0, 0, 0]), ("clear", 40, [0, 0, 1, 1, 1, 1, 0]),
+        ):  # fmt: skip
+            found = clear_pixels({name: MASK_RULES[name].constants(threshold)}, {name: percent})
+            assert found.astype(int).tolist() == expected
+
+    def test_auto_takes_the_first_that_the_scenes_have(self):
+        rules = {name: rule.constants(None) for name, rule in MASK_RULES.items()}
+        layers = {"scl": np.array([4]), "clear": np.array([0]), "cloud": np.array([0])}
+        assert clear_pixels(rules, layers).tolist() == [True]
+        del layers["scl"]
+        assert clear_pixels(rules, layers).tolist() == [False]
+        del layers["clear"]
+        assert clear_pixels(rules, layers).tolist() == [True]
+        assert clear_pixels(rules, {}) is None
+        with pytest.raises(KeyError, match="cloud"):
+            clear_pixels({"cloud": rules["cloud"]}, {"scl": np.array([4])})
+
+
+class TestBins:
+    @given(st.dates(date(2000, 1, 1), date(2030, 1, 1)), st.integers(1, 800), st.integers(1, 40))
+    def test_equal_bins_and_months_partition_the_window(self, first, days, count):
+        last = first + timedelta(days=days)
+        window = (first.isoformat(), last.isoformat())
+        found = [bins(*window, "month", "auto", 99)]
+        if count <= days:
+            found.append(bins(*window, "equal", count, 0))
+            lengths = [(b - a).days for a, b in found[-1]]
+            assert (len(lengths), max(lengths) - min(lengths) <= 1) == (count, True)
+        for cut in found:
+            assert (cut[0][0], cut[-1][1]) == (first, last)
+            assert all(a < b for a, b in cut)
+            assert all(cut[i][1] == cut[i + 1][0] for i in range(len(cut) - 1))
+
+    def test_thirty_days(self):
+        found = bins("2022-01-01", "2022-04-05", "30d", "auto", 12)
+        assert [(b - a).days for a, b in found] == [30, 30, 30]
+        assert found[0][0] == date(2022, 1, 1)
+        assert bins("2022-01-01", "2022-01-11", "30d", 1, 1) == [
+            (date(2022, 1, 1), date(2022, 1, 11))
+        ]
+
+    def test_months_are_the_calendars_cut_to_the_window(self):
+        found = bins("2022-01-31", "2022-03-02", "month", 3, 0)
+        assert [a.isoformat() for a, _ in found] == ["2022-01-31", "2022-02-01", "2022-03-01"]
+        assert found[-1][1] == date(2022, 3, 2)
+
+    @pytest.mark.parametrize("days, limit, count", [(29, 9, 1), (90, 9, 3), (400, 9, 9)])
+    def test_auto(self, days, limit, count):
+        end = (date(2022, 1, 1) + timedelta(days=days)).isoformat()
+        for policy in ("equal", "30d"):
+            assert len(bins("2022-01-01", end, policy, "auto", limit)) == count
+
+    @pytest.mark.parametrize("policy, frames, text", [
+        ("month", 4, "has 3"), ("30d", 3, "has 2"), ("equal", 99, "has 89 days"),
+    ])  # fmt: skip
+    def test_more_frames_than_the_window_has(self, policy, frames, text):
+        with pytest.raises(RoiError, match=text):
+            bins("2022-01-01", "2022-03-31", policy, frames, 0)
+
+    def test_mean_date(self):
+        assert mean_date(["2022-01-01T10:00Z", "2022-01-02", "2022-01-04"]) == "2022-01-02"
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A file of 20 scenes as fetch writes them."""
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        bands = rng.integers(0, 4000, (20, 4, 48, 50)).astype("u2")
+        bands[rng.random(bands.shape) < 0.2] = 0
+        file.create_dataset("bands", data=bands, chunks=(1, 1, 16, 50))
+        file["quality/scl"] = rng.integers(0, 12, (20, 48, 50)).astype("u1")
+        listed = [{"id": str(i), "gain": 1.0, "offset": -1000.0 * (i % 2)} for i in range(20)]
+        rules = {"scl": MASK_RULES["scl"].constants(None)}
+        yield Scenes(file, listed, SENSORS["s2"], rules)
+
+
+class TestBlocks:
+    @pytest.mark.parametrize("size", [1, 4 * 20 * 50 * 3, 4 * 20 * 50 * 16, 4 * 20 * 50 * 16 * 3])
+    @pytest.mark.parametrize("method", ["median", "mean"])
+    def test_the_size_of_blocks_does_not_matter(self, many, monkeypatch, size, method):
+        whole = _reduce(many, list(range(20)), method)
+        monkeypatch.setattr(stage, "BLOCK_BYTES", size)
+        found = _reduce(many, list(range(20)), method)
+        assert (whole[0].tobytes(), whole[1].tobytes()) == (found[0].tobytes(), found[1].tobytes())
+        assert whole[2] == found[2]
+
+    def test_equals_the_formula_with_offsets_nodata_and_mask(self, many):
+        raw, scl = many.group["bands"][()], many.group["quality/scl"][()]
+        values = raw.astype(np.float32) + np.array([-1000.0 * (i % 2) for i in range(20)],
+                                                   np.float32)[:, None, None, None]  # fmt: skip
+        values[raw == 0] = np.nan
+        values[np.broadcast_to(~np.isin(scl, (2, 4, 5, 6, 7, 11))[:, None], raw.shape)] = np.nan
+        frame, count, _ = _reduce(many, list(range(20)), "median")
+        np.testing.assert_array_equal(frame, plain("median", values))
+        np.testing.assert_array_equal(count, np.isfinite(values).any(axis=1).sum(axis=0))
+
+    def test_memory_does_not_grow_with_the_number_of_scenes(self, many, monkeypatch):
+        monkeypatch.setattr(stage, "BLOCK_BYTES", 4 * 5 * 50 * 16)
+        peaks = []
+        for count in (5, 10, 20):
+            tracemalloc.start()
+            _reduce(many, list(range(count)), "median")
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert peaks[2] < 1.3 * peaks[0]
+
+
+class TestStage:
+    """Through the stage itself, fetched from a source in memory."""
+
+    def frames(self, bench, node, index=0):
+        with bench.open(node) as file:
+            return file[f"{index}/frames"][()], file[f"{index}/count"][()]
+
+    def source(self, fake_source, days, clouds=(), missing=()):
+        def image(scene, grid):
+            values = noise(scene, grid)
+            if scene.id in missing:
+                values[2] = 0
+            cloud = 9 if scene.id in clouds else 4
+            return Pixels(values, {"scl": np.full(values.shape[1:], cloud, np.uint8)})
+
+        return fake_source(days, image)
+
+    @pytest.fixture
+    def fake_source(self, bench):
+        def make(days, image, **more):
+            return bench.use(FakeSource(scenes(*days, **more), image))
+
+        return make
+
+    def test_a_band_that_is_missing_is_missing_in_that_band_alone(self, bench, fake_source):
+        self.source(fake_source, ["06-05"], missing=["scene0"])
+        node, _ = bench.run([place("a")], "composite")
+        frames, count = self.frames(bench, node)
+        assert np.isnan(frames[0, 2]).all()
+        assert np.isfinite(np.delete(frames[0], 2, axis=0)).all()
+        assert (count == 1).all()
+
+    def test_scenes_in_any_order_make_the_same_bytes(self, bench, fake_source, tmp_path):
+        source = self.source(fake_source, ["06-05", "06-10", "06-10", "06-20"])
+        found = set()
+        for own in ("median", "mosaic", "least_cloudy"):
+            frames = []
+            for order in (source.listed, source.listed[::-1]):
+                source.listed = order
+                bench.store.root = tmp_path / f"{own}{order[0].id}"
+                frames.append(
+                    self.frames(bench, bench.run([place("a")], "composite", composite=own)[0])
+                )
+            np.testing.assert_array_equal(frames[0][0], frames[1][0])
+            found.add(frames[0][0].tobytes())
+        assert len(found) == 3
+
+    def test_mosaic_takes_the_newest_and_least_cloudy_the_clearest(self, bench, fake_source):
+        source = self.source(fake_source, ["06-05", "06-10", "06-20"], clouds=["scene2"])
+        node, _ = bench.run([place("a")], "composite", composite="mosaic")
+        expected = noise(source.listed[1], source.grids[0])
+        np.testing.assert_array_equal(self.frames(bench, node)[0][0], expected)
+        node, _ = bench.run([place("a")], "composite", composite="least_cloudy")
+        np.testing.assert_array_equal(
+            self.frames(bench, node)[0][0], noise(source.listed[0], source.grids[0])
+        )
+        assert bench.rois(node)[0]["frames"][0]["scenes"] == ["scene0"]
+
+    def test_scenes_are_left_out_by_their_cloud_share(self, bench, fake_source):
+        def image(scene, grid):
+            return Pixels(noise(scene, grid), {})
+
+        source = fake_source(["06-05", "06-10"], image, cloud_pct=50.4)
+        node, _ = bench.run([place("a")], "composite", cloudy_pct=50.4)
+        assert bench.rois(node)[0]["error"] is None
+        node, _ = bench.run([place("a")], "composite", cloudy_pct=50.3)
+        assert "the least cloudy has 50.4 %" in bench.rois(node)[0]["error"]
+        source.listed = scenes("06-05")
+
+    def test_an_all_cloudy_roi_is_recorded_and_the_others_go_on(self, bench, fake_source):
+        def image(scene, grid):
+            values = noise(scene, grid)
+            cloud = 9 if grid.width == source.grids[0].width else 4
+            return Pixels(values, {"scl": np.full(values.shape[1:], cloud, np.uint8)})
+
+        source = fake_source(["06-05"], image)
+        rois = [place("cloudy", 100), place("clear", 200)]
+        node, _ = bench.run(rois, "composite")
+        first, second = bench.rois(node)
+        assert first == {"id": "cloudy", "error": "every pixel of every frame is missing or cloud"}
+        assert second["error"] is None
+        with pytest.raises(RsweepError, match="ROI cloudy: every pixel"):
+            bench.run(rois, "prep", on_roi_error="fail")  # what is in the store counts too
+
+    @pytest.mark.parametrize("policy", ["drop", "repeat", "error"])
+    def test_empty_frames(self, bench, fake_source, policy):
+        self.source(fake_source, ["06-02", "06-12", "06-22"], clouds=["scene1"])
+        own = {"model": "galileo", "weights": "random", "frames": 3, "frame_policy": "equal"}
+        node, _ = bench.run([place("a")], "composite", empty_frame=policy, **own)
+        (roi,) = bench.rois(node)
+        if policy == "error":
+            assert roi["error"] == "frame 2 of 3 is empty (empty_frame: error)"
+            return
+        described = [(f["bin"], f["repeats"], f["scenes"]) for f in roi["frames"]]
+        repeated = [(1, 0, ["scene0"])] if policy == "repeat" else []
+        assert described == [(0, None, ["scene0"]), *repeated, (2, None, ["scene2"])]
+        frames, count = self.frames(bench, node)
+        assert len(frames) == len(count) == len(described)
+        if repeated:
+            np.testing.assert_array_equal(frames[0], frames[1])
+
+    def test_a_mask_without_its_layer_says_which(self, bench, fake_source):
+        self.source(fake_source, ["06-05"])
+        node, _ = bench.run([place("a")], "composite", cloud_mask="clear")
+        assert bench.rois(node)[0]["error"] == ("cloud_mask needs the layer clear; its scenes have "
+                                                "scl")  # fmt: skip
+
+    def test_gain_and_offset_leave_missing_pixels_missing(self, bench, fake_source):
+        def image(scene, grid):
+            values = noise(scene, grid)
+            values[:, 0, 0] = 0
+            return Pixels(values)
+
+        source = fake_source(["06-05"], image, gain=0.5, offset=-1000.0)
+        node, _ = bench.run([place("a")], "composite")
+        frames, _ = self.frames(bench, node)
+        expected = noise(source.listed[0], source.grids[0]) * np.float32(0.5) - 1000
+        expected[:, 0, 0] = np.nan
+        np.testing.assert_array_equal(frames[0], expected.astype(np.float32))
+
+    def test_radar_is_averaged_as_power_whatever_the_cloud_share(self, bench, fake_source):
+        def image(scene, grid):
+            level = -10.0 if scene.id == "scene0" else -20.0
+            return Pixels(np.full((2, grid.height, grid.width), level, np.float32))
+
+        fake_source(["06-05", "06-10"], image, cloud_pct=99.0)
+        node, _ = bench.run([place("a")], "composite", modality="s1", composite="mean")
+        assert self.frames(bench, node)[0] == pytest.approx(10 * np.log10(0.055))

@@ -1,0 +1,142 @@
+"""Assembling, merging and pooling arrays."""
+
+import numpy as np
+import pytest
+import shapely
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely.geometry import Point, Polygon, box
+from torch.nn import functional
+
+from rsweep.stages.prep.geometry import Lattice, token_lattice
+from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups, upsample
+from rsweep.stages.stitch.pool import coverage, pool
+
+BLENDS = ("none", "linear", "hann")
+
+
+@st.composite
+def tilings(draw) -> tuple[Lattice, int]:
+    tokens = draw(st.integers(1, 8))
+    cell, step = draw(st.integers(1, 9)), draw(st.integers(1, tokens))
+    rows, cols = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    return Lattice(-3, 7, tokens * cell, step * cell, rows, cols), tokens
+
+
+def random_map(rows: int, cols: int, seed: int = 0, width: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (rows, cols, width)).astype(np.float32)
+
+
+def cut(whole: np.ndarray, tiles: Lattice, tokens: int) -> list[np.ndarray]:
+    step = token_lattice(tiles, tokens).step
+    return [whole[r * step : r * step + tokens, c * step : c * step + tokens].copy()
+            for r in range(tiles.rows) for c in range(tiles.cols)]  # fmt: skip
+
+
+def whole_map(tiles: Lattice, tokens: int) -> np.ndarray:
+    lattice = token_lattice(tiles, tokens)
+    return random_map(lattice.rows, lattice.cols)
+
+
+class TestAssemble:
+    @settings(max_examples=80, deadline=None)
+    @given(tilings(), st.sampled_from(BLENDS))
+    def test_tiles_cut_from_a_map_give_the_map_back(self, tiling, blend):
+        tiles, tokens = tiling
+        whole = whole_map(tiles, tokens)
+        np.testing.assert_array_equal(assemble(cut(whole, tiles, tokens), tiles, blend), whole)
+
+    @pytest.mark.parametrize("blend", BLENDS)
+    def test_weights_are_those_of_the_window(self, blend):
+        """Two tiles of four tokens that share two, holding 0 and 1: the seam shows the weights."""
+        maps = [np.full((4, 4, 1), value, np.float32) for value in (0, 1)]
+        seam = assemble(maps, Lattice(0, 0, 4, 2, 1, 2), blend)[0, :, 0]
+        half = np.sin(np.pi * 0.125) ** 2
+        expected = {"none": [0, 1], "linear": [0.25, 0.75], "hann": [half, 1 - half]}[blend]
+        np.testing.assert_allclose(seam, [0, 0, *expected, 1, 1], atol=1e-6)
+
+    @settings(max_examples=40, deadline=None)
+    @given(tilings(), st.sampled_from(BLENDS), st.integers(0, 99))
+    def test_a_token_unknown_in_one_tile_is_anothers_and_spoils_no_other(self, tiling, blend, seed):
+        tiles, tokens = tiling
+        whole, rng = whole_map(tiles, tokens), np.random.default_rng(seed)
+        maps, known = cut(whole, tiles, tokens), cut(np.zeros_like(whole), tiles, tokens)
+        for tokens_of, seen in zip(maps, known, strict=True):
+            hidden = rng.random(tokens_of.shape[:2]) < 0.3
+            tokens_of[hidden] = np.nan
+            seen[~hidden] = 1
+        found = assemble(maps, tiles, blend)
+        anywhere = assemble(known, tiles, "linear")[..., 0] > 0
+        np.testing.assert_allclose(found[anywhere], whole[anywhere], rtol=1e-6)
+        assert np.isnan(found[~anywhere]).all()
+
+
+class TestMerge:
+    @settings(max_examples=30, deadline=None)
+    @given(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2, 3, 6]))
+    def test_equals_torchs_bilinear_interpolation(self, rows, cols, ratio):
+        coarse = random_map(rows, cols)
+        oracle = functional.interpolate(torch.from_numpy(coarse).permute(2, 0, 1)[None],
+                                        size=(rows * ratio, cols * ratio), mode="bilinear",
+                                        align_corners=False)[0].permute(1, 2, 0)  # fmt: skip
+        np.testing.assert_allclose(upsample(coarse, rows * ratio, cols * ratio), oracle, atol=1e-5)
+
+    def test_mean_sum_and_concat(self):
+        fine, coarse = random_map(6, 6), random_map(2, 2, 1)
+        up = upsample(coarse, 6, 6)
+        np.testing.assert_allclose(merge_groups([fine, coarse], "mean"), (fine + up) / 2, atol=1e-6)
+        np.testing.assert_allclose(merge_groups([fine, coarse], "sum"), fine + up, atol=1e-6)
+        found = merge_groups([coarse, fine], "concat")
+        np.testing.assert_array_equal(found, np.concatenate([up, fine], axis=-1))
+
+    def test_an_unknown_coarse_token_is_interpolated_from_those_known(self):
+        coarse = np.ones((3, 3, 2), np.float32)
+        coarse[0, 0] = np.nan
+        found = upsample(coarse, 9, 9)
+        np.testing.assert_allclose(found[np.isfinite(found)], 1, rtol=1e-6)
+        assert np.isnan(found[:2, :2]).all()
+        assert np.isfinite(found[3:, 3:]).all()
+        assert np.isnan(upsample(np.full((2, 2, 1), np.nan, np.float32), 4, 4)).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 12), st.integers(1, 12))
+def test_block_mean_is_the_mean_over_the_cell(height, width, rows, cols):
+    image = random_map(height, width)[..., 0]
+    fine = np.repeat(np.repeat(image, rows, axis=0), cols, axis=1)  # cells are whole there
+    expected = fine.reshape(rows, height, cols, width).mean(axis=(1, 3))
+    np.testing.assert_allclose(block_mean(image, rows, cols), expected, atol=1e-5)
+
+
+class TestPool:
+    HOLE = ((30, -20), (40, -20), (35, -30))
+    SHAPES = (Point(55, -40).buffer(33), box(3.3, -77.7, 41.2, -5.5),
+              Polygon([(2, -2), (90, -13), (31, -71)], [HOLE]))  # fmt: skip
+
+    @pytest.mark.parametrize("polygon", SHAPES, ids=lambda p: p.geom_type)
+    @pytest.mark.parametrize("cell", [10.0, 7.5])
+    def test_coverage_is_the_area_in_each_cell(self, polygon, cell):
+        found = coverage(polygon, 0.0, 0.0, cell, 14, 14)
+        assert found.sum() * cell**2 == pytest.approx(polygon.area, rel=1e-9)
+        for r, c in ((0, 0), (3, 2), (5, 7), (9, 4)):
+            square = box(c * cell, -(r + 1) * cell, (c + 1) * cell, -r * cell)
+            expected = shapely.intersection(polygon, square).area / cell**2
+            assert found[r, c] == pytest.approx(expected, abs=1e-12)
+
+    def test_pooling_is_numpys(self):
+        tokens, weights = random_map(5, 6), np.random.default_rng(2).random((5, 6))
+        weights[weights < 0.3] = 0
+        flat, w = tokens.reshape(-1, 3)[weights.ravel() > 0], weights[weights > 0]
+        mean = np.average(flat, axis=0, weights=w)
+        np.testing.assert_allclose(pool(tokens, weights, "mean"), mean, rtol=1e-5)
+        np.testing.assert_array_equal(pool(tokens, weights, "max"), flat.max(axis=0))
+        deviation = np.sqrt(np.average((flat - mean) ** 2, axis=0, weights=w))
+        expected = np.concatenate([flat.min(axis=0), flat.max(axis=0), mean, deviation])
+        np.testing.assert_allclose(pool(tokens, weights, "stats"), expected, rtol=1e-5)
+
+    def test_tokens_of_no_weight_may_be_nan_and_nothing_is_nan(self):
+        tokens, weights = random_map(2, 2), np.array([[1.0, 0.0], [2.0, 1.0]])
+        tokens[0, 1] = np.nan
+        assert np.isfinite(pool(tokens, weights, "stats")).all()
+        assert np.isnan(pool(tokens, np.zeros((2, 2)), "stats")).tolist() == [True] * 12
