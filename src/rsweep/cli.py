@@ -68,6 +68,7 @@ def _keys(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
+    from rsweep.plan.departures import departure_lines
     from rsweep.plan.study import load_study
 
     study = load_study(arguments.study)
@@ -80,6 +81,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     print(f"{arguments.study} is valid: {size}; distinct stages: {parts}")
     for skipped in study.skipped:
         print(f"skipped {skipped.name}: {skipped.reason}")
+    for line in departure_lines(study.profiles):
+        print(f"outside training: {line}")
     return 0
 
 

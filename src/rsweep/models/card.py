@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rsweep.core.knobs import Knob
+from rsweep.models.envelope import Envelope
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class ModelCard:
             "wavelengths", "valid".
         constants: values that the network reads beside pixels (wavelengths by band, …), for given
             settings; they enter the inference key.
+        envelope: what it was trained on, as data; a profile that leaves it is marked. In no key.
     """
 
     id: str
@@ -129,6 +131,7 @@ class ModelCard:
     side_inputs: tuple[str, ...] = ()
     constants: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda settings: {}
     weights: tuple[str, ...] = ("pretrained", "random")
+    envelope: Envelope = field(default_factory=Envelope)
     notes: str = ""
 
 

@@ -66,6 +66,7 @@ def _page(facts: Facts) -> Iterator[RenderableType]:
         ("Shared knobs that depend on the model", [_knobs(_depending(facts)), _others(facts)]),
         ("Constraints, with all else at its default", [_constraints(facts)]),
         ("Output", [_groups(facts), _pairs(_outputs(facts))]),
+        ("Trained on", [_envelope(facts)]),
         ("Provenance", [_pairs(_provenance(facts))]),
     ):
         if any(part is not None for part in parts):
@@ -162,6 +163,11 @@ def _outputs(facts: Facts) -> list[tuple[str, str]]:
     layers = facts["layers"]
     span = ", ".join(layers) if len(layers) < 8 else f"{layers[0]} to {layers[-1]}"
     return [("vectors", ", ".join(vectors) or "none of its own"), ("layers", span)]
+
+
+def _envelope(facts: Facts) -> Table | None:
+    lines = words.envelope_lines(facts["envelope"])
+    return _pairs(lines) if lines else None
 
 
 def _provenance(facts: Facts) -> list[tuple[str, str]]:

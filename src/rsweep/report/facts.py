@@ -73,6 +73,7 @@ def card_facts(card: ModelCard) -> Facts:
         "layers": list(card.layers(preset)),
         "licence": {"code": card.licence_code, "weights": card.licence_weights},
         "pretraining": card.pretraining,
+        "envelope": asdict(card.envelope),
         "notes": card.notes,
     }  # fmt: skip
 

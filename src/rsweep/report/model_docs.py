@@ -70,6 +70,7 @@ def _page(name: str, facts: Facts) -> Iterator[str]:
     yield _costs(name)
     yield heading(2, "Normalisations") + "\n" + "".join(_normalizations(facts))
     yield heading(2, "Variants and weights") + "\n" + _variants(facts)
+    yield _envelope(facts)
     yield heading(2, "Licence and origin") + "\n" + _origin(facts)
     yield heading(2, "Notes") + f"\n{facts['notes'] or 'None.'}\n"
 
@@ -159,6 +160,15 @@ def _variants(facts: Facts) -> str:
     ]  # fmt: skip
     heads = ["variant", "width", "depth", "heads", "parameters (M)", "checkpoint"]
     return table(heads, rows) + f"\n`weights`: {codes(facts['weights'])}.\n"
+
+
+def _envelope(facts: Facts) -> str:
+    lines = words.envelope_lines(facts["envelope"])
+    if not lines:
+        return ""
+    told = "".join(f"- {what.capitalize()}: {text}.\n" for what, text in lines)
+    return (heading(2, "Trained on") + "\n" + told + "\nA profile that leaves this runs, and "
+            "`rsweep validate`, `sweep.csv` and the report say so.\n")  # fmt: skip
 
 
 def _origin(facts: Facts) -> str:

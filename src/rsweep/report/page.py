@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from rsweep.core.files import replacing
+from rsweep.plan.departures import profile_departures
 from rsweep.plan.study import Study
 from rsweep.report.layout import by_name, varying
 from rsweep.report.layout import text as value_text
@@ -69,6 +70,7 @@ def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
         "Ranking": _ranking(rows),
         "Figures": _figures(figures),
         "What was asked": _asked(study),
+        "Outside what models were trained on": _outside(study),
         "ROIs without an embedding": _failures(ran),
         "Combinations skipped": _skipped(study),
         "Provenance": _provenance(study, lock, ran),
@@ -201,6 +203,15 @@ def _asked(study: Study) -> Html:
         what = f"Settings that follow from these, such as a model's own: {', '.join(decided)}."
         parts.append(tag("p", what, class_="soft"))
     return join(parts)
+
+
+def _outside(study: Study) -> Html:
+    found = {p.name: profile_departures(p.settings) for p in study.profiles}
+    body = [[breakable(name), line] for name, lines in found.items() for line in lines]
+    if not body:
+        return tag("p", "No profile leaves what is known of its model's training.")
+    columns = [Column("Profile"), Column("Setting")]
+    return table("Settings that a model was not trained with", columns, body)
 
 
 def _folded(title: str, content: Html) -> Html:

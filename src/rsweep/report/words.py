@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.models.envelope import range_text
 
 Facts = Mapping[str, Any]
 
@@ -114,6 +115,32 @@ def frames_text(facts: Facts) -> str:
         return "1: a single image"
     span = f"{frames['least']} to {frames['most']}"
     return f"{span}; default {frames['default']}, cut by frame_policy {frames['policy']}"
+
+
+def envelope_lines(envelope: Facts) -> list[tuple[str, str]]:
+    """What a model was trained on: (what, in words), of what is known."""
+    sensors = [f"{name} {' and '.join(levels)}".strip()
+               for name, levels in envelope["levels"].items()]  # fmt: skip
+    pixels = [f"{range_text(limits)} m ({name})" for name, limits in envelope["pixel_m"].items()]
+    ranges = [
+        (what, f"{range_text(envelope[name])} {unit}")
+        for what, name, unit in RANGES
+        if envelope[name] is not None
+    ]
+    texts = [("sensors", ", ".join(sensors)), ("pixel on the ground", ", ".join(pixels)), *ranges,
+             ("normalization", ", ".join(envelope["normalizations"]))]  # fmt: skip
+    texts += [(name, envelope[name]) for name in ("radiometry", "regions", "source")]
+    return [(what, text) for what, text in texts if text]
+
+
+RANGES = (
+    ("image", "image_px", "px"),
+    ("image on the ground", "image_m", "m"),
+    ("patch", "patch_px", "px"),
+    ("frames", "frames", "frames"),
+    ("window", "window_days", "days"),
+)
+"""What is said of an envelope's ranges: (in words, field, unit)."""
 
 
 def providers_text(facts: Facts) -> str:

@@ -12,6 +12,7 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, replacing, write_json
 from rsweep.core.nodes import Node
 from rsweep.core.store import Store
+from rsweep.plan.departures import profile_departures
 from rsweep.plan.study import Study
 from rsweep.results.profile import versions
 from rsweep.results.ran import Ran, read_ran
@@ -32,6 +33,7 @@ def sweep_rows(study: Study, ran: Mapping[str, Ran]) -> list[dict[str, Any]]:
             **{f"key_{stage}": key for stage, key in profile.keys().items()},
             **own.cost,
             **quality,
+            "outside_training": "; ".join(profile_departures(profile.settings)),
             **{name: _cell(value) for name, value in profile.settings.items()},
         })  # fmt: skip
     for skipped in study.skipped:

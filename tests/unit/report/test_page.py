@@ -1,12 +1,17 @@
 """The page: valid, self-contained, escaped, and true to the results."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from rsweep.models.envelope import Envelope
+from rsweep.models.registry import find_card
 from rsweep.report.markup import Column, breakable, join, table, tag
 from rsweep.report.page import write_page
+from rsweep.results.ran import read_ran
+from rsweep.results.table import sweep_rows
 
 VOID = {"meta", "img", "wbr", "br", "link", "input"}
 
@@ -133,3 +138,14 @@ def test_needs_nothing_of_the_store(study, html, tmp_path):
     finally:
         (tmp_path / "store").rename(away)
     assert (tmp_path / "report.html").read_text() == html
+
+
+def test_what_leaves_a_models_training_is_marked(study, tmp_path, monkeypatch):
+    small = replace(find_card("rcf"), envelope=Envelope(source="a test", image_px=(None, 8)))
+    monkeypatch.setattr("rsweep.plan.departures.find_card", lambda model: small)
+    said = "image_size 16: trained on at most 8 px"
+    rows = sweep_rows(study, read_ran(study))
+    assert {row["outside_training"] for row in rows if row["status"] == "ok"} == {said}
+    figures, lock = study.folder / "figures", study.folder / "study.lock.json"
+    write_page(study, figures, lock, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text().count(said) == len(study.profiles)

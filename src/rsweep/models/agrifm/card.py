@@ -14,6 +14,7 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
+from rsweep.models.envelope import Envelope
 from rsweep.models.layers import chosen
 
 FRAME_STEP = 4
@@ -99,6 +100,13 @@ CARD = ModelCard(
     licence_code="Apache-2.0",
     licence_weights="Apache-2.0",
     pretraining="MODIS, Landsat 8/9 and Sentinel-2 series, 25 million samples, land-cover labels",
+    envelope=Envelope(
+        source="AgriFM's repository",
+        levels={"modis": (), "landsat": (), "s2": ()},
+        normalizations=("agrifm",),
+        radiometry="reflectance x 10000",
+        regions="global",
+    ),
     notes=(
         "32 frames of 256 px are upstream's configuration and the default here: about 40 s on two "
         "CPU cores and 3 GB per tile; time and memory are proportional to frames and pixels. "

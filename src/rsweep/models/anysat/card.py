@@ -15,6 +15,7 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
+from rsweep.models.envelope import Envelope
 
 PIXEL_M = 10
 """Metres per pixel that the network takes its Sentinel inputs to have."""
@@ -141,6 +142,13 @@ CARD = ModelCard(
     licence_weights="MIT",
     pretraining="GeoPlex: TreeSatAI-TS, PASTIS-HD, FLAIR, PLANTED and S2NAIP-URBAN, eleven sensors "
     "from 0.2 to 250 m, self-supervised",
+    envelope=Envelope(
+        source="arXiv 2412.14123 and the released code, which fixes Sentinel-1 and -2 at 10 m",
+        levels={"s1": (), "s2": (), "landsat": (), "modis": (), "alos": (), "aerial": (),
+                "naip": (), "spot": ()},
+        pixel_m={"s1": (10, 10), "s2": (10, 10)},
+        normalizations=("dataset",),
+    ),
     notes=(
         "Attention is over all patches of a tile: upstream advises less than about 1024. Where a "
         "frame has no valid value for a pixel, the network's learned pad value takes its place; a "

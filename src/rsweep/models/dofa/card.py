@@ -14,6 +14,7 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
+from rsweep.models.envelope import Envelope
 
 S2_BANDS = ("B4", "B3", "B2", "B5", "B6", "B7", "B8", "B11", "B12")
 _S2_MEAN = (114.1099739, 114.81779093, 126.63977424, 84.33539309, 97.84789168, 103.94461911,
@@ -140,6 +141,14 @@ CARD = ModelCard(
     licence_code="MIT",
     licence_weights="CC-BY-4.0",
     pretraining="masked autoencoding of Sentinel-1, Sentinel-2, Gaofen, NAIP and EnMAP, 100 epochs",
+    envelope=Envelope(
+        source="arXiv 2403.15356 and its pre-training code",
+        levels={"s1": (), "s2": (), "gaofen": (), "naip": (), "enmap": ()},
+        image_px=(224, 224),
+        patch_px=(16, 16),
+        normalizations=("dofa",),
+        radiometry="8-bit images",
+    ),
     notes=(
         "No published checkpoint has been loaded here: key names and shapes follow upstream. The "
         "published file has no fc_norm, which upstream leaves at scale 1 and shift 0, and so does "

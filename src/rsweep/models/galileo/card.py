@@ -14,6 +14,7 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
+from rsweep.models.envelope import Envelope
 
 BAND_GROUPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "s2": {
@@ -129,6 +130,18 @@ CARD = ModelCard(
     licence_weights="MIT",
     pretraining="127,155 places: Sentinel-2 L1C and Sentinel-1 in monthly composites (12 steps of "
     "30 days), with ERA5, TerraClimate, VIIRS, SRTM, Dynamic World, WorldCereal, LandScan",
+    envelope=Envelope(
+        source="arXiv 2502.09356 and its pre-training configuration",
+        levels={"s1": ("GRD",), "s2": ("L1C",)},
+        pixel_m={"s1": (10, 10), "s2": (10, 10)},
+        image_px=(None, 96),
+        patch_px=(1, 8),
+        frames=(3, 12),
+        window_days=(90, 366),
+        normalizations=("galileo",),
+        radiometry="reflectance x 10000, dB",
+        regions="global: 127,155 places",
+    ),
     notes=(
         "Trained with patches of 1 to 8 px, token grids of 4 to 12 per side and 3 to 12 frames; "
         "other grids and up to 24 frames run, unproven. Tokens are patches x frames x channel "

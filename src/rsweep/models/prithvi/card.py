@@ -14,6 +14,7 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
+from rsweep.models.envelope import Envelope
 
 TRAINED_PX = 224
 """Side of the images that the network's positions were counted in."""
@@ -110,6 +111,19 @@ CARD = ModelCard(
     licence_weights="Apache-2.0",
     pretraining="masked autoencoding of 4.2 million series of four HLS images at 30 m, 1 to 6 "
     "months apart",
+    envelope=Envelope(
+        source="arXiv 2412.02732: 4.2 million series of four HLS images",
+        levels={"hls": ()},
+        pixel_m={"hls": (30, 30), "s2": (30, 30)},
+        image_px=(224, 224),
+        image_m=(6720, 6720),
+        patch_px=(14, 16),
+        frames=(4, 4),
+        window_days=(90, 550),
+        normalizations=("prithvi",),
+        radiometry="reflectance x 10000",
+        regions="global",
+    ),
     notes=(
         "No published checkpoint has been loaded here: key names and shapes follow upstream. A "
         "patch is 16 px, and 14 px in the 600m variants. The `_tl` variants are told the year and "

@@ -14,6 +14,7 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
+from rsweep.models.envelope import Envelope
 
 PATCH_PX = 16
 BANDS = ("B4", "B3", "B2")
@@ -74,6 +75,14 @@ CARD = ModelCard(
     licence_code="Apache-2.0 (rshf) and MIT (torchgeo); that of upstream's own code is not known",
     licence_weights="Apache-2.0",
     pretraining="masked autoencoding of fMoW RGB at several scales, 800 epochs",
+    envelope=Envelope(
+        source="arXiv 2212.14532: Functional Map of the World, red, green and blue",
+        levels={"fmow": ()},
+        image_px=(224, 224),
+        patch_px=(16, 16),
+        radiometry="8-bit images",
+        regions="global",
+    ),
     notes=(
         "No published checkpoint has been loaded here: key names and shapes follow rshf's. The "
         "published position table is unused, since positions are made for the metres per pixel of "

@@ -13,6 +13,7 @@ from rsweep.models.card import (
     TokenGroup,
     Variant,
 )
+from rsweep.models.envelope import Envelope
 from rsweep.models.thor.channels import BAND_CHANNELS, Group, present
 
 S2_BANDS = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
@@ -141,6 +142,12 @@ CARD = ModelCard(
     licence_code="MIT",
     licence_weights="Apache-2.0",
     pretraining="THOR-Pretrain: Sentinel-1, -2 and -3 at 10 to 1000 m, random patch and image size",
+    envelope=Envelope(
+        source="THOR-Pretrain, as its model page and configuration describe it",
+        levels={"s1": (), "s2": (), "s3": ()},
+        normalizations=("thor",),
+        radiometry="reflectance 0..1",
+    ),
     notes=(
         "No published checkpoint has been loaded here: key names and shapes follow the upstream "
         "encoder. Patches of bands at 20 and 60 m cover 2 and 6 times the ground of a 10 m "

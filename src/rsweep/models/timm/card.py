@@ -15,6 +15,7 @@ from rsweep.models.card import (
     Variant,
     multiple_of,
 )
+from rsweep.models.envelope import Envelope
 from rsweep.models.layers import chosen
 from rsweep.models.timm.table import Entry, Tag, find, load, norm
 
@@ -54,6 +55,7 @@ def card_for(name: str) -> ModelCard:
         licence_code="Apache-2.0 (timm)",
         licence_weights=tag.licence if tag else "none: no published weights",
         pretraining=_pretraining(name, tag),
+        envelope=_envelope(tag, size),
         notes=_notes(entry),
     )
 
@@ -157,6 +159,12 @@ def _pretraining(name: str, tag: Tag | None) -> str:
     if tag is None:
         return "none"
     return f"as the tag says: {tag.repository.partition('.')[2] or name}"
+
+
+def _envelope(tag: Tag | None, size: int) -> Envelope:
+    if tag is None:
+        return Envelope()
+    return Envelope(f"{tag.repository}: the input size that timm records", image_px=(size, size))
 
 
 def _notes(entry: Entry) -> str:

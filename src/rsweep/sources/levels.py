@@ -1,0 +1,27 @@
+"""How far each collection's values were processed, in one word; a new collection is an entry here.
+
+It is in no key: what a collection's pixels are is already there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LEVELS: Mapping[str, str] = {
+    "synthetic-s2-l2a": "L2A",
+    "synthetic-s1-grd": "GRD",
+    "sentinel-2-c1-l2a": "L2A",
+    "sentinel-2-l2a": "L2A",
+    "sentinel-1-rtc": "RTC",
+    "landsat-c2-l2": "L2",
+    "COPERNICUS/S2_SR_HARMONIZED": "L2A",
+    "COPERNICUS/S2_HARMONIZED": "L1C",
+    "COPERNICUS/S1_GRD": "GRD",
+    "COPERNICUS/S1_GRD_FLOAT": "GRD",
+    "LANDSAT/LC08+LC09/C02/T1_L2": "L2",
+    "LANDSAT/LC08/C02/T1_L2": "L2",
+    "LANDSAT/LC09/C02/T1_L2": "L2",
+}
+"""L1C and L1 are reflectance at the top of the atmosphere, L2A and L2 at the surface; GRD is radar
+detected on the ellipsoid, RTC the same corrected for the terrain. Unlisted is unknown, as is
+whatever lies in a folder of one's own."""
