@@ -35,9 +35,13 @@ def run_blocks(
     return [outputs[number] for number in layers]
 
 
-def encoder_state(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+def encoder_state(
+    state: dict[str, Tensor],
+    network: nn.Module,
+    prefixes: Sequence[str] = ("module.", "model.", "encoder."),
+) -> dict[str, Tensor]:
     """The tensors of a published checkpoint that a network has, without the usual prefixes."""
     state, own = dict(state), network.state_dict()
-    for prefix in ("module.", "model.", "encoder."):
+    for prefix in prefixes:
         consume_prefix_in_state_dict_if_present(state, prefix)
     return {key: tensor for key, tensor in state.items() if key in own}

@@ -88,9 +88,16 @@ def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, 
 
 
 def _fitting_normalization(settings: Mapping[str, Any], card: ModelCard) -> str:
-    """The first with constants for every band that the model is fed, else the first."""
+    """The first with constants for every band that the model is fed and that its card's check
+    takes for them, else the first.
+    """
     chosen = sensor_bands(settings, card)
-    fit = [n for n, constants in card.normalizations.items() if not _bare(constants, chosen)]
+    fit = [
+        name
+        for name, constants in card.normalizations.items()
+        if not _bare(constants, chosen)
+        and "normalization" not in dict(card.check({**settings, "normalization": name}))
+    ]
     return [*fit, *card.normalizations][0]
 
 

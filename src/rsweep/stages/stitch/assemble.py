@@ -59,6 +59,8 @@ def merge_groups(maps: Sequence[Values], how: str) -> Values:
     same = [upsample(m, rows, cols) for m in maps]
     if how == "concat":
         return np.concatenate(same, axis=-1)
+    if how == "max":
+        return np.asarray(np.stack(same).max(axis=0), np.float32)
     total = np.stack(same).sum(axis=0, dtype=np.float32)
     return np.asarray(total if how == "sum" else total / np.float32(len(same)), np.float32)
 

@@ -82,11 +82,13 @@ class TestMerge:
                                         align_corners=False)[0].permute(1, 2, 0)  # fmt: skip
         np.testing.assert_allclose(upsample(coarse, rows * ratio, cols * ratio), oracle, atol=1e-5)
 
-    def test_mean_sum_and_concat(self):
+    def test_mean_sum_max_and_concat(self):
         fine, coarse = random_map(6, 6), random_map(2, 2, 1)
         up = upsample(coarse, 6, 6)
         np.testing.assert_allclose(merge_groups([fine, coarse], "mean"), (fine + up) / 2, atol=1e-6)
         np.testing.assert_allclose(merge_groups([fine, coarse], "sum"), fine + up, atol=1e-6)
+        largest = merge_groups([fine, coarse], "max")
+        np.testing.assert_allclose(largest, np.maximum(fine, up), atol=1e-6)
         found = merge_groups([coarse, fine], "concat")
         np.testing.assert_array_equal(found, np.concatenate([up, fine], axis=-1))
 

@@ -1,0 +1,166 @@
+"""What is known of TerraMind without torch. Paper: arXiv 2504.11171; weights: Hugging Face."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rsweep.models.card import (
+    Checkpoint,
+    ModelCard,
+    Normalization,
+    SensorInput,
+    TokenGroup,
+    Variant,
+    multiple_of,
+)
+from rsweep.models.envelope import Envelope
+
+PATCH_PX = 16
+
+_S2_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
+_S2_MEAN = (1390.458, 1503.317, 1718.197, 1853.91, 2199.1, 2779.975, 2987.011, 3083.234, 3132.22,
+            3162.988, 2424.884, 1857.648)  # fmt: skip
+_S2_STD = (2106.761, 2141.107, 2038.973, 2134.138, 2085.321, 1889.926, 1820.257, 1871.918,
+           1753.829, 1797.379, 1434.261, 1334.311)  # fmt: skip
+_RGB = ("B4", "B3", "B2")
+_RGB_WHITE = 5000.0
+"""Reflectance x 10000 that becomes 255: so that clear land is as far below the mean as in S2L2A."""
+
+INPUTS: Mapping[str, SensorInput] = {
+    "s2": SensorInput("s2", _S2_BANDS),
+    "rgb": SensorInput("s2", _RGB),
+    "s1": SensorInput("s1", ("VV", "VH")),
+}
+"""What a modality is made of: at most one radar, one optical and one terrain input."""
+
+EMBEDDINGS: Mapping[str, str] = {
+    "s2": "untok_sen2l2a@224",
+    "rgb": "untok_sen2rgb@224",
+    "s1": "untok_sen1grd@224",
+}
+"""Input -> what the published checkpoint calls its patch embedding."""
+
+_SOURCE = "TerraMesh, as terratorch has it for TerraMind 1.0"
+
+
+def _stats(
+    bands: tuple[str, ...], means: tuple[float, ...], stds: tuple[float, ...]
+) -> dict[str, tuple[float, float]]:
+    return dict(zip(bands, zip(means, stds, strict=True), strict=True))
+
+
+def _modalities() -> Iterator[tuple[str, tuple[SensorInput, ...]]]:
+    """Every choice of inputs: alone or joined, named radar+optical+terrain."""
+    for parts in itertools.product(("", "s1"), ("s2", "rgb", "")):
+        names = [part for part in parts if part]
+        if names:
+            yield "+".join(names), tuple(INPUTS[name] for name in names)
+
+
+def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+    return tuple(
+        TokenGroup(needed.sensor, PATCH_PX) for needed in CARD.modalities[settings["modality"]]
+    )
+
+
+def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
+
+
+def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Sensor -> patch embedding: that of Sentinel-2 is another for three bands in 0..255."""
+    inputs = settings["modality"].split("+")
+    return {"embeddings": {INPUTS[name].sensor: EMBEDDINGS[name] for name in inputs}}
+
+
+def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    modality, chosen = settings["modality"], settings["normalization"]
+    fitting = "terramind_rgb" if "rgb" in modality.split("+") else "terramind"
+    problems = multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
+    if chosen != fitting:
+        problems.append(
+            ("normalization", f"is {chosen!r}; modality {modality} was trained with: {fitting}")
+        )
+    return problems
+
+
+def _variant(name: str, width: int, depth: int, heads: int, parameters_m: float) -> Variant:
+    checkpoint = Checkpoint(f"ibm-esa-geospatial/TerraMind-1.0-{name}", f"TerraMind_v1_{name}.pt")
+    return Variant(width, depth, heads, parameters_m, checkpoint)
+
+
+_NORMALIZATION = {
+    "s2": Normalization(_stats(_S2_BANDS, _S2_MEAN, _S2_STD), _SOURCE),
+    "s1": Normalization(
+        _stats(("VV", "VH"), (-12.599, -20.293), (5.195, 5.890)), f"{_SOURCE}, S1GRD in dB"
+    ),
+}
+
+CARD = ModelCard(
+    id="terramind",
+    title="TerraMind 1.0",
+    paper="https://arxiv.org/abs/2504.11171",
+    modalities=dict(_modalities()),
+    normalizations={
+        "terramind": _NORMALIZATION,
+        "terramind_rgb": _NORMALIZATION
+        | {
+            "s2": Normalization(
+                _stats(_RGB, (87.271, 80.931, 66.667), (58.767, 47.663, 42.631)),
+                f"{_SOURCE}, S2RGB in 0..255. How it was made of reflectance is not published: "
+                "0..0.5 onto 0..255 is this project's",
+                clip=(0.0, _RGB_WHITE),
+                gain=255 / _RGB_WHITE,
+                truncate=True,
+            )
+        },
+    },
+    variants={
+        "base": _variant("base", 768, 12, 12, 87.3),
+        "tiny": _variant("tiny", 192, 12, 3, 5.9),
+        "small": _variant("small", 384, 12, 6, 22.5),
+        "large": _variant("large", 1024, 24, 16, 305.0),
+    },
+    defaults={
+        "image_size": 224,
+        "patch_size": PATCH_PX,
+        "scale_m": 10,
+        "frames": 1,
+        "pooling": "mean",
+        "resample": "bilinear",
+    },
+    allowed={"patch_size": (PATCH_PX,)},
+    groups=_groups,
+    layers=_layers,
+    check=_check,
+    constants=_constants,
+    envelope=Envelope(
+        source="arXiv 2504.11171: TerraMesh, crops of 224 px from tiles of 264 px at 10 m",
+        levels={"s2": ("L2A",), "s2_l1c": ("L1C",), "s1": ("GRD",), "s1_rtc": ("RTC",), "dem": ()},
+        pixel_m=dict.fromkeys(("s2", "s2_l1c", "s1", "s1_rtc", "dem"), (10, 10)),
+        image_px=(224, 224),
+        image_m=(2240, 2240),
+        patch_px=(PATCH_PX, PATCH_PX),
+        frames=(1, 1),
+        normalizations=("terramind", "terramind_rgb"),
+        radiometry="reflectance x 10000, dB, metres; RGB in 0..255",
+        regions="global: 9 million places",
+    ),
+    licence_code="Apache-2.0",
+    licence_weights="Apache-2.0",
+    pretraining="TerraMesh: 9 million places of Sentinel-2 L1C, L2A and RGB, Sentinel-1 GRD and "
+    "RTC, Copernicus DEM, NDVI and land cover at 10 m, 264 px cropped to 224; masked tokens of all "
+    "kinds predicted from each other",
+    notes=(
+        "No published checkpoint has been loaded here: key names and shapes follow upstream. "
+        "Inputs are told apart, not stacked: each has its own patch embedding, all tokens attend "
+        "to each other, and each input is a token group of its own. Upstream's merge_method is "
+        "`group_merge`: mean (its default), max or concat; `pooling` follows, as upstream's. "
+        "Upstream norms the last block alone: for its values of other blocks, set final_norm "
+        "false. Images other than 224 px resize the table of positions. Reflectance is not "
+        "clipped. NDVI and land cover enter TerraMind as codes of tokenizers, networks of their "
+        "own, and are not offered."
+    ),
+)
