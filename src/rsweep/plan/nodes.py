@@ -45,6 +45,9 @@ def node_options(settings: Settings, node: Node) -> dict[str, dict[str, Any]]:
 
 
 def _composite(s: Settings, card: ModelCard, sensor: str, bands: list[str]) -> Node:
+    if SENSORS[sensor].static:  # tiles of one image, of which no two differ where they overlap
+        whole = {"composite": "mosaic", "frames": 1}
+        return Node("composite", whole, {"scenes": _fetch(s, sensor, bands)})
     settings = _composite_settings(s, card, SENSORS[sensor].decibel)
     if s["fetch_granularity"] == "scene":
         return Node("composite", settings, {"scenes": _fetch(s, sensor, bands)})
@@ -66,15 +69,18 @@ def _fetch(s: Settings, sensor: str, bands: list[str], composite: Settings | Non
         "bands": "all" if s["fetch_bands"] == "all" else bands,
         "scale_m": s["scale_m"],
         "context_m": s["context_m"],
-        "temporal": s["temporal"],
     }
-    if SENSORS[sensor].decibel:
-        settings["orbit"] = s["orbit"]
-    else:
-        settings["fetch_cloudy_pct"] = s["fetch_cloudy_pct"]
+    if not SENSORS[sensor].static:
+        settings |= {"temporal": s["temporal"], **_chosen_scenes(s, sensor)}
     if composite is not None:
         settings["composite"] = composite
     return Node("fetch", settings)
+
+
+def _chosen_scenes(s: Settings, sensor: str) -> dict[str, Any]:
+    if SENSORS[sensor].decibel:
+        return {"orbit": s["orbit"]}
+    return {"fetch_cloudy_pct": s["fetch_cloudy_pct"]}
 
 
 def _composite_settings(s: Settings, card: ModelCard, radar: bool) -> dict[str, Any]:

@@ -24,10 +24,11 @@ class Sensor:
 
     Attributes:
         bands: name -> band, in the sensor's own order.
-        unit: unit of a frame's values: "reflectance x 10000" or "dB".
+        unit: unit of a frame's values: "reflectance x 10000", "dB", "m", ….
         nodata: value of a missing raw pixel in a scene.
         dtype: type in which scenes are stored.
         decibel: True if averages are taken of linear power and expressed in dB again.
+        static: True if there is one image for all time, so that no window or frame chooses it.
     """
 
     bands: Mapping[str, Band]
@@ -35,32 +36,44 @@ class Sensor:
     nodata: float
     dtype: str
     decibel: bool = False
+    static: bool = False
+
+    @property
+    def sees_clouds(self) -> bool:
+        """True if clouds can hide the ground: of light, not of radar or a static product."""
+        return not (self.decibel or self.static)
 
 
 REFLECTANCE = "reflectance x 10000"
+_S2 = {
+    "B1": Band(0.443, 60), "B2": Band(0.490, 10), "B3": Band(0.560, 10),
+    "B4": Band(0.665, 10), "B5": Band(0.705, 20), "B6": Band(0.740, 20),
+    "B7": Band(0.783, 20), "B8": Band(0.842, 10), "B8A": Band(0.865, 20),
+    "B9": Band(0.945, 60), "B10": Band(1.375, 60), "B11": Band(1.610, 20),
+    "B12": Band(2.190, 20),
+}  # fmt: skip
+_S1 = {"VV": Band(0.0, 10), "VH": Band(0.0, 10)}
+_LANDSAT = {
+    "B1": Band(0.443, 30), "B2": Band(0.482, 30), "B3": Band(0.561, 30),
+    "B4": Band(0.655, 30), "B5": Band(0.865, 30), "B6": Band(1.609, 30),
+    "B7": Band(2.201, 30),
+}  # fmt: skip
 
 SENSORS: Mapping[str, Sensor] = {
-    "s2": Sensor(
+    # Surface reflectance (Level-2A), and the reflectance at the top of the atmosphere (Level-1C).
+    "s2": Sensor(_S2, REFLECTANCE, nodata=0, dtype="uint16"),
+    "s2_l1c": Sensor(_S2, REFLECTANCE, nodata=0, dtype="uint16"),
+    # Sigma nought on the ellipsoid (GRD), and gamma nought on the terrain (RTC).
+    "s1": Sensor(_S1, "dB", nodata=float("nan"), dtype="float32", decibel=True),
+    "s1_rtc": Sensor(_S1, "dB", nodata=float("nan"), dtype="float32", decibel=True),
+    # Surface reflectance (Collection 2 Level 2), and the numbers of Collection 2 Level 1.
+    "landsat": Sensor(_LANDSAT, REFLECTANCE, nodata=0, dtype="uint16"),
+    "landsat_l1": Sensor(
         {
-            "B1": Band(0.443, 60), "B2": Band(0.490, 10), "B3": Band(0.560, 10),
-            "B4": Band(0.665, 10), "B5": Band(0.705, 20), "B6": Band(0.740, 20),
-            "B7": Band(0.783, 20), "B8": Band(0.842, 10), "B8A": Band(0.865, 20),
-            "B9": Band(0.945, 60), "B10": Band(1.375, 60), "B11": Band(1.610, 20),
-            "B12": Band(2.190, 20),
+            **_LANDSAT, "B8": Band(0.590, 15), "B9": Band(1.373, 30), "B10": Band(10.895, 30),
+            "B11": Band(12.005, 30),
         },
-        REFLECTANCE, nodata=0, dtype="uint16",
-    ),
-    "s1": Sensor(
-        {"VV": Band(0.0, 10), "VH": Band(0.0, 10)},
-        "dB", nodata=float("nan"), dtype="float32", decibel=True,
-    ),
-    "landsat": Sensor(
-        {
-            "B1": Band(0.443, 30), "B2": Band(0.482, 30), "B3": Band(0.561, 30),
-            "B4": Band(0.655, 30), "B5": Band(0.865, 30), "B6": Band(1.609, 30),
-            "B7": Band(2.201, 30),
-        },
-        REFLECTANCE, nodata=0, dtype="uint16",
+        "digital number", nodata=0, dtype="uint16",
     ),
     "hls": Sensor(
         {
@@ -77,9 +90,23 @@ SENSORS: Mapping[str, Sensor] = {
         },
         REFLECTANCE, nodata=-28672, dtype="int16",
     ),
+    # Level 1B at the top of the atmosphere, bands by their numbers.
+    "modis_toa": Sensor(
+        {
+            "1": Band(0.645, 250), "2": Band(0.858, 250), "3": Band(0.469, 500),
+            "26": Band(1.375, 1000), "6": Band(1.640, 500), "20": Band(3.750, 1000),
+            "7": Band(2.130, 500), "27": Band(6.715, 1000), "28": Band(7.325, 1000),
+            "29": Band(8.550, 1000), "31": Band(11.030, 1000), "32": Band(12.020, 1000),
+            "33": Band(13.335, 1000), "34": Band(13.635, 1000),
+        },
+        "reflectance in %, or brightness temperature in K", nodata=float("nan"), dtype="float32",
+    ),
     "alphaearth": Sensor(
         {f"A{i:02d}": Band(0.0, 10) for i in range(64)},
         "embedding", nodata=float("nan"), dtype="float32",
+    ),
+    "dem": Sensor(
+        {"DEM": Band(0.0, 30)}, "m", nodata=float("nan"), dtype="float32", static=True
     ),
 }  # fmt: skip
 """Centres of the spectral responses published by ESA (Sentinel-2A), USGS (Landsat) and NASA."""

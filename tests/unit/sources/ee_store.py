@@ -21,6 +21,8 @@ SR, L1C = "COPERNICUS/S2_SR_HARMONIZED", "COPERNICUS/S2_HARMONIZED"
 PLUS, PROBABILITY = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED", "COPERNICUS/S2_CLOUD_PROBABILITY"
 S1, S1_FLOAT = "COPERNICUS/S1_GRD", "COPERNICUS/S1_GRD_FLOAT"
 LC08, LC09 = "LANDSAT/LC08/C02/T1_L2", "LANDSAT/LC09/C02/T1_L2"
+LC08_L1, LC09_L1 = "LANDSAT/LC08/C02/T1", "LANDSAT/LC09/C02/T1"
+DEM = "COPERNICUS/DEM/GLO30"
 L30, S30 = "NASA/HLS/HLSL30/v002", "NASA/HLS/HLSS30/v002"
 MOD09, MOD13 = "MODIS/061/MOD09GA", "MODIS/061/MOD13Q1"
 ALPHA = "GOOGLE/SATELLITE_EMBEDDING/V1/ANNUAL"
@@ -143,6 +145,10 @@ def _other_optical(to: Builder) -> None:
         bands = {f"SR_B{i}": random(f"{day}{i}", "uint16", 1, 60000) for i in range(1, 8)}
         bands["QA_PIXEL"] = random(f"{day}qa", "uint16", 1, 256)
         to.image(f"{asset}/LC0_{day}", bands, day, nodata=0, CLOUD_COVER=5.5, SPACECRAFT_ID="L")
+    for day, asset in ((4, LC08_L1), (12, LC09_L1)):
+        bands = {f"B{i}": random(f"l1{day}{i}", "uint16", 1, 60000) for i in range(1, 12)}
+        bands["QA_PIXEL"] = random(f"l1{day}qa", "uint16", 1, 256)
+        to.image(f"{asset}/LC0_{day}", bands, day, nodata=0, CLOUD_COVER=5.5, SUN_ELEVATION=61.5)
     for day, asset, names in ((5, L30, "B2 B3 B4 B5 B6 B7"), (6, S30, "B2 B3 B4 B8A B11 B12")):
         bands = {b: random(f"{day}{b}", "float32", -0.05, 1) for b in names.split()}
         for values in bands.values():
@@ -163,8 +169,16 @@ def _other_optical(to: Builder) -> None:
         )  # fmt: skip
 
 
+def _elevation(to: Builder) -> None:
+    """Two tiles of one product, made years before the window, that meet on the grid."""
+    reach = (GRID.width // 2 + MARGIN) * GRID.scale_m
+    for name, east in (("N46_E015", -reach), ("N46_E016", reach)):
+        heights = {"DEM": random(name, "float32", -20, 2500)}
+        to.image(f"{DEM}/{name}", heights, -4200, east_m=east, nodata=np.nan)
+
+
 def build(root: Path) -> Builder:
     builder = Builder(root)
-    for part in (_sentinel2, _oddities, _radar, _other_optical):
+    for part in (_sentinel2, _oddities, _radar, _other_optical, _elevation):
         part(builder)
     return builder

@@ -707,7 +707,7 @@ def test_an_identity_is_of_the_data_alone():
     assert json.loads(json.dumps(one)) == json.loads(json.dumps(other))
     assert (
         len({json.dumps(earthengine.identity({}, c)) for c in earthengine.collections.COLLECTIONS})
-        == 13
+        == 17
     )
 
 

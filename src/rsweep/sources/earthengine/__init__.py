@@ -37,14 +37,7 @@ COMPOSITES = ("median", "mean", "mosaic")
 """Methods of a composite that the service applies itself."""
 
 
-def _by_sensor() -> dict[str, tuple[str, ...]]:
-    served: dict[str, tuple[str, ...]] = {}
-    for name, entry in collections.COLLECTIONS.items():
-        served[entry.sensor] = (*served.get(entry.sensor, ()), name)
-    return served
-
-
-COLLECTIONS: Mapping[str, tuple[str, ...]] = _by_sensor()
+COLLECTIONS: Mapping[str, tuple[str, ...]] = collections.by_sensor()
 """Sensor -> collections that deliver it, the default first."""
 
 

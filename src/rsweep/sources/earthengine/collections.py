@@ -111,9 +111,11 @@ def _pairs(text: str) -> dict[str, str]:
 _S2 = "B1 B2 B3 B4 B5 B6 B7 B8 B8A B9 B11 B12"
 _L1C = "B1 B2 B3 B4 B5 B6 B7 B8 B8A B9 B10 B11 B12"
 _OLI = _same("B1 B2 B3 B4 B5 B6 B7", "SR_{}")
+_OLI_TIRS = _same("B1 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11")
 _HLSL = _pairs("BLUE=B2 GREEN=B3 RED=B4 NIR=B5 SWIR1=B6 SWIR2=B7")
 _HLSS = _pairs("BLUE=B2 GREEN=B3 RED=B4 NIR=B8A SWIR1=B11 SWIR2=B12")
 _LC08, _LC09 = "LANDSAT/LC08/C02/T1_L2", "LANDSAT/LC09/C02/T1_L2"
+_LC08_L1, _LC09_L1 = "LANDSAT/LC08/C02/T1", "LANDSAT/LC09/C02/T1"
 _L30, _S30 = "NASA/HLS/HLSL30/v002", "NASA/HLS/HLSS30/v002"
 
 _SCL = Layer("scl", "SCL", missing=0)
@@ -148,6 +150,15 @@ def _landsat(*assets: str) -> Collection:
     )  # fmt: skip
 
 
+def _landsat_l1(*assets: str) -> Collection:
+    # Numbers as delivered: reflectance is (2e-5 DN - 0.1) / sin(sun elevation), and radiance of the
+    # thermal bands 3.342e-4 DN + 0.1 (Landsat 8; Landsat 9's are in its metadata).
+    return Collection(
+        "landsat_l1", dict.fromkeys(assets, _OLI_TIRS), (_QA_PIXEL,), cloud="CLOUD_COVER",
+        properties={**_LANDSAT_PROPERTIES, "sun_elevation": "SUN_ELEVATION"},
+    )  # fmt: skip
+
+
 def _hls(assets: Mapping[str, Mapping[str, str]]) -> Collection:
     # Earth Engine serves HLS as reflectance in 0..1 (its own pictures stretch 0.01 to 0.18).
     return Collection(
@@ -179,6 +190,9 @@ COLLECTIONS: Mapping[str, Collection] = {
     "LANDSAT/LC08+LC09/C02/T1_L2": _landsat(_LC08, _LC09),
     _LC08: _landsat(_LC08),
     _LC09: _landsat(_LC09),
+    "LANDSAT/LC08+LC09/C02/T1": _landsat_l1(_LC08_L1, _LC09_L1),
+    _LC08_L1: _landsat_l1(_LC08_L1),
+    _LC09_L1: _landsat_l1(_LC09_L1),
     "NASA/HLS/HLSL30+HLSS30/v002": _hls({_L30: _HLSL, _S30: _HLSS}),
     _L30: _hls({_L30: _HLSL}),
     _S30: _hls({_S30: _HLSS}),
@@ -189,7 +203,17 @@ COLLECTIONS: Mapping[str, Collection] = {
         {"GOOGLE/SATELLITE_EMBEDDING/V1/ANNUAL": {f"A{i:02d}": f"A{i:02d}" for i in range(64)}},
         properties={"model_version": "MODEL_VERSION", "zone": "UTM_ZONE"}, whole_interval=True,
     ),
+    "COPERNICUS/DEM/GLO30": Collection("dem", {"COPERNICUS/DEM/GLO30": _same("DEM")}),
 }  # fmt: skip
+
+
+def by_sensor() -> dict[str, tuple[str, ...]]:
+    """Sensor -> collections that deliver it, the default first."""
+    served: dict[str, tuple[str, ...]] = {}
+    for name, entry in COLLECTIONS.items():
+        served[entry.sensor] = (*served.get(entry.sensor, ()), name)
+    # Level-1C may also stand in for Level-2A, for windows that lack it.
+    return served | {"s2_l1c": ("COPERNICUS/S2_HARMONIZED",)}
 
 
 def find(name: str, bands: Sequence[str] = ()) -> Collection:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from rsweep.core.knobs import Problem, nearest
+from rsweep.sources.sensors import REFLECTANCE as SCALED_REFLECTANCE
 from rsweep.sources.sensors import SENSORS, Sensor
 from rsweep.sources.units import AMPLITUDE, CANONICAL, LINEAR, REFLECTANCE
 
@@ -235,7 +236,11 @@ class _Reader:
 
     def unit(self, value: Any, sensor: Sensor) -> str:
         """One of the units that the sensor has."""
-        allowed = (CANONICAL, LINEAR, AMPLITUDE) if sensor.decibel else (CANONICAL, REFLECTANCE)
+        allowed: tuple[str, ...] = (CANONICAL,)
+        if sensor.decibel:
+            allowed = (CANONICAL, LINEAR, AMPLITUDE)
+        elif sensor.unit == SCALED_REFLECTANCE:
+            allowed = (CANONICAL, REFLECTANCE)
         if value in (sensor.unit, *allowed):
             return CANONICAL if value == sensor.unit else str(value)
         self.problem(

@@ -59,6 +59,8 @@ _S2 = _named(
 _LANDSAT = _named(
     B1="coastal", B2="blue", B3="green", B4="red", B5="nir08", B6="swir16", B7="swir22"
 )
+_LANDSAT_89 = {"platform": {"in": ["landsat-8", "landsat-9"]}}
+_LANDSAT_89_USGS = {"platform": {"in": ["LANDSAT_8", "LANDSAT_9"]}}
 _S2_L2A = {"sensor": "s2", "assets": _S2, "quality": ("scl", "SCL"), "nodata": 0.0}
 
 TABLE: Mapping[str, Collection] = {
@@ -67,8 +69,18 @@ TABLE: Mapping[str, Collection] = {
     "sentinel-2-l2a": Collection(**_S2_L2A, baseline="flagged"),  # type: ignore[arg-type]
     "landsat-c2-l2": Collection(
         "landsat", _LANDSAT, ("qa_pixel",), "qa_pixel", gain=0.275, offset=-2000.0, nodata=0.0,
-        query={"platform": {"in": ["landsat-8", "landsat-9"]}},
+        query=_LANDSAT_89,
     ),
+    "sentinel-2-l1c": Collection(
+        "s2_l1c", {**_S2, **_named(B10="cirrus B10")}, nodata=0.0, baseline="raw"
+    ),
+    # As the USGS calls it: numbers as delivered.
+    "landsat-c2l1": Collection(
+        "landsat_l1", {**_LANDSAT, **_named(B8="pan", B9="cirrus", B10="lwir11", B11="lwir12")},
+        ("qa_pixel",), "qa_pixel", nodata=0.0,
+        query=_LANDSAT_89_USGS,
+    ),
+    "cop-dem-glo-30": Collection("dem", _named(DEM="data")),
     # Gamma nought on the terrain: not comparable with the sigma nought of other providers.
     "sentinel-1-rtc": Collection(
         "s1", _named(VV="vv VV", VH="vh VH"), unit=LINEAR, nodata=-32768.0
@@ -76,8 +88,8 @@ TABLE: Mapping[str, Collection] = {
 }  # fmt: skip
 COLLECTIONS: Mapping[str, tuple[str, ...]] = {
     sensor: tuple(name for name, entry in TABLE.items() if entry.sensor == sensor)
-    for sensor in ("s2", "s1", "landsat")
-}
+    for sensor in ("s2", "s2_l1c", "s1", "landsat", "landsat_l1", "dem")
+} | {"s1_rtc": ("sentinel-1-rtc",)}
 
 
 @dataclass(frozen=True)
@@ -93,11 +105,17 @@ class Preset:
 PRESETS: Mapping[str, Preset] = {
     "earth-search": Preset(
         "https://earth-search.aws.element84.com/v1",
-        ("sentinel-2-c1-l2a", "sentinel-2-l2a", "landsat-c2-l2"),
+        (
+            "sentinel-2-c1-l2a",
+            "sentinel-2-l2a",
+            "landsat-c2-l2",
+            "sentinel-2-l1c",
+            "cop-dem-glo-30",
+        ),
     ),
     "planetary-computer": Preset(
         "https://planetarycomputer.microsoft.com/api/stac/v1",
-        ("sentinel-2-l2a", "landsat-c2-l2", "sentinel-1-rtc"),
+        ("sentinel-2-l2a", "landsat-c2-l2", "sentinel-1-rtc", "cop-dem-glo-30"),
         "https://planetarycomputer.microsoft.com/api/sas/v1/token",
         {"sentinel-2-l2a": "raw"},
     ),

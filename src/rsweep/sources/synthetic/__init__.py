@@ -12,7 +12,8 @@ the same bytes on every machine.
     spectra.py  what it reflects, by day       clouds.py   clouds, cirrus and shadows
     radar.py    what it scatters back          source.py   the provider: scenes on a grid
     noise.py    hashes and lattice noise       cells.py    10 m cells and pixels of a grid
-    fields.py   estates, lanes and parcels     demo.py     the ROI table of the default study
+    fields.py   estates, lanes and parcels     products.py other instruments, and heights
+    demo.py     the ROI table of the default study
 
 This module imports none of them until a source is opened: the Snakefile reads only the options.
 """
@@ -39,22 +40,30 @@ OPTIONS = (
 )  # fmt: skip
 S2 = "synthetic-s2-l2a"
 S1 = "synthetic-s1-grd"
-COLLECTIONS: Mapping[str, tuple[str, ...]] = {"s2": (S2,), "s1": (S1,)}
+S1_RTC = "synthetic-s1-rtc"
+DEM = "synthetic-dem"
+COLLECTIONS: Mapping[str, tuple[str, ...]] = {
+    "s2": (S2,), "s2_l1c": ("synthetic-s2-l1c",), "s1": (S1,), "s1_rtc": (S1_RTC,),
+    "landsat": ("synthetic-landsat-l2",), "landsat_l1": ("synthetic-landsat-l1",),
+    "modis_toa": ("synthetic-modis-l1b",), "dem": (DEM,),
+}  # fmt: skip
 
 
 def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     """What the pixels of a collection depend on: the world's version, and the options it reads."""
     values = {knob.name: options.get(knob.name, knob.default) for knob in OPTIONS}
-    if collection == S1:
-        del values["cloudiness"]
+    unread = {S1: ["cloudiness"], S1_RTC: ["cloudiness"], DEM: ["cloudiness", "revisit_days"]}
+    for name in unread.get(collection, ()):
+        del values[name]
     return {"world_version": WORLD_VERSION, **values}
 
 
 def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
-    """The bands of a Sentinel-2 L2A product (which has no B10) or of a radar scene."""
+    """The bands of a collection; a Sentinel-2 L2A product has no B10."""
     from rsweep.sources.sensors import SENSORS
 
-    return tuple(b for b in SENSORS["s1" if collection == S1 else "s2"].bands if b != "B10")
+    sensor = next(name for name, held in COLLECTIONS.items() if collection in held)
+    return tuple(b for b in SENSORS[sensor].bands if (sensor, b) != ("s2", "B10"))
 
 
 def open_source(

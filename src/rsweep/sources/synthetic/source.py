@@ -15,7 +15,15 @@ from rsweep.core.grid import Grid
 from rsweep.core.knobs import nearest
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
-from rsweep.sources.synthetic import COLLECTIONS, WORLD_VERSION, clouds, passes, radar, spectra
+from rsweep.sources.synthetic import (
+    COLLECTIONS,
+    WORLD_VERSION,
+    clouds,
+    passes,
+    products,
+    radar,
+    spectra,
+)  # fmt: skip
 from rsweep.sources.synthetic.cells import (
     Canvas,
     Whole,
@@ -29,9 +37,13 @@ from rsweep.sources.synthetic.cells import (
 )  # fmt: skip
 from rsweep.sources.synthetic.noise import Hashes, hash2, lane
 from rsweep.sources.synthetic.passes import Pass
+from rsweep.sources.synthetic.products import IMAGERS, STEP, Imager, heat, heights, through_air
 from rsweep.sources.synthetic.spectra import Float32, Surface
 from rsweep.sources.synthetic.world import WATER, Ground, ground
 
+PREFIXES = {"s2": "S2", "s2_l1c": "S2L1C", "s1": "S1", "s1_rtc": "S1RTC", "landsat": "LC",
+            "landsat_l1": "LCL1", "modis_toa": "MOD"}  # fmt: skip
+"""How ids of scenes begin."""
 ORBITS = ("any", "ascending", "descending")
 _NOISE = np.float32(0.012)
 """Half the range of the sensor's own noise, relative to the value."""
@@ -56,8 +68,8 @@ def open_collection(
         raise SourceError(f"synthetic: orbit is {orbit!r}; expected one of {', '.join(ORBITS)}")
     return SyntheticSource(
         int(options["seed"]), int(options["revisit_days"]), float(options["cloudiness"]),
-        sensor == "s1", bands, orbit if sensor == "s1" else "any",
-        () if sensor == "s1" else ("scl", "cloud"),
+        sensor, bands, orbit if SENSORS[sensor].decibel else "any",
+        ("scl", "cloud") if SENSORS[sensor].sees_clouds else (),
     )  # fmt: skip
 
 
@@ -68,13 +80,20 @@ class SyntheticSource:
     seed: int
     revisit_days: int
     cloudiness: float
-    radar: bool
+    sensor: str
     bands: tuple[str, ...]
     orbit: str
     quality_layers: tuple[str, ...]
 
+    @property
+    def radar(self) -> bool:
+        """True of backscatter."""
+        return SENSORS[self.sensor].decibel
+
     def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
         """Scenes that touch the grid in a window; see `protocol.Source`."""
+        if SENSORS[self.sensor].static:
+            return [self._relief(grid)]
         found = [self._scene(one, grid) for one in self._passes(grid, start, end)]
         if not found:
             raise RoiError(f"synthetic: no scene of {start} to {end} touches the ROI "
@@ -83,6 +102,9 @@ class SyntheticSource:
 
     def read(self, scenes: Sequence[Scene], grid: Grid) -> Iterator[Pixels]:
         """Pixels of each scene on the grid; see `protocol.Source`."""
+        if SENSORS[self.sensor].static:
+            yield from (_heights(grid, self.seed) for _ in scenes)
+            return
         for scene in scenes:
             one = self._pass_of(scene, grid)
             yield _stacked([self._strip(one, strip) for strip in strips(grid)])
@@ -94,13 +116,17 @@ class SyntheticSource:
             if self.orbit in ("any", one.orbit) and passes.touches(one, grid.bounds)
         ]  # fmt: skip
 
+    def _relief(self, grid: Grid) -> Scene:
+        name = f"DEMSYN_{zone_of(grid)}"
+        return Scene(name, f"{passes.EPOCH:%Y-%m-%dT%H:%M:%SZ}", properties={"seed": self.seed})
+
     def _scene(self, one: Pass, grid: Grid) -> Scene:
         left, bottom, right, top = grid.bounds
         tile = int((left + right) / 2 // clouds.TILE_M), int((bottom + top) / 2 // clouds.TILE_M)
         stamp = f"{one.time:%Y%m%dT%H%M%S}"
         name = f"T{one.zone % 100:02d}{'S' if one.zone > 32700 else 'N'}{tile[0]:02d}{tile[1]:03d}"
         return Scene(
-            id=f"{'S1' if self.radar else 'S2'}SYN_{stamp}_{one.orbit}_{name}",
+            id=f"{PREFIXES[self.sensor]}SYN_{stamp}_{one.orbit}_{name}",
             time=f"{one.time:%Y-%m-%dT%H:%M:%SZ}",
             cloud_pct=None if self.radar else clouds.cloud_pct(one, self.cloudiness, tile),
             properties={"seed": self.seed, "version": WORLD_VERSION, "orbit": one.orbit,
@@ -132,20 +158,27 @@ class SyntheticSource:
         power = radar.backscatter(one, steady, surface, land.cell, day)
         sums, counts = to_pixels(interior(power), canvas, grid)
         values = radar.decibels(sums / counts * radar.UNIT)
+        if self.sensor == "s1_rtc":
+            values += np.float32(products.RTC_DB)
         values[:, missing] = np.nan
         return Pixels(values[[radar.BANDS.index(band) for band in self.bands]])
 
     def _image(self, one: Pass, canvas: Canvas, grid: Grid, missing: NDArray[np.bool_]) -> Pixels:
-        land, surface = _scenery(canvas, self.seed, self.bands)
+        imager = IMAGERS[self.sensor]
+        seen = tuple(band for band in self.bands if band in imager.light)
+        names = tuple(imager.light[band] for band in seen)
+        land, surface = _scenery(canvas, self.seed, names)
         day = passes.season_day(one.time, one.zone, one.seed)
         values, green = spectra.reflectance(surface, day)
+        values = through_air(values, names) if imager.above_air else values
         above = _sky(one, canvas, self.cloudiness)
-        seen = clouds.veil(one, values, above, self.bands) * _sensor_noise(
-            one, land.cell, self.bands
-        )
-        cells = interior(blur(np.rint(seen).astype(np.int32)))
-        bands = _at_native(cells, canvas, grid, self.bands)
-        bands[:, missing] = 0
+        light = clouds.veil(one, values, above, names) * _sensor_noise(one, land.cell, names)
+        cells = dict(zip(seen, blur(np.rint(light).astype(np.int32)), strict=True))
+        for band in (b for b in self.bands if b in imager.cooler_k):
+            warmth = heat(land.kind, green, above, day)
+            cells[band] = warmth - int(imager.cooler_k[band] * STEP)
+        bands = np.stack([_at_native(imager, b, cells[b], canvas, grid) for b in self.bands])
+        bands[:, missing] = SENSORS[self.sensor].nodata
         quality = _quality(above, green, land, canvas, grid)
         quality["scl"][missing] = 0
         quality["cloud"][missing] = 255
@@ -186,15 +219,23 @@ def _sensor_noise(one: Pass, cell: Hashes, bands: tuple[str, ...]) -> Float32:
 
 
 def _at_native(
-    cells: Whole, canvas: Canvas, grid: Grid, bands: tuple[str, ...]
-) -> NDArray[np.uint16]:
-    """Pixels [C, grid.height, grid.width] of bands that are averaged to their own pixel first."""
-    native = [SENSORS["s2"].bands[band].native_m // 10 for band in bands]
-    coarse = [coarsen(cells[k], size) for k, size in enumerate(native)]
-    sums, counts = to_pixels(np.stack(coarse), canvas, grid)
-    mean = (sums + counts // 2) // counts
-    values: NDArray[np.uint16] = np.clip(mean, 1, 65535).astype(np.uint16)
-    return values
+    imager: Imager, band: str, cells: Whole, canvas: Canvas, grid: Grid
+) -> NDArray[np.number]:
+    """Pixels [grid.height, grid.width] of a band that is averaged to its own pixel first."""
+    coarse = coarsen(interior(cells), imager.cells_a_side(band))
+    sums, counts = to_pixels(coarse, canvas, grid)
+    return imager.stored(band, (sums + counts // 2) // counts)
+
+
+def _heights(grid: Grid, seed: int) -> Pixels:
+    """Metres above the sea, of 30 m cells."""
+    parts = []
+    for strip in strips(grid):
+        canvas = canvas_of(strip)
+        cells = interior(heights(*canvas.centres(), canvas.zone, seed))
+        sums, counts = to_pixels(coarsen(cells, 3), canvas, strip)
+        parts.append((sums / counts / STEP).astype(np.float32))
+    return Pixels(np.concatenate(parts)[None])
 
 
 def _quality(

@@ -52,8 +52,8 @@ class Scenes:
 
     def clear(self, chosen: list[int], rows: slice) -> NDArray[np.bool_] | None:
         """Clear pixels [S, rows, W], or None if all are."""
-        if self.sensor.decibel:
-            return None  # radar sees through cloud
+        if not self.sensor.sees_clouds:
+            return None
         quality = self.group.get("quality", {})
         wanted = [n for n in quality if n in {rule["layer"] for rule in self.rules.values()}]
         layers = {n: np.stack([quality[n][i, rows] for i in chosen]) for n in wanted}

@@ -8,6 +8,10 @@ from typing import Any
 from rsweep.core.grid import Grid, roi_grid
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
+from rsweep.sources.sensors import SENSORS
+
+ALWAYS = ("1900-01-01", "2100-01-01")
+"""The window of a static product, whose images are of no date that matters."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ def place_of(node: Node, roi: Roi) -> Place:
     """
     settings = node.settings
     grid, polygon = roi_grid(roi, settings["scale_m"], settings["context_m"])
+    if SENSORS[settings["sensor"]].static:
+        return Place(grid, polygon.wkt, *ALWAYS)
     if roi.start and roi.end:
         return Place(grid, polygon.wkt, roi.start, roi.end)
     return Place(grid, polygon.wkt, settings["temporal"]["start"], settings["temporal"]["end"])

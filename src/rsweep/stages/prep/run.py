@@ -17,6 +17,7 @@ from shapely import wkt
 from rsweep.core.errors import RoiError
 from rsweep.core.files import allocate, get_json, put, put_json
 from rsweep.core.grid import Grid
+from rsweep.sources.sensors import SENSORS
 from rsweep.stages.composite.run import frame_date
 from rsweep.stages.job import Job
 from rsweep.stages.prep.geometry import Lattice, Span, choose_lattice, reflected
@@ -85,7 +86,10 @@ def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str
                        f"max_tiles or tile_size, or set input_prep: resize")  # fmt: skip
     _require_bands(settings, rows)
     frames = {s: _frames(row) for s, row in rows.items()}
-    steps = sorted({b for by_bin in frames.values() for b in by_bin})
+    dated = {b for s, by_bin in frames.items() if not SENSORS[s].static for b in by_bin}
+    steps = sorted(dated) or [0]
+    # A static product is there in every frame.
+    frames |= {s: dict.fromkeys(steps, f[0]) for s, f in frames.items() if SENSORS[s].static}
     if len(steps) < settings["min_frames"]:
         raise RoiError(f"has {len(steps)} frames with a valid pixel; the model takes at least "
                        f"{settings['min_frames']}")  # fmt: skip
