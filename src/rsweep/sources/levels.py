@@ -9,11 +9,18 @@ from collections.abc import Mapping
 
 LEVELS: Mapping[str, str] = {
     "synthetic-s2-l2a": "L2A",
+    "synthetic-s2-l1c": "L1C",
     "synthetic-s1-grd": "GRD",
+    "synthetic-s1-rtc": "RTC",
+    "synthetic-landsat-l2": "L2",
+    "synthetic-landsat-l1": "L1",
+    "synthetic-modis-l1b": "L1B",
     "sentinel-2-c1-l2a": "L2A",
     "sentinel-2-l2a": "L2A",
+    "sentinel-2-l1c": "L1C",
     "sentinel-1-rtc": "RTC",
     "landsat-c2-l2": "L2",
+    "landsat-c2l1": "L1",
     "COPERNICUS/S2_SR_HARMONIZED": "L2A",
     "COPERNICUS/S2_HARMONIZED": "L1C",
     "COPERNICUS/S1_GRD": "GRD",
@@ -21,7 +28,10 @@ LEVELS: Mapping[str, str] = {
     "LANDSAT/LC08+LC09/C02/T1_L2": "L2",
     "LANDSAT/LC08/C02/T1_L2": "L2",
     "LANDSAT/LC09/C02/T1_L2": "L2",
+    "LANDSAT/LC08+LC09/C02/T1": "L1",
+    "LANDSAT/LC08/C02/T1": "L1",
+    "LANDSAT/LC09/C02/T1": "L1",
 }
-"""L1C and L1 are reflectance at the top of the atmosphere, L2A and L2 at the surface; GRD is radar
+"""L1C, L1 and L1B are reflectance at the top of the atmosphere, L2A and L2 at the surface; GRD is radar
 detected on the ellipsoid, RTC the same corrected for the terrain. Unlisted is unknown, as is
 whatever lies in a folder of one's own."""

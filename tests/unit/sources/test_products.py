@@ -19,9 +19,9 @@ from test_stac import GRID, make_item, noise
 from rsweep.models.card import SensorInput
 from rsweep.models.registry import find_card
 from rsweep.sources import earthengine, local, stac, synthetic
-from rsweep.sources.place import ALWAYS
 from rsweep.sources.sensors import SENSORS
 from rsweep.sources.stac import catalogue
+from rsweep.stages.fetch.place import ALWAYS
 
 DATA = Path(os.environ.get("RSWEEP_DATA", Path(__file__).parents[4] / "shared" / "data"))
 JUNE = ("2022-06-01", "2022-07-01")
