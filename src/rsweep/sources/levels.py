@@ -32,6 +32,6 @@ LEVELS: Mapping[str, str] = {
     "LANDSAT/LC08/C02/T1": "L1",
     "LANDSAT/LC09/C02/T1": "L1",
 }
-"""L1C, L1 and L1B are reflectance at the top of the atmosphere, L2A and L2 at the surface; GRD is radar
+"""L1C, L1 and L1B are at the top of the atmosphere, L2A and L2 at the surface; GRD is radar
 detected on the ellipsoid, RTC the same corrected for the terrain. Unlisted is unknown, as is
 whatever lies in a folder of one's own."""
