@@ -16,20 +16,16 @@ from rsweep.models.card import (
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
+from rsweep.models.statistics import S2_L2A_BANDS, TERRAMESH, TERRAMESH_SOURCE
 
 PATCH_PX = 16
 
-_S2_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
-_S2_MEAN = (1390.458, 1503.317, 1718.197, 1853.91, 2199.1, 2779.975, 2987.011, 3083.234, 3132.22,
-            3162.988, 2424.884, 1857.648)  # fmt: skip
-_S2_STD = (2106.761, 2141.107, 2038.973, 2134.138, 2085.321, 1889.926, 1820.257, 1871.918,
-           1753.829, 1797.379, 1434.261, 1334.311)  # fmt: skip
 _RGB = ("B4", "B3", "B2")
 _RGB_WHITE = 5000.0
 """Reflectance x 10000 that becomes 255: so that clear land is as far below the mean as in S2L2A."""
 
 INPUTS: Mapping[str, SensorInput] = {
-    "s2": SensorInput("s2", _S2_BANDS),
+    "s2": SensorInput("s2", S2_L2A_BANDS),
     "rgb": SensorInput("s2", _RGB),
     "s1": SensorInput("s1", ("VV", "VH")),
 }
@@ -41,14 +37,6 @@ EMBEDDINGS: Mapping[str, str] = {
     "s1": "untok_sen1grd@224",
 }
 """Input -> what the published checkpoint calls its patch embedding."""
-
-_SOURCE = "TerraMesh, as terratorch has it for TerraMind 1.0"
-
-
-def _stats(
-    bands: tuple[str, ...], means: tuple[float, ...], stds: tuple[float, ...]
-) -> dict[str, tuple[float, float]]:
-    return dict(zip(bands, zip(means, stds, strict=True), strict=True))
 
 
 def _modalities() -> Iterator[tuple[str, tuple[SensorInput, ...]]]:
@@ -92,10 +80,8 @@ def _variant(name: str, width: int, depth: int, heads: int, parameters_m: float)
 
 
 _NORMALIZATION = {
-    "s2": Normalization(_stats(_S2_BANDS, _S2_MEAN, _S2_STD), _SOURCE),
-    "s1": Normalization(
-        _stats(("VV", "VH"), (-12.599, -20.293), (5.195, 5.890)), f"{_SOURCE}, S1GRD in dB"
-    ),
+    needed.sensor: Normalization(TERRAMESH[needed.sensor], TERRAMESH_SOURCE)
+    for needed in INPUTS.values()
 }
 
 CARD = ModelCard(
@@ -108,9 +94,9 @@ CARD = ModelCard(
         "terramind_rgb": _NORMALIZATION
         | {
             "s2": Normalization(
-                _stats(_RGB, (87.271, 80.931, 66.667), (58.767, 47.663, 42.631)),
-                f"{_SOURCE}, S2RGB in 0..255. How it was made of reflectance is not published: "
-                "0..0.5 onto 0..255 is this project's",
+                {"B4": (87.271, 58.767), "B3": (80.931, 47.663), "B2": (66.667, 42.631)},
+                f"{TERRAMESH_SOURCE}, S2RGB in 0..255. How it was made of reflectance is not "
+                "published: 0..0.5 onto 0..255 is this project's",
                 clip=(0.0, _RGB_WHITE),
                 gain=255 / _RGB_WHITE,
                 truncate=True,
