@@ -43,7 +43,7 @@ include: "rules/common.smk"
 rule all:
     default_target: True
     input:
-        plan.results(),
+        plan.complete,
 
 
 include: "rules/fetch.smk"

@@ -102,3 +102,24 @@ rule report:
         "Write the report"
     script:
         "../scripts/report.py"
+
+
+rule complete:
+    input:
+        plan.results(),
+        table=f"{RESULTS}/sweep.csv",
+    output:
+        plan.complete,
+    log:
+        f"{RESULTS}/logs/complete.log",
+    localrule: True
+    conda:
+        "../envs/base.yaml"
+    params:
+        max_failed=plan.study.options["max_failed"],
+        rois=plan.roi_digest,
+        sweep=plan.keys_digest,
+    message:
+        "Check that enough ROIs have an embedding"
+    script:
+        "../scripts/complete.py"

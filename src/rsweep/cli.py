@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rsweep.core.errors import RsweepError
+from rsweep.core.errors import RsweepError, StudyError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +43,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("study", help="a study file, such as config/config.yaml")
         if name in ("keys", "describe"):
             command.add_argument("--json", action="store_true", help="for programs")
+        if name == "validate":
+            command.add_argument(
+                "--online",
+                action="store_true",
+                help="ask services on a network too: a few requests each",
+            )
         if name == "check":
             command.add_argument("--repair", action="store_true", help="remove damaged files")
     return parser
@@ -69,9 +75,13 @@ def _keys(arguments: argparse.Namespace) -> int:
 
 def _validate(arguments: argparse.Namespace) -> int:
     from rsweep.plan.departures import departure_lines
+    from rsweep.plan.served import unserved
     from rsweep.plan.study import load_study
 
     study = load_study(arguments.study)
+    problems, unasked = unserved(study, arguments.study, arguments.online)
+    if problems:
+        raise StudyError(problems)
     stages: dict[str, int] = {}
     for node in study.nodes().values():
         stages[node.stage] = stages.get(node.stage, 0) + 1
@@ -83,6 +93,8 @@ def _validate(arguments: argparse.Namespace) -> int:
         print(f"skipped {skipped.name}: {skipped.reason}")
     for line in departure_lines(study.profiles):
         print(f"outside training: {line}")
+    for service in unasked:
+        print(f"not asked: {service} (--online asks it for bands and scenes)")
     return 0
 
 

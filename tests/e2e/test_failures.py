@@ -60,7 +60,7 @@ def local(workplace: Workplace) -> Workplace:
     workplace.write_study(base={
         "provider": "local", "local": {"path": "scenes"}, "bands": ["B4", "B3", "B2"],
         "context_m": 0,
-    })  # fmt: skip
+    }, max_failed=0.7)  # fmt: skip
     return workplace
 
 
@@ -81,6 +81,23 @@ def test_rois_without_imagery_are_rows_with_a_reason(local: Workplace) -> None:
     assert "2 of 3 ROIs have no embedding" in run.output
 
 
+def test_a_run_in_which_too_many_rois_failed_ends_in_an_error_with_its_results(
+    local: Workplace,
+) -> None:
+    text = (local.folder / "study.yaml").read_text()
+    (local.folder / "study.yaml").write_text(text.replace("max_failed: 0.7\n", ""))
+    run = local.run()
+    assert not run
+    assert "1 of 1 profiles lack too many embeddings (max_failed: 0.25)" in run.output
+    assert "2 of 3 ROIs have no embedding" in run.output
+    assert rows(local)["inside"]["error"] is None
+    assert (local.folder / "results/tiny/report.html").exists()
+    assert not local.run()  # nothing is made again, and it is an error all the same
+    (local.folder / "study.yaml").write_text(text)
+    assert "Nothing to be done" not in local.ran().output
+    assert "Nothing to be done" in local.ran().output
+
+
 def test_on_roi_error_fail_stops_with_the_roi_and_the_reason(local: Workplace) -> None:
     text = (local.folder / "study.yaml").read_text()
     (local.folder / "study.yaml").write_text(text + "on_roi_error: fail\n")
@@ -92,7 +109,7 @@ def test_on_roi_error_fail_stops_with_the_roi_and_the_reason(local: Workplace) -
 def test_a_truncated_scene_fails_only_the_rois_that_need_it(local: Workplace) -> None:
     path = local.folder / "scenes/S2_20220615.tif"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    local.ran()
+    assert "all have an embedding" not in local.run().output
     assert "S2_20220615.tif" in str(rows(local)["inside"]["error"])
     write_scene(local.folder / "scenes", "20220615")
     local.ran()  # the content is the identity, so a mended file is read

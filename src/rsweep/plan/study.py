@@ -36,6 +36,10 @@ OPTIONS: dict[str, Knob] = {
         Knob("on_roi_error", "stitch", "str", "record",
              "a ROI that cannot be embedded: a row without values and with the reason, or a "
              "failure", allowed=("record", "fail")),
+        Knob("max_failed", "stitch", "float", 0.25,
+             "largest share of a profile's ROIs that may lack an embedding; above it, or where "
+             "none has one, the run ends in an error after writing what it has",
+             minimum=0, maximum=1),
         Knob("gpus", "stitch", "int", 0, "GPUs that an inference job asks for", minimum=0),
         Knob("frozen", "stitch", "bool", False,
              "fetch exactly the scenes of the lock, which is then never written"),

@@ -57,6 +57,11 @@ class Plan:
         made = (*self.sweep_files().values(), *(f"{self.folder}/{name}" for name in RESULT_FILES))
         return [*self._profile_files(), *made]
 
+    @property
+    def complete(self) -> str:
+        """The file that says that a study has all its results and enough embeddings."""
+        return f"{self.folder}/complete.json"
+
     def sweep_files(self) -> dict[str, str]:
         """Output name -> file of the rule that makes the sweep table.
 

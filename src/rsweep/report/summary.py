@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from rsweep.plan.workflow import Plan, missing_files
+from rsweep.results.complete import failures
 
 _START: dict[str, float] = {}
 _MISSING: set[Path] = set()
@@ -36,8 +37,9 @@ def conclude(plan: Plan, failed: bool = False) -> None:
     if failed:
         print("rsweep: a job failed (its log is above); what is complete is kept, so mend that and "
               "run the same command again.")  # fmt: skip
-        return
     _report_failed_rois(plan)
+    if failed:
+        return
     print(f"rsweep: results are in {plan.folder}/: open report.html, or sweep.csv")
 
 
@@ -47,6 +49,5 @@ def _report_failed_rois(plan: Plan) -> None:
         return
     with table.open(newline="") as file:
         bad = [row for row in csv.DictReader(file) if row.get("rois_failed") not in ("0", "", None)]
-    for row in bad:
-        print(f"rsweep: {row['profile']}: {row['rois_failed']} of {row['rois']} ROIs have no "
-              f"embedding: {row['reason'][:200]}")  # fmt: skip
+    for line in failures(bad):
+        print(f"rsweep: {line}")

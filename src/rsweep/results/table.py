@@ -48,9 +48,19 @@ def _outcomes(ran: Ran) -> dict[str, Any]:
     return {
         "rois": ran.rois,
         "rois_failed": len(ran.failed),
-        "reason": "; ".join(f"{roi}: {error}" for roi, error in ran.failed.items()),
+        "reason": "; ".join(counted(ran.failed)),
         "valid_share": ran.valid_share,
     }
+
+
+def counted(failed: Mapping[str, str]) -> list[str]:
+    """Why ROIs have no embedding, the commonest reason first: `2 ROIs, r4 first: no scenes`."""
+    found: dict[str, list[str]] = {}
+    for roi, reason in failed.items():
+        found.setdefault(reason, []).append(roi)
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    return [f"{f'{len(rois)} ROIs, {rois[0]} first' if len(rois) > 1 else rois[0]}: {reason}"
+            for reason, rois in ordered]  # fmt: skip
 
 
 def _read(path: Path) -> dict[str, Any]:
