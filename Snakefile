@@ -12,6 +12,7 @@ from rsweep.jobs.client import own_jobs
 from rsweep.jobs.packs import pack_name, release
 from rsweep.report.summary import announce, conclude
 from rsweep.plan.workflow import KEY_PATTERN, Plan
+from rsweep.stages.registry import STAGES
 
 # Snakemake merges --configfile into a configfile statement, key by key: a study without a sweep
 # would inherit the default study's. So the default is read only where no study is given.
@@ -46,11 +47,11 @@ rule all:
         plan.complete,
 
 
-include: "rules/fetch.smk"
-include: "rules/composite.smk"
-include: "rules/prep.smk"
-include: "rules/infer.smk"
-include: "rules/stitch.smk"
+for stage in STAGES:
+
+    include: f"rules/{stage}.smk"
+
+
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 

@@ -21,13 +21,14 @@ from rsweep.jobs.runner import run_job
 from rsweep.plan.nodes import build_nodes, node_options
 from rsweep.plan.profiles import resolve
 from rsweep.stages.job import Job
+from rsweep.stages.registry import STAGES as DECLARED
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
 IMAGES = ROOT / "docs" / "images"
 WINDOW = {"start": "2022-06-01", "end": "2022-09-01"}
-STAGES = ("fetch", "composite", "prep", "infer", "stitch")
+STAGES = tuple(DECLARED)
 
 
 def facts() -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing import Any
 from measure import STAGES, Chain, facts, squares, write_csv
 
 from rsweep.core.store import Store
-from rsweep.jobs.runner import RUNNERS, run_job
+from rsweep.jobs.runner import run_job
 
 SIZES = [(8, 6), (32, 6), (128, 6), (8, 24), (8, 96)]
 BUFFER_M = 240
@@ -52,7 +52,7 @@ def status_mb(name: str) -> float:
 def one_stage(folder: str, rois: int, scenes: int, stage: str) -> dict[str, Any]:
     """Run a stage in this process; what it held at most, and the size of what it wrote."""
     work = chain(folder, rois, scenes)
-    importlib.import_module(RUNNERS[stage])
+    importlib.import_module(f"rsweep.stages.{stage}.run")
     base = status_mb("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the imports
     size = 0.0

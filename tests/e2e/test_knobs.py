@@ -10,10 +10,11 @@ import pytest
 import rasterio
 from conftest import Workplace
 
-from rsweep.core.knobs import STAGES
 from rsweep.models.registry import find_card
 from rsweep.plan.table import CORE
+from rsweep.stages.registry import STAGES
 
+NAMES = list(STAGES)
 RCF = {"model": "rcf", "image_size": 16, "patch_size": 8, "features": 8}
 THOR = {"model": "thor", "variant": "tiny", "weights": "random", "image_size": 32, "patch_size": 8}
 GALILEO = {"model": "galileo", "variant": "nano", "weights": "random", "image_size": 16,
@@ -123,7 +124,7 @@ def write_weights(workplace: Workplace) -> None:
 
 
 def expected(first: str | None) -> set[str]:
-    return set(STAGES[STAGES.index(first) :]) if first else set()
+    return set(NAMES[NAMES.index(first) :]) if first else set()
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:

@@ -1,7 +1,7 @@
 """What each stage makes of a fixed study, against what it made when its version was set.
 
 Whole numbers must be equal; floats agree to 1e-4 of their dataset's spread, since another CPU or
-another torch rounds otherwise. After a change on purpose, raise the stage in core/nodes.VERSIONS
+another torch rounds otherwise. After a change on purpose, raise the version in the stage's spec
 (or the synthetic world's WORLD_VERSION) and run `python tests/unit/test_golden.py`, which writes
 golden.json again.
 """
@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from rsweep.core.canonical import digest
-from rsweep.core.nodes import VERSIONS
 from rsweep.core.roi import Roi
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
@@ -26,7 +25,9 @@ from rsweep.plan.nodes import build_nodes, node_options
 from rsweep.plan.profiles import resolve
 from rsweep.sources.synthetic import WORLD_VERSION
 from rsweep.stages.job import Job
+from rsweep.stages.registry import STAGES
 
+VERSIONS = {name: stage.version for name, stage in STAGES.items()}
 NOW = {**VERSIONS, "world": WORLD_VERSION}
 GOLDEN = Path(__file__).parent / "golden.json"
 PLACES = ((8.705, 50.503, 90.0), (8.745, 50.493, 140.0))
@@ -120,8 +121,8 @@ def test_a_stage_makes_what_it_made_under_its_version(stage, made):
     other = [name for name in sorted({*before, *after})
              if not agrees(before.get(name), after.get(name))]  # fmt: skip
     assert not other, (
-        f"{stage} makes other {', '.join(other)}. If on purpose, raise core/nodes.VERSIONS"
-        f"[{stage!r}], so that stores are not mixed, and run `python tests/unit/test_golden.py`"
+        f"{stage} makes other {', '.join(other)}. If on purpose, raise its version in "
+        f"stages/{stage}/spec.py (else stores are mixed); run `python tests/unit/test_golden.py`"
     )
 
 

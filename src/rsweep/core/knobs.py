@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-STAGES = ("fetch", "composite", "prep", "infer", "stitch")
-Stage = Literal["fetch", "composite", "prep", "infer", "stitch"]
 Kind = Literal["int", "float", "str", "bool", "names", "mapping"]
 
 MODEL = object()
@@ -43,10 +41,11 @@ class Knob:
         minimum, maximum: inclusive bounds of a number.
         words: strings that a number may also be.
         unit: unit of a number.
+        otherwise: value where `default` is `MODEL` and the model's card gives none.
     """
 
     name: str
-    stage: Stage
+    stage: str
     kind: Kind
     default: Any
     meaning: str
@@ -55,6 +54,7 @@ class Knob:
     maximum: float | None = None
     words: tuple[str, ...] = ()
     unit: str = ""
+    otherwise: Any = None
 
     def parse(self, value: Any) -> Any:
         """The canonical form of `value`: 224, 224.0 and "224" are one int, "B4,B3" is a list.

@@ -7,10 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsweep.core.canonical import digest
-from rsweep.core.knobs import Stage
-
-VERSIONS: dict[Stage, int] = {"fetch": 2, "composite": 1, "prep": 1, "infer": 2, "stitch": 1}
-"""Raised when the output of a stage changes for the same settings; a test holds golden digests."""
 
 KEY_LENGTH = 16
 """Hex digits of a key: 64 bits, one chance in a hundred of a collision among 600 million keys."""
@@ -22,12 +18,14 @@ class Node:
 
     Attributes:
         stage: its name.
+        version: the stage's version.
         settings: canonical values of what the stage reads.
         inputs: name -> node that it reads from (a sensor's name before the tiles).
         key: identity, derived from the above.
     """
 
-    stage: Stage
+    stage: str
+    version: int
     settings: Mapping[str, Any]
     inputs: Mapping[str, Node] = field(default_factory=dict)
     key: str = ""
@@ -39,7 +37,7 @@ class Node:
         """What the key is a digest of; stored in clear as the folder's settings.json."""
         return {
             "stage": self.stage,
-            "version": VERSIONS[self.stage],
+            "version": self.version,
             "settings": self.settings,
             "inputs": {name: node.key for name, node in self.inputs.items()},
         }

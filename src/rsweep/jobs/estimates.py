@@ -7,20 +7,14 @@ long costs a place in the queue and one that is too short costs the work.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.shards import Shard
-from rsweep.models.registry import find_card
+from rsweep.core.stage import Work
+from rsweep.stages.registry import STAGES
 
-ROI_S = {"fetch": 10.0, "composite": 1.0, "prep": 0.5, "infer": 0.0, "stitch": 0.2}
-TILE_S = {"fetch": 0.0, "composite": 0.0, "prep": 0.05, "infer": 0.01, "stitch": 0.05}
-"""Seconds per ROI and per tile, beside what a network takes; on slow cores and disks."""
-FLOPS = {"cpu": 1e10, "gpu": 1e13}
-"""Operations per second of a core, and of a GPU, that a network is sure to get."""
-LOAD_S = 60.0
 MARGIN = 3.0
 LEAST_MIN = 10
 METRES_PER_DEGREE = 111_320.0
@@ -36,19 +30,8 @@ def runtime_min(node: Node, shard: Shard, attempt: int, cores: int, gpus: int) -
 
 def seconds_of(node: Node, shard: Shard, cores: int, gpus: int) -> float:
     """Seconds that a job is expected to take."""
-    count = tiles_of(node, shard)
-    seconds = ROI_S[node.stage] * len(shard.rois) + TILE_S[node.stage] * count
-    if node.stage == "infer":
-        rate = FLOPS["gpu"] if gpus else FLOPS["cpu"] * cores
-        seconds += LOAD_S + count * operations(node.settings) / rate
-    return seconds
-
-
-def operations(settings: Mapping[str, Any]) -> float:
-    """Floating-point operations per tile: two per parameter and token."""
-    variant = find_card(settings["model"]).variants[settings["variant"]]
-    side = settings["image_size"] / settings.get("patch_size", 16)
-    return float(2e6 * variant.parameters_m * side**2 * len(settings["bands"]))
+    work = Work(len(shard.rois), tiles_of(node, shard), cores, gpus)
+    return STAGES[node.stage].seconds(node.settings, work)
 
 
 def tiles_of(node: Node, shard: Shard) -> int:

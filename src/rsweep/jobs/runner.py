@@ -10,13 +10,11 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import rsweep
 from rsweep.core.errors import CorruptError
-from rsweep.core.knobs import Stage
 from rsweep.stages.job import Job
 
 MAX_REBUILDS = 5
@@ -24,18 +22,10 @@ MAX_REBUILDS = 5
 
 log = logging.getLogger("rsweep")
 
-RUNNERS: Mapping[Stage, str] = {
-    "fetch": "rsweep.stages.fetch.run",
-    "composite": "rsweep.stages.composite.run",
-    "prep": "rsweep.stages.prep.run",
-    "infer": "rsweep.stages.infer.run",
-    "stitch": "rsweep.stages.stitch.run",
-}
-
 
 def run_job(job: Job) -> None:
     """Make a job's output; an input that turns out damaged is said so, rebuilt, and read again."""
-    module = importlib.import_module(RUNNERS[job.node.stage])
+    module = importlib.import_module(f"rsweep.stages.{job.node.stage}.run")
     for attempt in itertools.count():
         began = time.perf_counter()
         try:

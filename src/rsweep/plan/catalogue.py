@@ -9,8 +9,7 @@ from rsweep.core.knobs import Knob
 from rsweep.models.card import ModelCard
 from rsweep.models.registry import families, find_card
 from rsweep.plan.profiles import knobs_of, resolve
-from rsweep.plan.table import PROVIDERS
-from rsweep.sources.registry import provider_module
+from rsweep.sources.registry import PROVIDERS, provider_module
 
 
 def open_families() -> list[str]:

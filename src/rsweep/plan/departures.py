@@ -9,9 +9,10 @@ from rsweep.core.errors import RoiError
 from rsweep.models.card import ModelCard
 from rsweep.models.envelope import Departures, departures
 from rsweep.models.registry import find_card
-from rsweep.plan.profiles import Profile, sensor_bands
+from rsweep.plan.profiles import Profile
 from rsweep.sources.levels import LEVELS
 from rsweep.sources.registry import choose_collection
+from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.frames import bins
 
 

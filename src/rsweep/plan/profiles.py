@@ -14,7 +14,7 @@ from rsweep.core.nodes import Node
 from rsweep.models import layers
 from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
-from rsweep.plan.table import CORE, SHARED_DEFAULTS
+from rsweep.plan.table import CORE
 from rsweep.sources.registry import (
     check_options,
     choose_collection,
@@ -23,6 +23,8 @@ from rsweep.sources.registry import (
     provider_module,
 )
 from rsweep.sources.sensors import SENSORS
+from rsweep.stages.bands import sensor_bands
+from rsweep.stages.prep.spec import tile_size
 
 Errors = list[tuple[str, str]]
 """(knob, what is wrong with its value)"""
@@ -153,17 +155,7 @@ def _default(knob: Knob, card: ModelCard) -> Any:
     if knob.name == "bands":
         return None
     first = _allowed(knob.name, card)
-    return first[0] if first else knob.parse(SHARED_DEFAULTS[knob.name])
-
-
-def sensor_bands(settings: Mapping[str, Any], card: ModelCard) -> dict[str, list[str]]:
-    """Sensor -> the bands that the model is fed, in order."""
-    asked = settings["bands"]
-    found = {}
-    for needed in card.modalities[settings["modality"]]:
-        own = [b for b in asked or () if b in SENSORS[needed.sensor].bands]
-        found[needed.sensor] = own or list(needed.bands)
-    return found
+    return first[0] if first else knob.parse(knob.otherwise)
 
 
 def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
@@ -303,11 +295,6 @@ def token_step(settings: Mapping[str, Any], card: ModelCard) -> Fraction:
     """Pixels of the grid after which the tokens of every group meet again, in tile mode."""
     together = math.lcm(*(group.patch_px for group in card.groups(settings)))
     return Fraction(together * tile_size(settings), settings["image_size"])
-
-
-def tile_size(settings: Mapping[str, Any]) -> int:
-    """Side of a tile in pixels of the grid."""
-    return int(settings["tile_size"] or settings["image_size"])
 
 
 def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rsweep.core.knobs import MODEL, STAGES, Knob
+from rsweep.core.knobs import MODEL, Knob
 from rsweep.evaluate import settings as evaluate
 from rsweep.models.card import ModelCard
 from rsweep.plan.catalogue import allowed_values, cards, defaults, open_families
 from rsweep.plan.study import OPTIONS
-from rsweep.plan.table import CORE, PROVIDERS
-from rsweep.sources.registry import provider_module
+from rsweep.plan.table import CORE
+from rsweep.sources.registry import PROVIDERS, provider_module
+from rsweep.stages.registry import STAGES
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -86,7 +87,7 @@ def _sections() -> dict[str, Schema]:
                      "description": "named profiles beside those of the sweep"},
         "evaluate": {**_closed(labels, "label"), "description": "what the embeddings are worth: "
                      "probes that predict a column of the ROI table"},
-        "retain": {**_closed(dict.fromkeys(STAGES[:-1], keep)),
+        "retain": {**_closed(dict.fromkeys([*STAGES][:-1], keep)),
                    "description": "what happens to a stage's files once they have been read"},
     }  # fmt: skip
 

@@ -17,6 +17,7 @@ from rsweep.plan.nodes import node_options
 from rsweep.plan.profiles import Profile, slug
 from rsweep.plan.sweep import Skipped, expand, section
 from rsweep.plan.table import CORE
+from rsweep.stages.registry import STAGES
 
 Settings = dict[str, Any]
 SECTIONS = ("base", "sweep", "profiles", "evaluate", "retain")
@@ -186,7 +187,7 @@ def _lock_file(options: Mapping[str, Any]) -> Path:
 
 def _retain(config: Mapping[str, Any], where: str, problems: list[Problem]) -> dict[str, str]:
     retain = section(config.get("retain"), f"{where}: retain", problems)
-    stages = ("fetch", "composite", "prep", "infer")
+    stages = [*STAGES][:-1]  # what the last makes is read as long as there are results
     for stage, value in retain.items():
         if stage not in stages or value not in ("keep", "temp"):
             problems.append(Problem(f"{where}: retain.{stage}",

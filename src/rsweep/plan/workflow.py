@@ -14,11 +14,9 @@ from rsweep.core.canonical import digest
 from rsweep.core.nodes import Node
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study, make_study
+from rsweep.stages.registry import STAGES
 
 KEY_PATTERN = "[0-9a-f]{16}"
-MEMORY_MB = {"fetch": 1500, "composite": 1500, "prep": 2000, "infer": 3000, "stitch": 2000}
-"""Asked for by a first attempt; each retry asks for that much more."""
-BYTES_PER_PARAMETER = 4
 
 
 class Plan:
@@ -109,18 +107,9 @@ class Plan:
         return [f"{self.folder}/profiles/{name}/quality.json" for name in self.profiles]
 
     def memory_mb(self, key: str, attempt: int) -> int:
-        """Memory that a job asks for, in MB: more for large networks and after a failure."""
+        """Memory that a job asks for, in MB: with each attempt that much more."""
         node = self.nodes[key]
-        need = MEMORY_MB[node.stage]
-        if node.stage == "infer":
-            need += round(self._parameters_m(node) * BYTES_PER_PARAMETER * 2)
-        return need * attempt
-
-    def _parameters_m(self, node: Node) -> float:
-        from rsweep.models.registry import find_card
-
-        variants = find_card(node.settings["model"]).variants
-        return variants[node.settings["variant"]].parameters_m
+        return round(STAGES[node.stage].memory_mb(node.settings)) * attempt
 
 
 RESULT_FILES = ("figures", "report.html")

@@ -5,22 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 
-from rsweep.core.knobs import STAGES, Knob
+from rsweep.core.knobs import Knob
 from rsweep.evaluate import settings as evaluate
 from rsweep.plan.catalogue import cards
 from rsweep.plan.study import OPTIONS
-from rsweep.plan.table import CORE, PROVIDERS
 from rsweep.report import words
 from rsweep.report.markdown import code, codes, heading, table
-from rsweep.sources.registry import provider_module
-
-ABOUT: Mapping[str, str] = {
-    "fetch": "Every scene of the window on the ROI's own pixel grid, raw.",
-    "composite": "Scenes to frames: what is cloud, how scenes become one image, how many frames.",
-    "prep": "Frames to the network's input: bands, normalisation, resizing or tiling.",
-    "infer": "Tiles to token maps: the model and all that changes its forward pass.",
-    "stitch": "Token maps to a vector or a grid per ROI.",
-}
+from rsweep.sources.registry import PROVIDERS, provider_module
+from rsweep.stages.registry import STAGES
 
 INTRODUCTION = """\
 <!-- Made from the knob table by `python -m rsweep.report.knob_docs`; a test keeps it in step. -->
@@ -44,11 +36,10 @@ def settings_page() -> str:
 
 def _parts() -> Iterator[str]:
     yield INTRODUCTION
-    for place, stage in enumerate(STAGES):
-        knobs = [knob for knob in CORE.values() if knob.stage == stage]
-        yield heading(2, stage.capitalize())
-        yield f"\n{ABOUT[stage]} A change reruns: {', '.join(STAGES[place:])}.\n\n"
-        yield knob_table(knobs, reruns=True)
+    for place, stage in enumerate(STAGES.values()):
+        yield heading(2, stage.name.capitalize())
+        yield f"\n{stage.about} A change reruns: {', '.join([*STAGES][place:])}.\n\n"
+        yield knob_table(stage.knobs, reruns=True)
     yield from _own_knobs()
     yield from _providers()
     yield heading(2, "The study")
@@ -79,7 +70,7 @@ def knob_table(knobs: Iterable[Knob], reruns: bool = False) -> str:
     heads = ["knob", "type", "default", "allowed", "meaning"]
     rows = []
     for knob in knobs:
-        later = [" → ".join(STAGES[STAGES.index(knob.stage) :])] if reruns else []
+        later = [" → ".join([*STAGES][[*STAGES].index(knob.stage) :])] if reruns else []
         facts = words.knob_facts(knob)
         unit = f", {knob.unit}" if knob.unit else ""
         rows.append([code(knob.name), words.KINDS[knob.kind] + unit, _default(facts["default"]),

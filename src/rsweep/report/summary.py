@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rsweep.plan.workflow import Plan, missing_files
 from rsweep.results.complete import failures
+from rsweep.stages.registry import STAGES
 
 _START: dict[str, float] = {}
 _MISSING: set[Path] = set()
@@ -30,7 +31,7 @@ def conclude(plan: Plan, failed: bool = False) -> None:
     total = len(plan.nodes) * len(plan.shards)
     seconds = time.monotonic() - _START.get("time", time.monotonic())
     counts = {stage: sum(p.parent.parent.name == stage for p in made)
-              for stage in ("fetch", "composite", "prep", "infer", "stitch")}  # fmt: skip
+              for stage in STAGES}  # fmt: skip
     ran = ", ".join(f"{n} {stage}" for stage, n in counts.items() if n) or "no stage"
     print(f"\nrsweep: {'stopped' if failed else 'done'} after {seconds:.0f} s. Ran {ran}; "
           f"{total - len(_MISSING)} stage files reused.")  # fmt: skip

@@ -8,6 +8,8 @@ from typing import Any
 
 from rsweep.core.knobs import Knob, Problem, nearest
 
+PROVIDERS = ("synthetic", "local", "stac", "earthengine")
+
 
 def provider_module(provider: str) -> Any:
     """The module of a provider; see `protocol.Source` for what it has."""

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from rsweep.core import files as module
 from rsweep.core.errors import CorruptError, RsweepError
 from rsweep.core.files import check_seal, get_json, put, put_json
-from rsweep.core.nodes import VERSIONS, Node
+from rsweep.core.nodes import Node
 from rsweep.core.store import Store
 
-NODE = Node("prep", {"size": 64.0, "bands": ("B4",)})
+NODE = Node("prep", 1, {"size": 64.0, "bands": ("B4",)})
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_what_is_written_is_read(store):
         assert file["pixels"][3, 4] == 304
         assert get_json(file, "rois") == [{"id": "ä", "share": 0.1}]
     assert json.loads((store.folder(NODE) / "settings.json").read_text()) == {
-        "stage": "prep", "version": VERSIONS["prep"], "inputs": {},
+        "stage": "prep", "version": 1, "inputs": {},
         "settings": {"size": 64, "bands": ["B4"]},
     }  # fmt: skip
 
@@ -88,11 +88,11 @@ def test_a_failure_keeps_what_was_there(store):
 def test_a_killed_writer_leaves_no_file_under_the_name(store):
     code = (
         "import os, sys; from rsweep.core.store import Store; from rsweep.core.nodes import Node\n"
-        "with Store(sys.argv[1]).write(Node('prep', {}), 's') as file: os._exit(9)"
+        "with Store(sys.argv[1]).write(Node('prep', 1, {}), 's') as file: os._exit(9)"
     )
     run = subprocess.run([sys.executable, "-c", code, str(store.root)], check=False)
     assert run.returncode == 9
-    assert not store.path(Node("prep", {}), "s").exists()
+    assert not store.path(Node("prep", 1, {}), "s").exists()
 
 
 class TestSeal:
@@ -132,7 +132,7 @@ class TestSeal:
             pass
 
     def test_another_nodes_file_is_refused(self, store):
-        other = Node("prep", {"size": 32})
+        other = Node("prep", 1, {"size": 32})
         path = fill(store, node=other)
         fill(store)
         store.path(NODE, "s").write_bytes(path.read_bytes())

@@ -123,7 +123,7 @@ def test_the_same_job_makes_the_same_bytes(done):
 
 def test_progress_passes_everything_and_says_how_far(caplog, monkeypatch):
     monkeypatch.setattr(job_module.time, "monotonic", iter(np.arange(0, 100, 4.0)).__next__)
-    job = Job(Node("prep", {}), Shard("s", ()), None)
+    job = Job(Node("prep", 1, {}), Shard("s", ()), None)
     with caplog.at_level(logging.INFO):
         assert list(job.progress(range(4), 4, "things done")) == [0, 1, 2, 3]
     assert [r.getMessage() for r in caplog.records] == ["2 of 4 things done, 0.2/s",

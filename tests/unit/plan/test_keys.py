@@ -14,15 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsweep.core import nodes as keys
 from rsweep.core.canonical import canonical_json, digest
-from rsweep.core.knobs import STAGES
 from rsweep.core.nodes import Node
 from rsweep.models.registry import families, find_card
-from rsweep.plan import nodes as stages
 from rsweep.plan import profiles
+from rsweep.plan.nodes import build_nodes
 from rsweep.plan.table import CORE
+from rsweep.stages.composite import rules
+from rsweep.stages.registry import STAGES
 
+NAMES = list(STAGES)
 SOURCES = Path(__file__).parents[3] / "src"
 WINDOW = {"start": "2022-06-01", "end": "2022-09-01"}
 RCF = {"model": "rcf", "temporal": WINDOW}
@@ -43,9 +44,9 @@ def keys_of(own: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     values, errors = profiles.resolve(own, {})
     assert not errors, errors
     found: dict[str, list[str]] = {}
-    for node in stages.build_nodes(values).upstream():
+    for node in build_nodes(values).upstream():
         found.setdefault(node.stage, []).append(node.key)
-    return {stage: tuple(sorted(found[stage])) for stage in STAGES}
+    return {stage: tuple(sorted(found[stage])) for stage in NAMES}
 
 
 def changed(context: dict[str, Any], other: dict[str, Any]) -> set[str]:
@@ -54,7 +55,7 @@ def changed(context: dict[str, Any], other: dict[str, Any]) -> set[str]:
 
 
 def since(stage: str | None) -> set[str]:
-    return set(STAGES[STAGES.index(stage) :]) if stage else set()
+    return set(NAMES[NAMES.index(stage) :]) if stage else set()
 
 
 # (card whose knob it is, knob): (context, another value, first stage that changes; None: nothing)
@@ -209,24 +210,25 @@ CARDS = {
 def test_editing_a_card_changes_the_keys_of_what_reads_it(what, monkeypatch):
     card, first = CARDS[what]
     before = keys_of(RCF)
-    for module in (profiles, stages):
-        monkeypatch.setattr(module, "find_card", lambda model: card)
+    monkeypatch.setattr("rsweep.models.rcf.card.CARD", card)
+    find_card.cache_clear()
     after = keys_of(RCF)
+    find_card.cache_clear()
     assert {s for s in STAGES if before[s] != after[s]} == since(first)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", NAMES)
 def test_raising_a_version_changes_that_stage_and_those_after(stage, monkeypatch):
     before = keys_of(RCF)
-    monkeypatch.setitem(keys.VERSIONS, stage, 99)
+    monkeypatch.setitem(STAGES, stage, dataclasses.replace(STAGES[stage], version=99))
     after = keys_of(RCF)
     assert {s for s in STAGES if before[s] != after[s]} == since(stage)
 
 
 def test_a_cloud_rule_is_hashed_as_its_constants(monkeypatch):
-    rule = dataclasses.replace(stages.MASK_RULES["scl"], classes=(4, 5))
+    rule = dataclasses.replace(rules.MASK_RULES["scl"], classes=(4, 5))
     before = keys_of(RCF)
-    monkeypatch.setattr(stages, "MASK_RULES", {**stages.MASK_RULES, "scl": rule})
+    monkeypatch.setitem(rules.MASK_RULES, "scl", rule)
     after = keys_of(RCF)
     assert {s for s in STAGES if before[s] != after[s]} == since("composite")
 
@@ -268,8 +270,8 @@ def test_other_values_have_other_digests(one, two):
 
 
 def test_the_inputs_of_a_node_are_in_its_key():
-    scenes = [Node("fetch", {"x": i}) for i in (1, 2)]
-    one, two = (Node("composite", {}, {"scenes": node}) for node in scenes)
+    scenes = [Node("fetch", 1, {"x": i}) for i in (1, 2)]
+    one, two = (Node("composite", 1, {}, {"scenes": node}) for node in scenes)
     assert one.key != two.key
     assert [node.key for node in one.upstream()] == [scenes[0].key, one.key]
 

@@ -6,13 +6,13 @@ import pytest
 
 from rsweep.plan.catalogue import cards
 from rsweep.plan.study import OPTIONS
-from rsweep.plan.table import CORE, PROVIDERS
+from rsweep.plan.table import CORE
 from rsweep.report.facts import card_facts, find_model
 from rsweep.report.knob_docs import settings_page
 from rsweep.report.markdown import table
 from rsweep.report.model_docs import model_pages, write_pages
 from rsweep.report.token_layout import draw_layout
-from rsweep.sources.registry import provider_module
+from rsweep.sources.registry import PROVIDERS, provider_module
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = model_pages()

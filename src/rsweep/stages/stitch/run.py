@@ -19,9 +19,9 @@ from rsweep.stages.prep.geometry import Lattice, crop_to, token_lattice
 from rsweep.stages.prep.run import VALID_FULL, roi_span
 from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups
 from rsweep.stages.stitch.pool import coverage, pool
+from rsweep.stages.stitch.spec import OWN_VECTORS
 
 Values = NDArray[np.float32]
-OWN_VECTORS = ("cls", "model")
 
 
 def run(job: Job) -> dict[str, Any]:

@@ -1,0 +1,19 @@
+"""The bands that a model is fed under the settings of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rsweep.models.card import ModelCard
+from rsweep.sources.sensors import SENSORS
+
+
+def sensor_bands(settings: Mapping[str, Any], card: ModelCard) -> dict[str, list[str]]:
+    """Sensor -> the bands that the model is fed, in order."""
+    asked = settings["bands"]
+    found = {}
+    for needed in card.modalities[settings["modality"]]:
+        own = [b for b in asked or () if b in SENSORS[needed.sensor].bands]
+        found[needed.sensor] = own or list(needed.bands)
+    return found

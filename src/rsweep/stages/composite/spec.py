@@ -1,0 +1,85 @@
+"""Composite: the scenes of a window become frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.stage import Settings, Stage
+from rsweep.models.registry import find_card
+from rsweep.sources.sensors import SENSORS
+from rsweep.stages.composite.rules import MASK_RULES
+
+KNOBS = (
+    Knob("composite", "composite", "str", "median", "how the scenes of a frame become one image",
+         allowed=("median", "mean", "mosaic", "least_cloudy")),
+    Knob("cloudy_pct", "composite", "float", 80.0,
+         "scenes with a larger cloud share are left out of the composite", unit="%", minimum=0,
+         maximum=100),
+    Knob("cloud_mask", "composite", "str", "auto",
+         "which pixels are cloud: by scene classification (scl), Cloud Score+ (clear), cloud "
+         "probability (cloud), none; auto takes the first of those that the scenes have",
+         allowed=("auto", "scl", "clear", "cloud", "none")),
+    Knob("mask_threshold", "composite", "float", None,
+         "percent at which `cloud` (unset: 40) or below which `clear` (unset: 60) masks a pixel",
+         unit="%", minimum=0, maximum=100),
+    Knob("frames", "composite", "int", MODEL,
+         "frames in time; auto: as many as the window has, up to the model's limit",
+         minimum=1, maximum=366, words=("auto",), otherwise=1),
+    Knob("frame_policy", "composite", "str", MODEL,
+         "how the window is cut into frames: equal parts, 30-day steps, calendar months",
+         allowed=("equal", "30d", "month"), otherwise="equal"),
+    Knob("empty_frame", "composite", "str", "drop",
+         "a frame without a valid pixel: drop it, error, or repeat the nearest frame (recorded)",
+         allowed=("drop", "error", "repeat")),
+)  # fmt: skip
+
+
+def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+    """Settings of the key; a provider that composites has left only frames to look at."""
+    if SENSORS[sensor].static:  # tiles of one image, of which no two differ where they overlap
+        return {"composite": "mosaic", "frames": 1}
+    if settings["fetch_granularity"] == "composite":
+        return _frames(settings)
+    return composite_settings(settings, sensor)
+
+
+def composite_settings(settings: Settings, sensor: str) -> dict[str, Any]:
+    """What makes frames of a sensor's scenes."""
+    found = {"composite": settings["composite"], **_frames(settings)}
+    if SENSORS[sensor].decibel:  # radar sees through cloud
+        return found
+    rules = {
+        name: rule.constants(settings["mask_threshold"])
+        for name, rule in MASK_RULES.items()
+        if settings["cloud_mask"] in (name, "auto")
+    }
+    return {**found, "cloudy_pct": settings["cloudy_pct"], "cloud_mask": rules}
+
+
+def _frames(settings: Settings) -> dict[str, Any]:
+    """How the window becomes frames: one frame is the window, whole or its first step."""
+    limit = find_card(settings["model"]).frames_range[1]
+    asked = settings["frames"]
+    auto = asked == "auto" and limit > 1
+    found: dict[str, Any] = {"frames": 1 if asked == "auto" and not auto else asked}
+    if auto:
+        found["max_frames"] = limit
+    if found["frames"] != 1:
+        found["empty_frame"] = settings["empty_frame"]
+    if found["frames"] != 1 or settings["frame_policy"] != "equal":
+        found["frame_policy"] = settings["frame_policy"]
+    return found
+
+
+STAGE = Stage(
+    "composite",
+    version=1,
+    about="Scenes to frames: what is cloud, how scenes become one image, how many frames.",
+    knobs=KNOBS,
+    reads=reads,
+    inputs={"scenes": "fetch"},
+    by_sensor=True,
+    memory_mb=lambda settings: 1500,
+    seconds=lambda settings, work: 1.0 * work.rois,
+)

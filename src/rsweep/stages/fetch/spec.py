@@ -1,0 +1,85 @@
+"""Fetch: every scene of a window on the grid of each ROI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.stage import Settings, Stage
+from rsweep.models.registry import find_card
+from rsweep.sources.registry import PROVIDERS, choose_collection, parse_options, provider_module
+from rsweep.sources.sensors import SENSORS
+from rsweep.stages.bands import sensor_bands
+from rsweep.stages.composite.spec import composite_settings
+
+KNOBS = (
+    Knob("provider", "fetch", "str", "synthetic", "where scenes come from", allowed=PROVIDERS),
+    Knob("collection", "fetch", "names", None,
+         "collections to read, one per sensor; unset: the provider's default for each sensor"),
+    Knob("synthetic", "fetch", "mapping", {}, "options of the synthetic provider"),
+    Knob("local", "fetch", "mapping", {}, "options of the local provider: its folder and layout"),
+    Knob("stac", "fetch", "mapping", {}, "options of the STAC provider: its API or catalogue"),
+    Knob("earthengine", "fetch", "mapping", {}, "options of Earth Engine: endpoint and project"),
+    Knob("temporal", "fetch", "mapping", None,
+         "window: {start, end} (ISO dates, end exclusive) or {year}; a ROI's own window wins"),
+    Knob("scale_m", "fetch", "float", MODEL, "pixel of the grid on the ground", unit="m",
+         minimum=0.1, maximum=10_000, otherwise=10.0),
+    Knob("context_m", "fetch", "float", 160.0,
+         "imagery read around the ROI's square, so that tiles at its edge see real pixels",
+         unit="m", minimum=0, maximum=50_000),
+    Knob("fetch_bands", "fetch", "str", "all",
+         "`all` bands of the collection, shared by every model; or those of this `model` only",
+         allowed=("all", "model")),
+    Knob("orbit", "fetch", "str", "any", "radar orbit direction",
+         allowed=("any", "ascending", "descending")),
+    Knob("fetch_cloudy_pct", "fetch", "float", 100.0,
+         "scenes with a larger cloud share are not fetched at all", unit="%", minimum=0,
+         maximum=100),
+    Knob("fetch_granularity", "fetch", "str", "scene",
+         "fetch every `scene`, so that composite settings need no new download; or the "
+         "`composite` that the provider makes (earthengine), whose settings are then fetch's",
+         allowed=("scene", "composite")),
+)  # fmt: skip
+
+
+def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+    """Settings of the key: of radar no cloud share, of optical sensors no orbit, of maps neither."""
+    provider = settings["provider"]
+    collection = choose_collection(provider, sensor, settings["collection"])
+    bands = sensor_bands(settings, find_card(settings["model"]))[sensor]
+    found = {
+        "provider": provider,
+        "collection": collection,
+        "sensor": sensor,
+        "source": provider_module(provider).identity(options(settings), collection),
+        "bands": "all" if settings["fetch_bands"] == "all" else bands,
+        **{name: settings[name] for name in ("scale_m", "context_m")},
+    }
+    if SENSORS[sensor].static:
+        return found
+    own = "orbit" if SENSORS[sensor].decibel else "fetch_cloudy_pct"
+    found |= {name: settings[name] for name in ("temporal", own)}
+    if settings["fetch_granularity"] == "composite":
+        # What becomes of an empty frame is settled later, so it needs no new download.
+        made = composite_settings(settings, sensor)
+        found["composite"] = {name: made[name] for name in made if name != "empty_frame"}
+    return found
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """The provider's options, with their defaults."""
+    provider = settings["provider"]
+    return parse_options(provider, settings[provider])
+
+
+STAGE = Stage(
+    "fetch",
+    version=2,
+    about="Every scene of the window on the ROI's own pixel grid, raw.",
+    knobs=KNOBS,
+    reads=reads,
+    by_sensor=True,
+    memory_mb=lambda settings: 1500,
+    seconds=lambda settings, work: 10.0 * work.rois,
+    options=options,
+)

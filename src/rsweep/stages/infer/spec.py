@@ -1,0 +1,86 @@
+"""Infer: tiles become token maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.stage import Settings, Stage, Work
+from rsweep.models.card import Variant
+from rsweep.models.registry import find_card
+from rsweep.models.weights_identity import weights_identity
+from rsweep.stages.bands import sensor_bands
+
+KNOBS = (
+    Knob("model", "infer", "str", "rcf", "the model: `rsweep describe` lists them"),
+    Knob("variant", "infer", "str", MODEL, "size of the model"),
+    Knob("weights", "infer", "str", MODEL,
+         "pretrained, random, a local file, or an http(s) URL"),
+    Knob("weights_sha256", "infer", "str", None, "expected digest of weights from a URL"),
+    Knob("seed", "infer", "int", 0, "seed of random weights or features", minimum=0,
+         maximum=2**31 - 1),
+    Knob("patch_size", "infer", "int", MODEL, "side of a token in the network's input", unit="px",
+         minimum=1, maximum=1024),
+    Knob("layer", "infer", "str", "last",
+         "block whose output is the embedding: last, a number from 1, from the end with a minus, "
+         "or several joined by + (concatenated)"),
+    Knob("final_norm", "infer", "bool", True, "apply the network's final normalisation"),
+    Knob("precision", "infer", "str", "fp32", "arithmetic of the forward pass",
+         allowed=("fp32", "bf16", "fp16")),
+    Knob("compile", "infer", "bool", False, "compile the network"),
+)  # fmt: skip
+
+MB_PER_MILLION = 8
+"""Memory of a million parameters of 4 bytes: the checkpoint and the network, for a while both."""
+FLOPS = {"cpu": 1e10, "gpu": 1e13}
+"""Operations per second of a core, and of a GPU, that a network is sure to get."""
+LOAD_S = 60.0
+
+
+def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+    """Settings of the key: weights by content, and the card's constants as values."""
+    card = find_card(settings["model"])
+    own = {knob.name: settings[knob.name] for knob in card.knobs if knob.stage == "infer"}
+    shared = ("patch_size", "layer", "final_norm")
+    own |= {name: settings[name] for name in shared if name in settings}
+    if settings["weights"] == "none":
+        own["seed"] = settings["seed"]
+    same = ("model", "variant", "precision", "compile", "image_size")
+    return {
+        **{name: settings[name] for name in same},
+        **weights_identity(settings, card),
+        "bands": sensor_bands(settings, card),
+        "constants": card.constants(settings),
+        **own,
+    }
+
+
+def memory_mb(settings: Settings) -> float:
+    """More for large networks."""
+    return 3000 + MB_PER_MILLION * _variant(settings).parameters_m
+
+
+def seconds(settings: Settings, work: Work) -> float:
+    """Loading, reading and writing, and two operations per parameter and token."""
+    side = settings["image_size"] / settings.get("patch_size", 16)
+    tokens = side**2 * len(settings["bands"])
+    operations = 2e6 * _variant(settings).parameters_m * tokens
+    rate = FLOPS["gpu"] if work.gpus else FLOPS["cpu"] * work.cores
+    return float(LOAD_S + work.tiles * (0.01 + operations / rate))
+
+
+def _variant(settings: Settings) -> Variant:
+    return find_card(settings["model"]).variants[settings["variant"]]
+
+
+STAGE = Stage(
+    "infer",
+    version=2,
+    about="Tiles to token maps: the model and all that changes its forward pass.",
+    knobs=KNOBS,
+    reads=reads,
+    inputs={"tiles": "prep"},
+    memory_mb=memory_mb,
+    seconds=seconds,
+    options=lambda settings: {"weights": settings["weights"]},
+)

@@ -1,0 +1,83 @@
+"""Prep: frames become tiles that a network can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.stage import EACH_SENSOR, Settings, Stage
+from rsweep.models.card import Normalization
+from rsweep.models.registry import find_card
+from rsweep.stages.bands import sensor_bands
+
+KNOBS = (
+    Knob("modality", "prep", "str", MODEL, "which sensors the model is fed"),
+    Knob("bands", "prep", "names", MODEL, "bands that the model is fed, in order"),
+    Knob("normalization", "prep", "str", MODEL, "named constants of the model's card"),
+    Knob("input_prep", "prep", "str", "tile",
+         "resize the ROI's square to one input, or tile it; auto tiles a ROI larger than a tile "
+         "unless that needs more than max_tiles",
+         allowed=("resize", "tile", "auto")),
+    Knob("image_size", "prep", "int", MODEL, "side of the network's input", unit="px", minimum=1,
+         maximum=8192),
+    Knob("tile_size", "prep", "int", None,
+         "side of a tile on the grid, resized to image_size; unset: image_size", unit="px",
+         minimum=1, maximum=8192),
+    Knob("tile_overlap", "prep", "int", 0,
+         "pixels of the grid that neighbouring tiles share; tile_size minus this is a whole "
+         "number of tokens", unit="px", minimum=0, maximum=8191),
+    Knob("max_tiles", "prep", "int", 1024, "most tiles of one ROI", minimum=1, maximum=1_000_000),
+    Knob("resample", "prep", "str", MODEL, "how a tile is resized",
+         allowed=("bilinear", "bicubic", "nearest"), otherwise="bilinear"),
+    Knob("edge", "prep", "str", "reflect",
+         "what the network sees beyond the fetched pixels (missing either way): a reflection, or "
+         "the fill value", allowed=("reflect", "fill")),
+)  # fmt: skip
+
+
+def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+    """Settings of the key: constants as values, and of tiles only where there are tiles."""
+    card = find_card(settings["model"])
+    bands = sensor_bands(settings, card)
+    constants = card.normalizations[settings["normalization"]]
+    found: dict[str, Any] = {
+        "bands": bands,
+        "normalization": {n: _normalization(constants[n], bands[n]) for n in bands},
+        "min_frames": card.frames_range[0],
+        **{name: settings[name] for name in ("input_prep", "image_size", "edge")},
+    }
+    size = tile_size(settings)
+    if settings["input_prep"] != "resize":
+        found |= {"tile_size": size, "stride": size - settings["tile_overlap"],
+                  "max_tiles": settings["max_tiles"]}  # fmt: skip
+    if settings["input_prep"] != "tile" or size != settings["image_size"]:
+        found["resample"] = settings["resample"]
+    return found
+
+
+def tile_size(settings: Settings) -> int:
+    """Side of a tile in pixels of the grid."""
+    return int(settings["tile_size"] or settings["image_size"])
+
+
+def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
+    if n.kind != "affine":
+        return {"kind": n.kind, "clip": n.clip}
+    return {
+        "kind": n.kind, "clip": n.clip, "gain": n.gain, "truncate": n.truncate,
+        "mean": [n.stats[b][0] for b in bands],
+        "std": [n.stats[b][1] for b in bands],
+        "center": [n.center.get(b, n.stats[b][0]) for b in bands],
+    }  # fmt: skip
+
+
+STAGE = Stage(
+    "prep",
+    version=1,
+    about="Frames to the network's input: bands, normalisation, resizing or tiling.",
+    knobs=KNOBS,
+    reads=reads,
+    inputs={EACH_SENSOR: "composite"},
+    memory_mb=lambda settings: 2000,
+    seconds=lambda settings, work: 0.5 * work.rois + 0.05 * work.tiles,
+)

@@ -1,0 +1,56 @@
+"""Stitch: token maps become a vector or a grid per ROI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.stage import Settings, Stage
+from rsweep.models.registry import find_card
+
+KNOBS = (
+    Knob("output", "stitch", "str", "pooled", "one vector per ROI, or a georeferenced grid",
+         allowed=("pooled", "grid")),
+    Knob("pooling", "stitch", "str", MODEL,
+         "how tokens become a vector: mean, max, stats (min, max, mean, standard deviation), or "
+         "the network's own class token (cls) or pooled output (model)",
+         allowed=("mean", "max", "stats", "cls", "model"), otherwise="mean"),
+    Knob("group_merge", "stitch", "str", "mean",
+         "how the token maps of several groups become one",
+         allowed=("mean", "sum", "max", "concat")),
+    Knob("blend", "stitch", "str", "hann", "weights of overlapping tiles",
+         allowed=("none", "linear", "hann")),
+    Knob("storage_dtype", "stitch", "str", "float32", "type of stored embeddings",
+         allowed=("float32", "float16")),
+)  # fmt: skip
+
+OWN_VECTORS = ("cls", "model")
+"""Values of `pooling` that are vectors of the network's own, one per tile."""
+
+
+def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+    """Settings of the key: of the ways of merging, those that have something to merge."""
+    card = find_card(settings["model"])
+    found = {name: settings[name] for name in ("output", "storage_dtype")}
+    own = {knob.name: settings[knob.name] for knob in card.knobs if knob.stage == "stitch"}
+    if settings["output"] == "pooled":
+        found["pooling"] = settings["pooling"]
+        if settings["pooling"] in OWN_VECTORS:
+            return found | own
+    if len(card.groups(settings)) > 1:
+        found["group_merge"] = settings["group_merge"]
+    if settings["input_prep"] != "resize" and settings["tile_overlap"]:
+        found["blend"] = settings["blend"]
+    return found | own
+
+
+STAGE = Stage(
+    "stitch",
+    version=1,
+    about="Token maps to a vector or a grid per ROI.",
+    knobs=KNOBS,
+    reads=reads,
+    inputs={"tokens": "infer", "tiles": "prep"},
+    memory_mb=lambda settings: 2000,
+    seconds=lambda settings, work: 0.2 * work.rois + 0.05 * work.tiles,
+)
