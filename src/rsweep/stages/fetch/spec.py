@@ -43,7 +43,7 @@ KNOBS = (
 
 
 def reads(settings: Settings, sensor: str) -> dict[str, Any]:
-    """Settings of the key: of radar no cloud share, of optical sensors no orbit, of maps neither."""
+    """Settings of the key: without what says nothing of radar, optical sensors or maps."""
     provider = settings["provider"]
     collection = choose_collection(provider, sensor, settings["collection"])
     bands = sensor_bands(settings, find_card(settings["model"]))[sensor]
