@@ -3,7 +3,7 @@
     python benchmarks/budget.py [--seconds 8]
 
 About 500 invented profiles of six crossed knobs share fetches, composites, tiles and inference;
-costs are drawn. Per budget (a share of the full grid's cost): effects of knobs that it can estimate,
+costs are drawn. Per budget (a share of the full grid's cost): effects that can be estimated,
 and the mean of their variances for unit noise. The smallest budget asks for main effects alone, the
 others for those of image size by model too.
 Written to benchmarks/results/budget.csv.
