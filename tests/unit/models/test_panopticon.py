@@ -97,6 +97,7 @@ def test_channels_are_wavelengths_or_polarisations_of_an_orbit():
     assert constants(modality="s1", orbit="ascending") == {"s1": [-5.0, -6.0]}
     assert constants(modality="s1", bands="VH", orbit="descending") == {"s1": [-10.0]}
     assert constants(modality="s1+s2", bands="B4,VH") == {"s2": [664.63], "s1": [-2.0]}
+    assert channel_id("landsat_l1", "B10", "any") == 10895
     assert channel_id("modis", "b05", "any") == 1240
 
 
@@ -171,7 +172,8 @@ def test_a_published_state_dict_loads(prefix):
 
 
 def test_what_has_no_published_constants_is_standardised_by_tile():
-    names = {"s2": "dataset", "landsat": "dataset", "hls": "dataset", "modis": "tile_zscore"}
+    names = dict.fromkeys(("s2", "s2_l1c", "landsat", "landsat_l1", "hls", "s1_rtc"), "dataset")
+    names |= dict.fromkeys(("modis", "modis_toa", "s1+modis"), "tile_zscore")
     for modality, name in names.items():
         settings, _ = resolve({"model": "panopticon", "modality": modality}, {})
         assert settings["normalization"] == name

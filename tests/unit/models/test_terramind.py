@@ -82,6 +82,20 @@ def test_rgb_has_its_own_patch_embedding_and_constants():
     assert embedder("rgb").embed(batch(s2=3)).maps["s2"].shape == (2, 3, 3, WIDTH)
 
 
+def test_any_radar_optical_and_terrain_inputs_join():
+    names = [n for n in CARD.modalities if n.count("+") == 2]
+    assert len(CARD.modalities) == 23
+    assert names == [
+        f"{radar}+{optical}+dem"
+        for radar in ("s1", "s1_rtc")
+        for optical in ("s2", "s2_l1c", "rgb")
+    ]
+    found = embedder("s1_rtc+s2_l1c+dem").embed(batch(s2_l1c=13, s1_rtc=2, dem=1)).maps
+    assert {name: tuple(grid.shape) for name, grid in found.items()} == dict.fromkeys(
+        ("s1_rtc", "s2_l1c", "dem"), (2, 3, 3, WIDTH)
+    )
+
+
 def test_a_patch_is_read_row_by_row_with_the_channel_fastest():
     part = embedder().network.encoder_embeddings["untok_sen2l2a@224"]
     pixels = batch(size=32, b=1).pixels["s2"][:, 0]

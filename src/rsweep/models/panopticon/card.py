@@ -25,14 +25,21 @@ _S2_NM = {
     "B7": 782.419, "B8": 827.539, "B8A": 864.780, "B9": 945.1, "B10": 1373.5, "B11": 1613.7,
     "B12": 2202.4,
 }  # fmt: skip
+_LANDSAT_NM = {
+    "B1": 443, "B2": 482, "B3": 561, "B4": 655, "B5": 865, "B6": 1609, "B7": 2201,
+}  # fmt: skip
 WAVELENGTHS_NM: Mapping[str, Mapping[str, float]] = {
     "s2": _S2_NM,
-    "landsat": {
-        "B1": 443, "B2": 482, "B3": 561, "B4": 655, "B5": 865, "B6": 1609, "B7": 2201,
-    },
+    "s2_l1c": _S2_NM,
+    "landsat": _LANDSAT_NM,
+    "landsat_l1": {**_LANDSAT_NM, "B8": 590, "B9": 1373, "B10": 10895, "B11": 12005},
     "hls": {"BLUE": 490, "GREEN": 560, "RED": 660, "NIR": 865, "SWIR1": 1610, "SWIR2": 2200},
     "modis": {
         "b01": 645, "b02": 858, "b03": 469, "b04": 555, "b05": 1240, "b06": 1640, "b07": 2130,
+    },
+    "modis_toa": {
+        "1": 645, "2": 858, "3": 469, "26": 1375, "6": 1640, "20": 3750, "7": 2130, "27": 6715,
+        "28": 7325, "29": 8550, "31": 11030, "32": 12020, "33": 13335, "34": 13635,
     },
 }  # fmt: skip
 """Centre wavelength of each band: Sentinel-2 B1 to B8A as Panopticon's own table has them, the rest
@@ -40,19 +47,25 @@ as ESA (Sentinel-2A), USGS and NASA publish them."""
 
 POLARIZATIONS = ("VV", "VH", "HH", "HV")
 ORBITS = ("any", "ascending", "descending")
-RADARS = ("s1",)
+RADARS = ("s1", "s1_rtc")
 
 DEFAULT_BANDS: Mapping[str, tuple[str, ...]] = {
+    **{sensor: tuple(bands) for sensor, bands in WAVELENGTHS_NM.items()},
     "s2": S2_L2A_BANDS,
     "landsat": ("B2", "B3", "B4", "B5", "B6", "B7"),
-    "hls": tuple(WAVELENGTHS_NM["hls"]),
-    "modis": tuple(WAVELENGTHS_NM["modis"]),
-    "s1": ("VV", "VH"),
+    **dict.fromkeys(RADARS, ("VV", "VH")),
 }
+"""Sensor -> bands that a study reads unless it says otherwise: those with published constants."""
 
 _LANDSAT = {
     "B2": (1430.35, 2789.6), "B3": (1660.25, 2587.2), "B4": (1768.875, 2633.95),
     "B5": (2895.275, 2276.175), "B6": (2019.125, 1457.5), "B7": (1492.775, 1243.55),
+}  # fmt: skip
+_LANDSAT_L1 = {
+    "B1": (11000.96, 7857.92), "B2": (10493.42, 7872.39), "B3": (10146.32, 7676.28),
+    "B4": (10236.45, 8038.22), "B5": (14427.02, 9302.43), "B6": (12164.08, 7442.39),
+    "B7": (9712.03, 6037.71), "B8": (10132.09, 7788.73), "B9": (4585.47, 2549.75),
+    "B10": (21347.89, 10957.28), "B11": (19686.23, 9911.42),
 }  # fmt: skip
 _HLS = {
     "BLUE": (1087.0, 2248.0), "GREEN": (1342.0, 2179.0), "RED": (1433.0, 2178.0),
@@ -111,11 +124,16 @@ CARD = ModelCard(
     modalities=dict(_modalities()),
     normalizations={
         "dataset": {
-            "s2": Normalization(TERRAMESH["s2"], f"{_STANDARDISED} are {TERRAMESH_SOURCE}"),
-            "s1": Normalization(TERRAMESH["s1"], f"{_STANDARDISED} are {TERRAMESH_SOURCE}"),
+            **{
+                sensor: Normalization(TERRAMESH[sensor], f"{_STANDARDISED} are {TERRAMESH_SOURCE}")
+                for sensor in ("s2", "s2_l1c", "s1", "s1_rtc")
+            },
             "landsat": Normalization(
                 _LANDSAT,
                 f"{_STANDARDISED} are Clay's, of Landsat Collection 2 Level 2, as reflectance",
+            ),
+            "landsat_l1": Normalization(
+                _LANDSAT_L1, f"{_STANDARDISED} are OlmoEarth's, of Landsat Collection 2 Level 1"
             ),
             "hls": Normalization(_HLS, f"{_STANDARDISED} are Prithvi-EO-2.0's, of HLS"),
         },

@@ -16,7 +16,7 @@ from rsweep.models.card import (
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
-from rsweep.models.statistics import S2_L2A_BANDS, TERRAMESH, TERRAMESH_SOURCE
+from rsweep.models.statistics import S2_L1C_BANDS, S2_L2A_BANDS, TERRAMESH, TERRAMESH_SOURCE
 
 PATCH_PX = 16
 
@@ -26,22 +26,29 @@ _RGB_WHITE = 5000.0
 
 INPUTS: Mapping[str, SensorInput] = {
     "s2": SensorInput("s2", S2_L2A_BANDS),
+    "s2_l1c": SensorInput("s2_l1c", S2_L1C_BANDS),
     "rgb": SensorInput("s2", _RGB),
     "s1": SensorInput("s1", ("VV", "VH")),
+    "s1_rtc": SensorInput("s1_rtc", ("VV", "VH")),
+    "dem": SensorInput("dem", ("DEM",)),
 }
 """What a modality is made of: at most one radar, one optical and one terrain input."""
 
 EMBEDDINGS: Mapping[str, str] = {
     "s2": "untok_sen2l2a@224",
+    "s2_l1c": "untok_sen2l1c@224",
     "rgb": "untok_sen2rgb@224",
     "s1": "untok_sen1grd@224",
+    "s1_rtc": "untok_sen1rtc@224",
+    "dem": "untok_dem@224",
 }
 """Input -> what the published checkpoint calls its patch embedding."""
 
 
 def _modalities() -> Iterator[tuple[str, tuple[SensorInput, ...]]]:
     """Every choice of inputs: alone or joined, named radar+optical+terrain."""
-    for parts in itertools.product(("", "s1"), ("s2", "rgb", "")):
+    radar, optical, terrain = ("", "s1", "s1_rtc"), ("s2", "s2_l1c", "rgb", ""), ("", "dem")
+    for parts in itertools.product(radar, optical, terrain):
         names = [part for part in parts if part]
         if names:
             yield "+".join(names), tuple(INPUTS[name] for name in names)
@@ -142,8 +149,9 @@ CARD = ModelCard(
     notes=(
         "No published checkpoint has been loaded here: key names and shapes follow upstream. "
         "Inputs are told apart, not stacked: each has its own patch embedding, all tokens attend "
-        "to each other, and each input is a token group of its own. Upstream's merge_method is "
-        "`group_merge`: mean (its default), max or concat; `pooling` follows, as upstream's. "
+        "to each other, and each input is a token group of its own, named by its sensor. "
+        "Upstream's merge_method is `group_merge`: mean (its default), max or concat; `pooling` "
+        "follows, as upstream's. "
         "Upstream norms the last block alone: for its values of other blocks, set final_norm "
         "false. Images other than 224 px resize the table of positions. Reflectance is not "
         "clipped. NDVI and land cover enter TerraMind as codes of tokenizers, networks of their "
