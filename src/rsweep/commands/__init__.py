@@ -1,0 +1,1 @@
+"""The subcommands of `rsweep`, a module each: ABOUT, arguments(parser), run(given)."""

@@ -1,0 +1,39 @@
+"""Damaged files of a study's store."""
+
+from __future__ import annotations
+
+import argparse
+
+ABOUT = "damaged files of a study's store; --repair removes them"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("study", help="a study file, such as config/config.yaml")
+    parser.add_argument("--repair", action="store_true", help="remove damaged files")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the command."""
+    from rsweep.core.errors import CorruptError
+    from rsweep.core.files import check_seal
+    from rsweep.core.store import Store
+    from rsweep.plan.study import load_study
+
+    study = load_study(given.study)
+    store, damaged, seen = Store(study.store), 0, 0
+    for node in study.nodes().values():
+        for shard in study.shards:
+            path = store.path(node, shard.name)
+            if not path.exists():
+                continue
+            seen += 1
+            try:
+                check_seal(path)
+            except CorruptError as error:
+                damaged += 1
+                print(f"{error}{'; removed' if given.repair else ''}")
+                if given.repair:
+                    path.unlink()
+    print(f"{seen} files read, {damaged} damaged")
+    return 1 if damaged and not given.repair else 0
