@@ -45,6 +45,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "cloudy_pct": ("rcf", 95, "composite"),
     "cloud_mask": ("rcf", "none", "composite"),
     "mask_threshold": ("cloud", 55, "composite"),
+    "mask_dilation": ("rcf", 2, "composite"),
     "frames": ("galileo", 1, "composite"),
     "frame_policy": ("galileo", "month", "composite"),
     "empty_frame": ("galileo", "repeat", "composite"),

@@ -16,14 +16,17 @@ from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
 from rsweep.plan.table import CORE
 from rsweep.sources.registry import (
+    SCENE_SHARE,
     check_options,
     choose_collection,
+    cloud_layers,
     parse_options,
     provider_composites,
     provider_module,
 )
 from rsweep.sources.sensors import SENSORS
 from rsweep.stages.bands import sensor_bands
+from rsweep.stages.composite.rules import MASK_RULES
 from rsweep.stages.prep.spec import tile_size
 
 Errors = list[tuple[str, str]]
@@ -165,7 +168,7 @@ def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
                  _check_pooling, _check_source, _check_granularity):  # fmt: skip
         errors += test(settings, card)
     errors += card.check(settings)
-    return errors or _check_tiles(settings, card)
+    return errors or [*_check_least_cloudy(settings, card), *_check_tiles(settings, card)]
 
 
 YEAR = Knob("year", "fetch", "int", None, "calendar year", minimum=1970, maximum=9998)
@@ -277,6 +280,30 @@ def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return errors
 
 
+def _check_least_cloudy(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    """`least_cloudy` has nothing to go by without a mask or the cloud share of scenes."""
+    if settings["composite"] != "least_cloudy":
+        return []
+    others = "allowed: median, mean, mosaic"
+    sensors = [sensor for sensor in sensor_bands(settings, card) if SENSORS[sensor].sees_clouds]
+    if not sensors:
+        return [("composite", f"is 'least_cloudy', and clouds do not hide what the model is fed; "
+                              f"{others}")]  # fmt: skip
+    usable = {SCENE_SHARE, *(MASK_RULES if settings["cloud_mask"] != "none" else ())}
+    return [
+        ("composite", f"is 'least_cloudy', and this source tells nothing of clouds in {sensor} "
+                      f"scenes; {others}")
+        for sensor in sensors if not usable & set(_clouds_told(settings, sensor))
+    ]  # fmt: skip
+
+
+def _clouds_told(settings: Mapping[str, Any], sensor: str) -> tuple[str, ...]:
+    provider = settings["provider"]
+    options = parse_options(provider, settings[provider])
+    collection = choose_collection(provider, sensor, settings["collection"])
+    return cloud_layers(provider, options, collection)
+
+
 def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     if settings["fetch_granularity"] == "scene":
         return []
@@ -285,6 +312,9 @@ def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     if not made:
         return [("fetch_granularity", f"is 'composite', which {provider} does not make; "
                                       "allowed: scene")]  # fmt: skip
+    if settings["mask_dilation"]:
+        return [("mask_dilation", f"is {settings['mask_dilation']}; {provider} dilates no mask; "
+                                  "allowed with fetch_granularity composite: 0")]  # fmt: skip
     if method in made:
         return []
     return [("composite", f"is {method!r}; with fetch_granularity composite {provider} makes: "

@@ -57,6 +57,8 @@ class Source(Protocol):
     - `identity(options, collection) -> dict`: what of the options and of the data changes pixels,
       for the fetch key (never a path, a URL or an account);
     - `available_bands(options, collection) -> tuple[str, ...]`: what `fetch_bands: all` reads;
+    - `cloud_layers(options, collection) -> tuple[str, ...]`: what tells of clouds in its scenes:
+      quality layers, and "scene" where a whole scene's cloud share is known;
     - `address(options) -> str`, optional: where the provider is, for the lock;
     - `COMPOSITES`, optional: methods by which the opened source's `composites(frames, grid, method,
       rules)` reduces the scenes of each frame itself, giving `values` [C, H, W] in the sensor's

@@ -56,6 +56,15 @@ def provider_composites(provider: str) -> tuple[str, ...]:
     return tuple(getattr(provider_module(provider), "COMPOSITES", ()))
 
 
+SCENE_SHARE = "scene"
+"""Among `cloud_layers`: the provider gives the cloud share of whole scenes."""
+
+
+def cloud_layers(provider: str, options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+    """What a collection tells of clouds: quality layers, and `SCENE_SHARE`."""
+    return tuple(provider_module(provider).cloud_layers(options, collection))
+
+
 def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -> str:
     """The collection of a sensor: the one asked for, or the provider's default.
 

@@ -81,6 +81,7 @@ READ = {
     "cloudy_pct": (RCF, 50, "composite"),
     "cloud_mask": (RCF, "none", "composite"),
     "mask_threshold": (RCF, 30, "composite"),
+    "mask_dilation": (RCF, 2, "composite"),
     "frames": (MANY, 4, "composite"),
     "frame_policy": (MANY, "month", "composite"),
     "empty_frame": (MANY, "repeat", "composite"),

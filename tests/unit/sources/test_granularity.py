@@ -73,7 +73,7 @@ class Composited:
 
 CASES = [
     ({"composite": "median", "cloud_mask": "scl"}, 0.0),
-    ({"composite": "mean", "cloud_mask": "clear", "cloudy_pct": 25}, 1e-6),
+    ({"composite": "mean", "cloud_mask": "clear", "cloudy_pct": 100}, 1e-6),
     ({"composite": "mosaic", "cloud_mask": "none"}, 0.0),
     ({"composite": "median", "frames": 5, "cloud_mask": "scl", "empty_frame": "repeat"}, 0.0),
     ({"composite": "mean", "modality": "s1"}, 2e-5),

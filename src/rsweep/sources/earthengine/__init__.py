@@ -55,6 +55,12 @@ def address(options: Mapping[str, Any]) -> str:
     return endpoint(options.get("url") or OPTIONS[0].default)
 
 
+def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+    """What a collection tells of clouds; see `protocol.Source`."""
+    entry = collections.find(collection)
+    return (*entry.quality_layers, *(("scene",) if entry.cloud else ()))
+
+
 def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
     """All bands of a collection, in the sensor's order; no option changes them.
 

@@ -102,6 +102,15 @@ def _meaning(layer: Layer) -> dict[str, Any]:
             "nodata": str(layer.nodata)}  # fmt: skip
 
 
+def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+    """What the folder tells of clouds; see `protocol.Source`."""
+    if _is_catalogue(options):
+        return stac.cloud_layers(_stac_options(options), collection)
+    folder = _opened(options, collection)
+    shares = any(scene.cloud_pct is not None for scene in folder.scenes)
+    return (*folder.section.quality, *(("scene",) if shares else ()))
+
+
 def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
     """The bands that the folder's scenes have, in the sensor's order.
 

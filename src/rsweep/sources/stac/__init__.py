@@ -142,6 +142,11 @@ def _content(folder: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+    """What a collection tells of clouds; see `protocol.Source`."""
+    return ("scl", "scene") if entry_of(options, collection).quality else ()
+
+
 def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
     """The bands that a collection has, in the sensor's order.
 

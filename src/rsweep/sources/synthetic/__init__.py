@@ -58,6 +58,11 @@ def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     return {"world_version": WORLD_VERSION, **values}
 
 
+def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
+    """What a collection tells of clouds; see `protocol.Source`."""
+    return () if collection == S1 else ("scl", "cloud", "scene")
+
+
 def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
     """The bands of a collection; a Sentinel-2 L2A product has no B10."""
     from rsweep.sources.sensors import SENSORS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # planning reads the rules, and numpy is half of the time tha
 SCL_CLEAR = (2, 4, 5, 6, 7, 11)
 """Sentinel-2 scene classes kept: dark, vegetation, bare, water, unclassified, snow. Dropped are no
 data, saturated, cloud shadow, cloud of medium and high probability, and cirrus."""
+NO_CLASS = 0
+"""Scene class of a pixel without data."""
 MISSING = 255
 """Value of a percentage layer where the provider has none."""
 
@@ -57,35 +59,30 @@ MASK_RULES: Mapping[str, MaskRule] = {
 """In the order in which `cloud_mask: auto` looks for a layer."""
 
 
-def clear_pixels(
-    rules: Mapping[str, Mapping[str, Any]], quality: Mapping[str, NDArray[Any]]
-) -> NDArray[np.bool_] | None:
-    """Clear pixels of scenes under the first rule whose layer they have; None: all are.
-
-    Args:
-        rules: rule -> constants, as a composite's settings hold them.
-        quality: layer -> [..., H, W].
+def chosen_rule(rules: Mapping[str, Mapping[str, Any]], layers: Iterable[str]) -> str:
+    """The first rule whose layer is among `layers`: what `cloud_mask: auto` becomes.
 
     Raises:
-        KeyError: no rule has its layer among `quality` and none is "none"; names those wanted.
+        KeyError: none has its layer there and none is "none"; names those wanted.
     """
+    held = set(layers)
     for name in MASK_RULES:
-        if name not in rules:
-            continue
-        constants = rules[name]
-        layer = constants["layer"]
-        if not layer:
-            return None
-        if layer in quality:
-            return _apply(constants, quality[layer])
+        if name in rules and (not rules[name]["layer"] or rules[name]["layer"] in held):
+            return name
     raise KeyError(", ".join(str(c["layer"]) for c in rules.values()))
 
 
-def _apply(constants: Mapping[str, Any], values: NDArray[Any]) -> NDArray[np.bool_]:
+def clear_pixels(constants: Mapping[str, Any], values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels that a rule calls clear, of the same shape as its layer's values."""
     if "classes" in constants:
         import numpy as np
 
         return np.isin(values, constants["classes"])
-    known: NDArray[np.bool_] = values != MISSING
     above: NDArray[np.bool_] = values >= constants["threshold"]
-    return known & (above if constants["clear_above"] else ~above)
+    return known_pixels(constants, values) & (above if constants["clear_above"] else ~above)
+
+
+def known_pixels(constants: Mapping[str, Any], values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels of which a rule's layer says anything at all."""
+    known: NDArray[np.bool_] = values != (NO_CLASS if "classes" in constants else MISSING)
+    return known

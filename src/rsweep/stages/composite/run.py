@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
@@ -12,14 +13,17 @@ from numpy.typing import NDArray
 
 from rsweep.core.errors import RoiError
 from rsweep.core.files import get_json, put, put_json
+from rsweep.core.grid import Grid
 from rsweep.sources.sensors import SENSORS, Sensor
-from rsweep.stages.composite.frames import mean_date, scenes_by_frame
+from rsweep.stages.composite.frames import mean_date, scene_day, scenes_by_frame
 from rsweep.stages.composite.reduce import METHODS, decibel, linear
-from rsweep.stages.composite.rules import clear_pixels
+from rsweep.stages.composite.scenes import Scenes, own_pixels
 from rsweep.stages.job import Job
 
-BLOCK_BYTES = 32 << 20
-"""Size of one block of scenes in memory as float32; the reducers need about four of these."""
+log = logging.getLogger("rsweep")
+
+NO_CLOUDS = ("least_cloudy knows no cloud of some scenes, and takes the one with most pixels in "
+             "the ROI")  # fmt: skip
 
 Settings = Mapping[str, Any]
 Frame = tuple[NDArray[np.float32], NDArray[np.uint16], list[str]]
@@ -27,66 +31,22 @@ Frame = tuple[NDArray[np.float32], NDArray[np.uint16], list[str]]
 
 
 @dataclass(frozen=True)
-class Scenes:
-    """The scenes of one ROI as fetched: `group` has bands [S, C, H, W] and quality [S, H, W]."""
+class Made:
+    """The frames of a ROI.
 
-    group: h5py.Group
-    listed: list[dict[str, Any]]
-    sensor: Sensor
-    rules: Mapping[str, Any]
+    Attributes:
+        frames: each None where it is empty.
+        spans: first day and day after the last of each.
+        scenes: all scenes of the window, with what is known of their clouds.
+        mask: the cloud rule that was applied.
+        warnings: what a reader should know of them.
+    """
 
-    def block(
-        self, chosen: list[int], bands: slice, rows: slice, clear: NDArray[np.bool_] | None
-    ) -> NDArray[np.float32]:
-        """Values [S, C, rows, W] in the sensor's unit, NaN where missing or not `clear`."""
-        raw = np.stack([self.group["bands"][i, bands, rows] for i in chosen])
-        values = raw.astype(np.float32)
-        for layer, scene in zip(values, (self.listed[i] for i in chosen), strict=True):
-            if (scene["gain"], scene["offset"]) != (1.0, 0.0):
-                layer *= np.float32(scene["gain"])
-                layer += np.float32(scene["offset"])
-        values[(raw == self.sensor.nodata) | ~np.isfinite(values)] = np.nan
-        if clear is not None:
-            values[np.broadcast_to(~clear[:, None], values.shape)] = np.nan
-        return values
-
-    def clear(self, chosen: list[int], rows: slice) -> NDArray[np.bool_] | None:
-        """Clear pixels [S, rows, W], or None if all are."""
-        if not self.sensor.sees_clouds:
-            return None
-        quality = self.group.get("quality", {})
-        wanted = [n for n in quality if n in {rule["layer"] for rule in self.rules.values()}]
-        layers = {n: np.stack([quality[n][i, rows] for i in chosen]) for n in wanted}
-        try:
-            return clear_pixels(self.rules, layers)
-        except KeyError as error:
-            have = ", ".join(quality) or "none"
-            raise RoiError(f"cloud_mask needs the layer {error.args[0]}; its scenes have "
-                           f"{have}") from None  # fmt: skip
-
-    def clear_share(self, index: int) -> float:
-        """Share of a scene's pixels that are there in every band and clear."""
-        bands, seen = self.group["bands"], 0
-        for rows in self.strips(1):
-            values = self.block([index], slice(None), rows, self.clear([index], rows))
-            seen += int(np.isfinite(values[0]).all(axis=0).sum())
-        return float(seen / (bands.shape[2] * bands.shape[3]))
-
-    def strips(self, scenes: int) -> Iterator[slice]:
-        """Rows to read at once, so that one band of so many scenes fits a block."""
-        _, _, height, width = self.group["bands"].shape
-        stored, fit = self.group["bands"].chunks[2], BLOCK_BYTES // (4 * scenes * width)
-        # Whole chunks where they fit; else part of one, which is then read several times.
-        step = max(fit // stored * stored if fit >= stored else fit, 1)
-        for top in range(0, height, step):
-            yield slice(top, min(top + step, height))
-
-    def band_steps(self, scenes: int, rows: slice) -> Iterator[slice]:
-        """Bands to read at once, as many as fit a block beside those rows."""
-        _, bands, _, width = self.group["bands"].shape
-        step = max(BLOCK_BYTES // (4 * scenes * (rows.stop - rows.start) * width), 1)
-        for first in range(0, bands, step):
-            yield slice(first, min(first + step, bands))
+    frames: list[Frame | None]
+    spans: list[tuple[str, str]]
+    scenes: list[dict[str, Any]]
+    mask: str
+    warnings: list[str] = field(default_factory=list)
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -106,38 +66,72 @@ def _composite_roi(
 ) -> dict[str, Any]:
     if roi["error"]:
         return job.carry(roi)
+    settings, group = job.node.settings, source[str(index)]
     sensor = SENSORS[job.node.inputs["scenes"].settings["sensor"]]
-    settings = job.node.settings
-    group = source[str(index)]
     try:
-        if "frames" in roi:
-            frames = list(_fetched_frames(group, roi))
-        else:
-            scenes = Scenes(group, roi["scenes"], sensor, settings.get("cloud_mask", {}))
-            frames = list(_frames(scenes, roi, settings))
-        described = _write_frames(target.create_group(str(index)), frames, settings)
+        made = _fetched(group, roi) if "frames" in roi else _made(group, roi, sensor, settings)
+        described = _write_frames(target.create_group(str(index)), made.frames, settings)
     except RoiError as error:
         job.fail_or_record(roi["id"], str(error))
         target.pop(str(index), None)
         return {"id": roi["id"], "error": str(error)}
+    warnings = [*made.warnings, *_orbits(roi["scenes"], sensor)]
+    for text in warnings:
+        log.warning("ROI %s: %s", roi["id"], text)
     same = {name: roi[name] for name in ("id", "error", "grid", "polygon", "bands", "start", "end")}
-    listed = [{k: s[k] for k in ("id", "time", "cloud_pct")} for s in roi["scenes"]]
-    return {**same, "frames": described, "scenes": listed}
+    told = {"cloud_mask": made.mask, "warnings": warnings}
+    return {**same, **told, "frames": _dated(described, made, roi), "scenes": made.scenes}
 
 
-def _frames(scenes: Scenes, roi: dict[str, Any], settings: Settings) -> Iterator[Frame | None]:
-    """Frames of a ROI, each None if it is empty."""
-    for chosen in scenes_by_frame(scenes.listed, roi["start"], roi["end"], settings):
-        if settings["composite"] == "least_cloudy" and chosen:
-            chosen = [max(chosen, key=scenes.clear_share)]
-        yield _reduce(scenes, chosen, settings["composite"]) if chosen else None
-
-
-def _fetched_frames(group: h5py.Group, roi: dict[str, Any]) -> Iterator[Frame | None]:
+def _fetched(group: h5py.Group, roi: dict[str, Any]) -> Made:
     """Frames that the provider reduced, as they were fetched."""
+    frames: list[Frame | None] = []
     for i, frame in enumerate(roi["frames"]):
         count = group["count"][i]
-        yield (group["frames"][i], count, frame["scenes"]) if count.any() else None
+        frames.append((group["frames"][i], count, frame["scenes"]) if count.any() else None)
+    spans = [(frame["start"], frame["end"]) for frame in roi["frames"]]
+    return Made(frames, spans, _listed(roi["scenes"]), "by the provider")
+
+
+def _made(group: h5py.Group, roi: dict[str, Any], sensor: Sensor, settings: Settings) -> Made:
+    """Frames of a ROI's scenes."""
+    own = own_pixels(Grid.from_dict(roi["grid"]), roi["polygon"])
+    scenes = Scenes(group, roi["scenes"], sensor, settings.get("cloud_mask", {}), own,
+                    settings.get("mask_dilation", 0))  # fmt: skip
+    listed, method = scenes.with_cloud_shares(), settings["composite"]
+    frames: list[Frame | None] = []
+    spans = []
+    for (first, after), chosen in scenes_by_frame(listed, roi["start"], roi["end"], settings):
+        if method == "least_cloudy" and chosen:
+            chosen = [max(chosen, key=scenes.clear_share)]
+        frames.append(_reduce(scenes, chosen, method) if chosen else None)
+        spans.append((first.isoformat(), after.isoformat()))
+    blind = method == "least_cloudy" and scenes.mask == "none"
+    blind = blind and any(scene["cloud_pct"] is None for scene in listed)
+    return Made(frames, spans, _listed(listed), scenes.mask, [NO_CLOUDS] if blind else [])
+
+
+def _listed(scenes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    kept = ("id", "time", "cloud_pct", "roi_cloud_pct")
+    return [{name: scene[name] for name in kept if name in scene} for scene in scenes]
+
+
+def _orbits(scenes: list[dict[str, Any]], sensor: Sensor) -> list[str]:
+    """A warning where radar scenes of both directions are mixed, which see slopes differently."""
+    directions = {str(scene["properties"].get("orbit", "")).lower() for scene in scenes}
+    if sensor.decibel and {"ascending", "descending"} <= directions:
+        return ["mixes ascending and descending radar scenes; `orbit` chooses one direction"]
+    return []
+
+
+def _dated(frames: list[dict[str, Any]], made: Made, roi: dict[str, Any]) -> list[dict[str, Any]]:
+    """Frames with the days that they cover, and the mean day of their scenes."""
+    days = {s["id"]: scene_day(s, roi["start"], roi["end"]) for s in roi["scenes"]}
+    return [
+        {**frame, "start": made.spans[frame["bin"]][0], "end": made.spans[frame["bin"]][1],
+         "date": mean_date([days[scene] for scene in frame["scenes"]])}
+        for frame in frames
+    ]  # fmt: skip
 
 
 def _reduce(scenes: Scenes, chosen: list[int], method: str) -> Frame | None:
@@ -187,8 +181,3 @@ def _write_frames(group: h5py.Group, frames: list[Any], settings: Settings) -> l
     put(group, "count", np.stack([frames[j][1] for j in sources]), chunks=(1, height, width))
     return [{"bin": i, "repeats": j if j != i else None, "scenes": frames[j][2]}
             for i, j in zip(kept, sources, strict=True)]  # fmt: skip
-
-
-def frame_date(frame: Mapping[str, Any], times: Mapping[str, str]) -> str:
-    """Date of a frame: the mean acquisition of the scenes that it is made of."""
-    return mean_date([times[scene] for scene in frame["scenes"]])

@@ -11,11 +11,13 @@ from rsweep.sources.sensors import SENSORS
 from rsweep.stages.composite.rules import MASK_RULES
 
 KNOBS = (
-    Knob("composite", "composite", "str", "median", "how the scenes of a frame become one image",
+    Knob("composite", "composite", "str", "median",
+         "how the scenes of a frame become one image; least_cloudy needs a mask or the provider's "
+         "cloud share",
          allowed=("median", "mean", "mosaic", "least_cloudy")),
     Knob("cloudy_pct", "composite", "float", 80.0,
-         "scenes with a larger cloud share are left out of the composite", unit="%", minimum=0,
-         maximum=100),
+         "scenes with a larger cloud share are left out: the share of the ROI's own pixels where "
+         "the mask tells, else of the whole scene", unit="%", minimum=0, maximum=100),
     Knob("cloud_mask", "composite", "str", "auto",
          "which pixels are cloud: by scene classification (scl), Cloud Score+ (clear), cloud "
          "probability (cloud), none; auto takes the first of those that the scenes have",
@@ -23,11 +25,16 @@ KNOBS = (
     Knob("mask_threshold", "composite", "float", None,
          "percent at which `cloud` (unset: 40) or below which `clear` (unset: 60) masks a pixel",
          unit="%", minimum=0, maximum=100),
+    Knob("mask_dilation", "composite", "int", 0,
+         "pixels of the grid around a cloud that are masked too, against thin edges and shadows",
+         unit="px", minimum=0, maximum=100),
     Knob("frames", "composite", "int", MODEL,
-         "frames in time; auto: as many as the window has, up to the model's limit",
+         "frames in time, which together cover the window: 1 is all of it; auto: as many as the "
+         "window has, up to the model's limit",
          minimum=1, maximum=366, words=("auto",), otherwise=1),
     Knob("frame_policy", "composite", "str", MODEL,
-         "how the window is cut into frames: equal parts, 30-day steps, calendar months",
+         "how the window is cut into several frames: equal parts, 30-day steps, calendar months; "
+         "fewer frames than steps join neighbours",
          allowed=("equal", "30d", "month"), otherwise="equal"),
     Knob("empty_frame", "composite", "str", "drop",
          "a frame without a valid pixel: drop it, error, or repeat the nearest frame (recorded)",
@@ -54,11 +61,14 @@ def composite_settings(settings: Settings, sensor: str) -> dict[str, Any]:
         for name, rule in MASK_RULES.items()
         if settings["cloud_mask"] in (name, "auto")
     }
-    return {**found, "cloudy_pct": settings["cloudy_pct"], "cloud_mask": rules}
+    found |= {"cloudy_pct": settings["cloudy_pct"], "cloud_mask": rules}
+    if settings["mask_dilation"] and settings["cloud_mask"] != "none":
+        found["mask_dilation"] = settings["mask_dilation"]
+    return found
 
 
 def _frames(settings: Settings) -> dict[str, Any]:
-    """How the window becomes frames: one frame is the window, whole or its first step."""
+    """How the window becomes frames: one frame is the window, whatever the policy."""
     limit = find_card(settings["model"]).frames_range[1]
     asked = settings["frames"]
     auto = asked == "auto" and limit > 1
@@ -66,15 +76,13 @@ def _frames(settings: Settings) -> dict[str, Any]:
     if auto:
         found["max_frames"] = limit
     if found["frames"] != 1:
-        found["empty_frame"] = settings["empty_frame"]
-    if found["frames"] != 1 or settings["frame_policy"] != "equal":
-        found["frame_policy"] = settings["frame_policy"]
+        found |= {name: settings[name] for name in ("empty_frame", "frame_policy")}
     return found
 
 
 STAGE = Stage(
     "composite",
-    version=1,
+    version=2,
     about="Scenes to frames: what is cloud, how scenes become one image, how many frames.",
     knobs=KNOBS,
     reads=reads,

@@ -185,14 +185,15 @@ def _write_frames(
     settings = job.node.settings["composite"]
     listed = [_told(scene) for scene in scenes]
     frames = scenes_by_frame(listed, place.start, place.end, settings)
-    stacks = [[scenes[i] for i in chosen] for chosen in frames]
+    stacks = [[scenes[i] for i in chosen] for _, chosen in frames]
     rules = settings.get("cloud_mask", {})
     made = source.composites(stacks, place.grid, settings["composite"], rules)
     for i, frame in enumerate(made):
         layers = {"frames": frame.values, "count": frame.count}
         _append(file, layers, i)
         sha256.add(layers)
-    return [{"scenes": [scene.id for scene in stack]} for stack in stacks]
+    return [{"start": first.isoformat(), "end": after.isoformat(), "scenes": [s.id for s in stack]}
+            for ((first, after), _), stack in zip(frames, stacks, strict=True)]  # fmt: skip
 
 
 def _told(scene: Scene) -> dict[str, Any]:

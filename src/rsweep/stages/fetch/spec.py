@@ -30,14 +30,17 @@ KNOBS = (
     Knob("fetch_bands", "fetch", "str", "all",
          "`all` bands of the collection, shared by every model; or those of this `model` only",
          allowed=("all", "model")),
-    Knob("orbit", "fetch", "str", "any", "radar orbit direction",
+    Knob("orbit", "fetch", "str", "any",
+         "radar orbit direction; `any` warns of a ROI whose scenes have both, since slopes look "
+         "different from each side",
          allowed=("any", "ascending", "descending")),
     Knob("fetch_cloudy_pct", "fetch", "float", 100.0,
          "scenes with a larger cloud share are not fetched at all", unit="%", minimum=0,
          maximum=100),
     Knob("fetch_granularity", "fetch", "str", "scene",
          "fetch every `scene`, so that composite settings need no new download; or the "
-         "`composite` that the provider makes (earthengine), whose settings are then fetch's",
+         "`composite` that the provider makes (earthengine), whose settings are then fetch's and "
+         "whose cloudy_pct goes by whole scenes",
          allowed=("scene", "composite")),
 )  # fmt: skip
 

@@ -18,7 +18,6 @@ from rsweep.core.errors import RoiError
 from rsweep.core.files import allocate, get_json, put, put_json
 from rsweep.core.grid import Grid
 from rsweep.sources.sensors import SENSORS
-from rsweep.stages.composite.run import frame_date
 from rsweep.stages.job import Job
 from rsweep.stages.prep.geometry import Lattice, Span, choose_lattice, reflected
 from rsweep.stages.prep.normalize import normalize
@@ -94,7 +93,8 @@ def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str
         raise RoiError(f"has {len(steps)} frames with a valid pixel; the model takes at least "
                        f"{settings['min_frames']}")  # fmt: skip
     same = {k: first[k] for k in ("id", "error", "grid", "polygon", "start", "end")}
-    detail = {s: {"bands": row["bands"], "scenes": row["scenes"]} for s, row in rows.items()}
+    kept = ("bands", "scenes", "cloud_mask", "warnings")
+    detail = {s: {name: row[name] for name in kept} for s, row in rows.items()}
     return {**same, "mode": mode, "lattice": vars(lattice), "steps": steps, "frames": frames,
             "sensors": detail}  # fmt: skip
 
@@ -109,11 +109,7 @@ def _require_bands(settings: Settings, rows: dict[str, dict[str, Any]]) -> None:
 
 def _frames(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
     """Bin -> where its frame is stored, its date, and what it was made of."""
-    times = {scene["id"]: scene["time"] for scene in row["scenes"]}
-    return {
-        frame["bin"]: {"at": i, "date": frame_date(frame, times), **frame}
-        for i, frame in enumerate(row["frames"])
-    }
+    return {frame["bin"]: {"at": i, **frame} for i, frame in enumerate(row["frames"])}
 
 
 class TileWriter:

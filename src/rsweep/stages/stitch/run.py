@@ -123,7 +123,9 @@ def _stitch_roi(
     kept = ("id", "error", "grid", "start", "end", "mode", "steps", "frames", "tiles")
     scenes = sorted({s for by_bin in roi["frames"].values() for f in by_bin.values()
                      for s in f["scenes"]})  # fmt: skip
-    return {**{k: roi[k] for k in kept}, "scenes": scenes, **found}, vector
+    kept_of_sensors = ("cloud_mask", "warnings")
+    sensors = {s: {k: d[k] for k in kept_of_sensors} for s, d in roi["sensors"].items()}
+    return {**{k: roi[k] for k in kept}, "sensors": sensors, "scenes": scenes, **found}, vector
 
 
 def _embed_roi(

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from stagebench import FakeSource, noise, place, scenes
 
 from rsweep.core.errors import RoiError, RsweepError
-from rsweep.sources.protocol import Pixels
+from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
-from rsweep.stages.composite import run as stage
+from rsweep.stages.composite import scenes as scenes_module
 from rsweep.stages.composite.frames import bins, mean_date
 from rsweep.stages.composite.reduce import METHODS, decibel, linear, mean, median, mosaic
-from rsweep.stages.composite.rules import MASK_RULES, clear_pixels
-from rsweep.stages.composite.run import Scenes, _reduce
+from rsweep.stages.composite.rules import MASK_RULES, chosen_rule, clear_pixels
+from rsweep.stages.composite.run import _reduce
+from rsweep.stages.composite.scenes import Scenes
 
-DATA = Path(os.environ.get("RSWEEP_DATA", Path(__file__).parents[3] / "../shared/data")).resolve()
+DATA = Path(os.environ.get("RSWEEP_DATA", Path(__file__).parents[4] / "../shared/data")).resolve()
 REAL = DATA / "eolearn_slovenia/REFERENCE_SCENES.npy"
 
 
@@ -77,28 +78,23 @@ class TestReduce:
 class TestMasks:
     def test_each_rule(self):
         scl = np.arange(12, dtype=np.uint8)
-        rule = {"scl": MASK_RULES["scl"].constants(None)}
-        clear = clear_pixels(rule, {"scl": scl})
+        clear = clear_pixels(MASK_RULES["scl"].constants(None), scl)
         assert np.flatnonzero(clear).tolist() == [2, 4, 5, 6, 7, 11]
         percent = np.array([0, 39, 40, 59, 60, 100, 255], np.uint8)
         for name, threshold, expected in (
             ("cloud", None, [1, 1, 0, 0, 0, 0, 0]), ("clear", None, [0, 0, 0, 0, 1, 1, 0]),
             ("cloud", 60, [1, 1, 1, 1, 0, 0, 0]), ("clear", 40, [0, 0, 1, 1, 1, 1, 0]),
         ):  # fmt: skip
-            found = clear_pixels({name: MASK_RULES[name].constants(threshold)}, {name: percent})
+            found = clear_pixels(MASK_RULES[name].constants(threshold), percent)
             assert found.astype(int).tolist() == expected
 
     def test_auto_takes_the_first_that_the_scenes_have(self):
         rules = {name: rule.constants(None) for name, rule in MASK_RULES.items()}
-        layers = {"scl": np.array([4]), "clear": np.array([0]), "cloud": np.array([0])}
-        assert clear_pixels(rules, layers).tolist() == [True]
-        del layers["scl"]
-        assert clear_pixels(rules, layers).tolist() == [False]
-        del layers["clear"]
-        assert clear_pixels(rules, layers).tolist() == [True]
-        assert clear_pixels(rules, {}) is None
+        assert [chosen_rule(rules, held) for held in (
+            ["cloud", "clear", "scl"], ["cloud", "clear"], ["cloud"], [])
+        ] == ["scl", "clear", "cloud", "none"]  # fmt: skip
         with pytest.raises(KeyError, match="cloud"):
-            clear_pixels({"cloud": rules["cloud"]}, {"scl": np.array([4])})
+            chosen_rule({"cloud": rules["cloud"]}, ["scl"])
 
 
 class TestBins:
@@ -116,13 +112,26 @@ class TestBins:
             assert all(a < b for a, b in cut)
             assert all(cut[i][1] == cut[i + 1][0] for i in range(len(cut) - 1))
 
-    def test_thirty_days(self):
-        found = bins("2022-01-01", "2022-04-05", "30d", "auto", 12)
-        assert [(b - a).days for a, b in found] == [30, 30, 30]
+    @pytest.mark.parametrize("days, lengths", [
+        (94, [30, 30, 34]), (10, [10]), (44, [44]), (45, [30, 15]), (365, [30] * 11 + [35]),
+    ])  # fmt: skip
+    def test_thirty_days(self, days, lengths):
+        end = (date(2022, 1, 1) + timedelta(days=days)).isoformat()
+        found = bins("2022-01-01", end, "30d", "auto", 99)
+        assert [(b - a).days for a, b in found] == lengths
         assert found[0][0] == date(2022, 1, 1)
-        assert bins("2022-01-01", "2022-01-11", "30d", 1, 1) == [
-            (date(2022, 1, 1), date(2022, 1, 11))
-        ]
+
+    @given(st.integers(1, 800), st.integers(1, 30), st.sampled_from(["30d", "month", "equal"]))
+    def test_frames_together_cover_the_window_however_few_they_are(self, days, count, policy):
+        first = date(2021, 3, 17)
+        last = first + timedelta(days=days)
+        window = (first.isoformat(), last.isoformat())
+        there = len(bins(*window, policy, "auto", 99))
+        for frames, limit in ((min(count, there), 0), ("auto", count)):
+            found = bins(*window, policy, frames, limit)
+            assert len(found) == min(count, there)
+            assert (found[0][0], found[-1][1]) == (first, last)
+            assert all(found[i][1] == found[i + 1][0] for i in range(len(found) - 1))
 
     def test_months_are_the_calendars_cut_to_the_window(self):
         found = bins("2022-01-31", "2022-03-02", "month", 3, 0)
@@ -136,7 +145,7 @@ class TestBins:
             assert len(bins("2022-01-01", end, policy, "auto", limit)) == count
 
     @pytest.mark.parametrize("policy, frames, text", [
-        ("month", 4, "has 3"), ("30d", 3, "has 2"), ("equal", 99, "has 89 days"),
+        ("month", 4, "has 3"), ("30d", 4, "has 3"), ("equal", 99, "has 89 days"),
     ])  # fmt: skip
     def test_more_frames_than_the_window_has(self, policy, frames, text):
         with pytest.raises(RoiError, match=text):
@@ -165,7 +174,7 @@ class TestBlocks:
     @pytest.mark.parametrize("method", ["median", "mean"])
     def test_the_size_of_blocks_does_not_matter(self, many, monkeypatch, size, method):
         whole = _reduce(many, list(range(20)), method)
-        monkeypatch.setattr(stage, "BLOCK_BYTES", size)
+        monkeypatch.setattr(scenes_module, "BLOCK_BYTES", size)
         found = _reduce(many, list(range(20)), method)
         assert (whole[0].tobytes(), whole[1].tobytes()) == (found[0].tobytes(), found[1].tobytes())
         assert whole[2] == found[2]
@@ -181,7 +190,7 @@ class TestBlocks:
         np.testing.assert_array_equal(count, np.isfinite(values).any(axis=1).sum(axis=0))
 
     def test_memory_does_not_grow_with_the_number_of_scenes(self, many, monkeypatch):
-        monkeypatch.setattr(stage, "BLOCK_BYTES", 4 * 5 * 50 * 16)
+        monkeypatch.setattr(scenes_module, "BLOCK_BYTES", 4 * 5 * 50 * 16)
         peaks = []
         for count in (5, 10, 20):
             tracemalloc.start()
@@ -270,10 +279,87 @@ class TestStage:
         rois = [place("cloudy", 100), place("clear", 200)]
         node, _ = bench.run(rois, "composite")
         first, second = bench.rois(node)
-        assert first == {"id": "cloudy", "error": "every pixel of every frame is missing or cloud"}
+        assert first["error"] == ("all 1 scenes are cloudier than cloudy_pct 80; the least cloudy "
+                                  "has 100 %")  # fmt: skip
         assert second["error"] is None
-        with pytest.raises(RsweepError, match="ROI cloudy: every pixel"):
+        with pytest.raises(RsweepError, match="ROI cloudy: all 1 scenes"):
             bench.run(rois, "prep", on_roi_error="fail")  # what is in the store counts too
+
+    def test_one_frame_is_the_whole_window_under_any_policy(self, bench, fake_source):
+        self.source(fake_source, ["06-02", "07-20", "08-30"])
+        window = {"start": "2022-06-01", "end": "2022-09-01"}
+        for policy in ("equal", "30d", "month"):
+            own = {"temporal": window, "frames": 1, "frame_policy": policy}
+            node, _ = bench.run([place("a")], "composite", **own)
+            (frame,) = bench.rois(node)[0]["frames"]
+            assert frame["scenes"] == ["scene0", "scene1", "scene2"]
+            assert (frame["start"], frame["end"]) == ("2022-06-01", "2022-09-01")
+            assert frame["date"] == "2022-07-17"
+
+    def test_the_cloud_share_is_of_the_rois_own_pixels(self, bench, fake_source):
+        """Cloud all around, and the whole scene called cloudy: the ROI itself is clear."""
+
+        def image(scene, grid):
+            scl = np.full((grid.height, grid.width), 9, np.uint8)
+            middle = slice(grid.height // 2 - 14, grid.height // 2 + 14)
+            scl[middle, middle] = 4
+            return Pixels(noise(scene, grid), {"scl": scl})
+
+        fake_source(["06-05"], image, cloud_pct=95.0)
+        node, _ = bench.run([place("a")], "composite", context_m=300, cloudy_pct=1)
+        (roi,) = bench.rois(node)
+        assert roi["error"] is None
+        assert roi["cloud_mask"] == "scl"
+        assert roi["scenes"][0]["cloud_pct"] == 95.0
+        assert roi["scenes"][0]["roi_cloud_pct"] == 0
+
+    @pytest.mark.parametrize("shares, warned", [((98.0, 3.0, 60.0), 0), ((98.0, None, 60.0), 1)])
+    def test_least_cloudy_without_a_mask_goes_by_what_is_known(
+        self, bench, fake_source, shares, warned
+    ):
+        source = fake_source(["06-05", "06-10", "06-20"],
+                             lambda scene, grid: Pixels(noise(scene, grid)))  # fmt: skip
+        source.listed = [
+            Scene(s.id, s.time, cloud_pct=share)
+            for s, share in zip(source.listed, shares, strict=True)
+        ]
+        own = {"composite": "least_cloudy", "cloud_mask": "none", "cloudy_pct": 100}
+        node, _ = bench.run([place("a")], "composite", **own)
+        (roi,) = bench.rois(node)
+        assert roi["frames"][0]["scenes"] == ["scene1"]
+        assert len(roi["warnings"]) == warned
+        assert roi["cloud_mask"] == "none"
+
+    def test_radar_of_both_directions_is_warned_about(self, bench, fake_source, tmp_path):
+        source = fake_source(["06-05", "06-10"],
+                             lambda scene, grid: Pixels(noise(scene, grid, "s1", 2)))  # fmt: skip
+        for second, warned in (("descending", True), ("ASCENDING", False)):
+            bench.store.root = tmp_path / second
+            source.listed = [
+                Scene(s.id, s.time, properties={"orbit": orbit})
+                for s, orbit in zip(source.listed, ("ascending", second), strict=True)
+            ]
+            node, _ = bench.run([place("a")], "composite", modality="s1")
+            assert bool(bench.rois(node)[0]["warnings"]) is warned
+
+    @pytest.mark.parametrize("pixels", [1, 3])
+    def test_clouds_are_dilated(self, bench, fake_source, pixels, monkeypatch):
+        def image(scene, grid):
+            scl = np.full((grid.height, grid.width), 4, np.uint8)
+            scl[10, 12], scl[:, 20] = 9, 0  # a cloud, and a column without data, which stays
+            return Pixels(noise(scene, grid), {"scl": scl})
+
+        source = fake_source(["06-05"], image)
+        node, _ = bench.run([place("a")], "composite", mask_dilation=pixels)
+        frame = self.frames(bench, node)[0][0, 0]
+        y, x = np.indices(frame.shape)
+        cloud = (y - 10) ** 2 + (x - 12) ** 2 <= pixels**2
+        np.testing.assert_array_equal(np.isnan(frame), cloud | (x == 20))
+        # However few rows are read at once.
+        monkeypatch.setattr(scenes_module, "BLOCK_BYTES", 4 * source.grids[0].width)
+        bench.store.path(node, "shard").unlink()
+        bench.run([place("a")], "composite", mask_dilation=pixels)
+        np.testing.assert_array_equal(self.frames(bench, node)[0][0, 0], frame)
 
     @pytest.mark.parametrize("policy", ["drop", "repeat", "error"])
     def test_empty_frames(self, bench, fake_source, policy):
@@ -294,8 +380,8 @@ class TestStage:
 
     def test_a_mask_without_its_layer_says_which(self, bench, fake_source):
         self.source(fake_source, ["06-05"])
-        node, _ = bench.run([place("a")], "composite", cloud_mask="clear")
-        assert bench.rois(node)[0]["error"] == ("cloud_mask needs the layer clear; its scenes have "
+        node, _ = bench.run([place("a")], "composite", cloud_mask="cloud")
+        assert bench.rois(node)[0]["error"] == ("cloud_mask needs the layer cloud; its scenes have "
                                                 "scl")  # fmt: skip
 
     def test_gain_and_offset_leave_missing_pixels_missing(self, bench, fake_source):
