@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from rsweep.models.galileo.card import CARD
-from rsweep.models.galileo.network import GalileoEmbedder, build, fill_missing
+from rsweep.models.galileo.network import GalileoEmbedder, build
 from rsweep.models.galileo.tokens import Observed, mean_of_all
+from rsweep.models.masks import fill_missing
 from rsweep.models.protocol import TileBatch, TokenMaps
 
 PATCH = 4

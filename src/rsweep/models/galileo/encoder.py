@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsweep.models.galileo.card import MAX_FRAMES
-from rsweep.models.galileo.encodings import month_table, places, sinusoid
-from rsweep.models.galileo.tokens import KINDS, Kind, Observed, Tokens, pack, unpack
+from rsweep.models.galileo.tokens import KINDS, Kind, Observed, Tokens
+from rsweep.models.masks import pack, unpack
+from rsweep.models.sinusoids import month_table, places, sinusoid
 from rsweep.models.torchvision_shim import ensure_torchvision
 
 ensure_torchvision()

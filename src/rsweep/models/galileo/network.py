@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rsweep.models.galileo.card import BAND_GROUPS, CARD
 from rsweep.models.galileo.encoder import Encoder
 from rsweep.models.galileo.tokens import Observed, mean_of_all, mean_per_patch
 from rsweep.models.layers import chosen
+from rsweep.models.masks import fill_missing, frame_dates
 from rsweep.models.protocol import TileBatch, TokenMaps
 
 
@@ -46,7 +46,7 @@ class GalileoEmbedder:
         observed: dict[str, Observed] = {}
         for sensor in self._bands:
             observed |= self._observe(sensor, batch.pixels[sensor], batch.valid[sensor])
-        months = _months(batch, list(self._bands))
+        months = frame_dates(batch.month, batch.valid, list(self._bands))
         kinds = self.network(
             observed, months, batch.gsd, self._patch, self._layers, self._final_norm
         )
@@ -65,38 +65,6 @@ class GalileoEmbedder:
             group: Observed(filled[:, :, [bands.index(name) for name in names]], visible)
             for group, names in BAND_GROUPS[sensor].items()
         }
-
-
-def _months(batch: TileBatch, sensors: Sequence[str]) -> Tensor:
-    """[B, T]; a sensor without an image in a frame has no date for it either."""
-    months = batch.month[sensors[-1]]
-    for sensor in reversed(sensors[:-1]):
-        seen = batch.valid[sensor].any(3).any(2)
-        months = torch.where(seen, batch.month[sensor], months)
-    return months
-
-
-def fill_missing(pixels: Tensor, valid: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Give missing pixels the mean of the valid ones in their patch, band and frame.
-
-    A fill value would be an edge in the image to the network, and so change its token.
-
-    Args:
-        pixels: [B, T, C, H, W].
-        valid: [B, T, H, W] bool.
-        patch: side of a patch in pixels.
-
-    Returns:
-        The pixels, zero in a patch without a valid one; and the valid share of every patch
-        [B, T, h, w].
-    """
-    seen = valid[:, :, None]
-    share = F.avg_pool2d(seen.to(pixels.dtype).flatten(0, 1), patch)
-    sums = F.avg_pool2d(torch.where(seen, pixels, 0).flatten(0, 1), patch)
-    means = sums / torch.where(share > 0, share, 1)
-    spread = F.interpolate(means, scale_factor=patch, mode="nearest")
-    filled = torch.where(seen, pixels, torch.unflatten(spread, 0, valid.shape[:2]))
-    return filled, torch.unflatten(share[:, 0], 0, valid.shape[:2])
 
 
 def build(settings: Mapping[str, Any]) -> GalileoEmbedder:

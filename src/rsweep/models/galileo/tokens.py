@@ -1,4 +1,4 @@
-"""Galileo's tokens: kinds of channel groups, what was seen of them, packing and averaging.
+"""Galileo's tokens: kinds of channel groups, what was seen of them, and averaging.
 
 Every kind of token has the axes [B, h, w, T, G, D], of length one where a kind has none: a token
 of a static group has neither place nor time. Flattened, that is upstream's order of tokens.
@@ -83,31 +83,3 @@ def mean_of_all(kinds: Sequence[Tokens]) -> Tensor:
     sums, counts = zip(*(tokens.total((1, 2, 3, 4)) for tokens in kinds), strict=True)
     mean: Tensor = sum(sums) / sum(counts)
     return mean
-
-
-def pack(sequence: Tensor, seen: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Move the seen tokens of every item to its front and cut at the longest item.
-
-    Args:
-        sequence: [B, N, D].
-        seen: [B, N] bool.
-
-    Returns:
-        [B, n, D] with zeros after an item's own, their places in the sequence [B, n], and which
-        of them are an item's own [B, n]; the last two None where everything was seen.
-    """
-    if bool(seen.all()):
-        return sequence, None, None
-    length = max(1, int(seen.sum(1).max()))
-    order = seen.int().argsort(dim=1, descending=True, stable=True)[:, :length]
-    kept = seen.gather(1, order)
-    tokens = sequence.gather(1, order[..., None].expand(-1, -1, sequence.shape[2]))
-    return torch.where(kept[..., None], tokens, 0), order, kept
-
-
-def unpack(tokens: Tensor, order: Tensor | None, length: int) -> Tensor:
-    """[B, n, D] back to their places in [B, length, D]; tokens that were not seen mean nothing."""
-    if order is None:
-        return tokens
-    sequence = tokens.new_zeros(tokens.shape[0], length, tokens.shape[2])
-    return sequence.scatter(1, order[..., None].expand_as(tokens), tokens)

@@ -1,4 +1,4 @@
-"""Fixed tables that tell Galileo's tokens apart in time, in the year and in space."""
+"""Fixed tables that tell tokens apart in time, in the year and in space (Galileo, OlmoEarth)."""
 
 from __future__ import annotations
 
