@@ -1,0 +1,122 @@
+"""Why an artefact exists, or would run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsweep.core.nodes import Node
+    from rsweep.explain.reasons import Reason
+    from rsweep.plan.study import Study
+
+ABOUT = "why a profile, a stage or a file of the store exists, or would run"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("what", help="a profile, a stage, or a file of the store")
+    parser.add_argument("study", help="a study file, such as config/config.yaml")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the command."""
+    from rsweep.plan.study import load_study
+
+    study = load_study(given.study)
+    found = dict(_reasons(study, given.what))
+    if given.json:
+        print(json.dumps({key: _plain(*entry) for key, entry in found.items()}, indent=1))
+        return 0
+    for key, (reason, profiles) in found.items():
+        print("\n".join(_lines(key, reason, profiles, study)))
+    return 0
+
+
+def _reasons(study: Study, what: str) -> Iterator[tuple[str, tuple[Reason, list[str]]]]:
+    """Key -> the node's reason and the profiles that need it."""
+    from rsweep.core.store import Store
+    from rsweep.explain.reasons import profile_reasons
+
+    wanted = _wanted(study, what)
+    shards, store = [shard.name for shard in study.shards], Store(study.store)
+    seen: set[str] = set()
+    for profile in study.profiles:
+        if {n.key for n in profile.node.upstream()} & wanted - seen:
+            for reason in profile_reasons(profile.node, profile.settings, shards, store):
+                key = reason.node.key
+                if key in wanted - seen:
+                    seen.add(key)
+                    yield key, (reason, _users(study, key))
+
+
+def _wanted(study: Study, what: str) -> set[str]:
+    """Keys of the nodes that are asked about.
+
+    Raises:
+        RsweepError: the study has nothing of that name.
+    """
+    from rsweep.core.errors import RsweepError
+    from rsweep.core.knobs import nearest
+
+    nodes = study.nodes()
+    profiles = {p.name: p.node for p in study.profiles}
+    stages = list(dict.fromkeys(node.stage for node in nodes.values()))
+    if what in profiles:
+        return {node.key for node in profiles[what].upstream()}
+    if what in stages:
+        return {key for key, node in nodes.items() if node.stage == what}
+    key = next((part for part in (what, Path(what).parent.name, Path(what).name) if part in nodes),
+               None)  # fmt: skip
+    if key:
+        return {key}
+    if Path(what).exists():
+        raise RsweepError(f"{what}: no profile of this study needs it")
+    options = (*profiles, *stages)
+    raise RsweepError(f"{what!r} is no profile, stage ({', '.join(stages)}), key or file of this "
+                      f"study{nearest(what, options)}")  # fmt: skip
+
+
+def _users(study: Study, key: str) -> list[str]:
+    return [p.name for p in study.profiles if key in {n.key for n in p.node.upstream()}]
+
+
+def _plain(reason: Reason, profiles: list[str]) -> dict[str, Any]:
+    return {
+        "stage": reason.node.stage, "present": reason.present, "wanted": reason.wanted,
+        "runs": reason.runs, "profiles": profiles,
+        "nearest": reason.nearest.key if reason.nearest else None,
+        "causes": [{"kind": c.kind, "stage": c.stage, "name": c.change.name,
+                    "before": repr(c.change.before), "after": repr(c.change.after)}
+                   for c in reason.causes],
+    }  # fmt: skip
+
+
+def _lines(key: str, reason: Reason, profiles: list[str], study: Study) -> Iterator[str]:
+    others = f" and {len(profiles) - 1} more" if len(profiles) > 1 else ""
+    yield f"{reason.node.stage} {key}, for {profiles[0]}{others}"
+    if not reason.runs:
+        yield f"  is there: all {reason.wanted} shards{_made(study, reason.node)}"
+    elif reason.present:
+        yield (f"  runs for {reason.wanted - reason.present} of {reason.wanted} shards: ROIs of "
+               "these were added or changed, or their files are not there")  # fmt: skip
+    elif reason.nearest is None:
+        yield f"  runs: the store has no {reason.node.stage} yet"
+    else:
+        yield f"  runs: nearest is {reason.nearest.key}, which differs by"
+        yield from (f"    {cause}" for cause in reason.causes)
+
+
+def _made(study: Study, node: Node) -> str:
+    """When and where the first of a node's files was made, as far as its record says."""
+    from datetime import UTC, datetime
+
+    from rsweep.core.store import Store
+
+    path = Store(study.store).path(node, study.shards[0].name)
+    when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return f", made {when:%Y-%m-%d %H:%M} UTC"

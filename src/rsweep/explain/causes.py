@@ -1,0 +1,172 @@
+"""Which knob, data, weights, constant or version makes one node differ from another.
+
+A key holds values, not the knobs that they come from: `cloud_mask` and `mask_threshold` end in one
+mapping, a normalisation in its constants. So a cause is found by replay: a knob whose other value
+would give exactly what the other node has is the cause. What no knob explains is data, weights, a
+constant of the model's card, or the stage's version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rsweep.core.knobs import Knob
+from rsweep.core.nodes import Node
+from rsweep.explain.chains import plain
+from rsweep.explain.leaves import Change, changes
+from rsweep.models.registry import find_card
+from rsweep.plan.profiles import knobs_of, resolve
+from rsweep.stages.registry import STAGES
+
+Kind = Literal["knob", "data", "weights", "card constant", "stage version", "input"]
+
+DATA = ("source",)
+"""Settings of a fetch that identify what its provider holds."""
+WEIGHTS = ("weights", "seed", "sha256", "repository", "revision", "file", "url")
+"""Settings of an inference that identify weights."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a node differs: what kind of thing, at which stage, from what to what."""
+
+    kind: Kind
+    stage: str
+    change: Change
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.stage}: {self.change}"
+
+
+def chain_causes(before: Node, after: Node, settings: Mapping[str, Any]) -> list[Cause]:
+    """Every cause along two chains of nodes, sources first, each once, where it is first read.
+
+    Of two models, that is the one cause: their settings do not compare.
+
+    Args:
+        before: the chain compared with, as a store or a lock tells it.
+        after: the chain of a profile.
+        settings: the profile's settings.
+    """
+    old, new = (_model(node) for node in (before, after))
+    if old and new and old != new:
+        return [Cause("knob", "infer", Change("model", old, new))]
+    found: dict[tuple[str, str], Cause] = {}
+    for cause in _chain(before, after, settings, ""):
+        where = "" if cause.kind == "knob" else cause.stage
+        found.setdefault((where, cause.change.name), cause)
+    return list(found.values())
+
+
+def _model(node: Node) -> str:
+    return next((n.settings["model"] for n in node.upstream() if n.stage == "infer"), "")
+
+
+def _chain(before: Node, after: Node, settings: Mapping[str, Any], sensor: str) -> Iterator[Cause]:
+    if before.key == after.key:
+        return
+    for name, node in after.inputs.items():
+        own = sensor if name in STAGES[after.stage].inputs else name  # an input per sensor
+        if name in before.inputs:
+            yield from _chain(before.inputs[name], node, settings, own)
+        else:
+            yield Cause("input", after.stage, Change(name, "none", node.stage))
+    for name in before.inputs:
+        if name not in after.inputs:
+            yield Cause("input", after.stage, Change(name, before.inputs[name].stage, "none"))
+    yield from node_causes(before, after, settings, sensor)
+
+
+def node_causes(
+    before: Node, after: Node, settings: Mapping[str, Any], sensor: str
+) -> Iterator[Cause]:
+    """Causes in a node's own settings and version."""
+    if before.version != after.version:
+        change = Change("version", before.version, after.version)
+        yield Cause("stage version", after.stage, change)
+    replay = _Replay(after, plain(before.settings), settings, sensor)
+    for knob, value in replay.knobs():
+        yield Cause("knob", after.stage, Change(knob, value, settings.get(knob)))
+    for change in replay.left:
+        yield Cause(_kind(after.stage, change.name), after.stage, change)
+
+
+def _kind(stage: str, name: str) -> Kind:
+    top = name.partition(".")[0]
+    if stage == "fetch" and top in DATA:
+        return "data"
+    if stage == "infer" and top in WEIGHTS:
+        return "weights"
+    return "card constant"
+
+
+class _Replay:
+    """Turns knobs of a profile until its node's settings are those of another node.
+
+    Attributes:
+        left: differences that no knob explains, once `knobs` has ended.
+    """
+
+    def __init__(self, node: Node, target: Any, settings: Mapping[str, Any], sensor: str) -> None:
+        self._stage, self._sensor, self._target = STAGES[node.stage], sensor, target
+        self._settings = dict(settings)
+        self.left = changes(target, plain(node.settings))
+
+    def knobs(self) -> Iterator[tuple[str, Any]]:
+        """Knobs and the values that explain the other node, those that explain most first."""
+        while self.left:
+            best = min(self._trials(), key=lambda trial: len(trial[2]), default=None)
+            if best is None or len(best[2]) >= len(self.left):
+                return
+            knob, value, self.left = best
+            self._settings[knob] = value
+            yield knob, value
+
+    def _trials(self) -> Iterator[tuple[str, Any, list[Change]]]:
+        card = find_card(self._settings["model"])
+        for knob in knobs_of(card).values():
+            for value in self._candidates(knob):
+                with suppress(Exception):  # a combination that is not possible explains nothing
+                    given = _with(self._settings, knob.name, value)
+                    found = plain(self._stage.reads(given, self._sensor))
+                    yield knob.name, value, changes(self._target, found)
+
+    def _candidates(self, knob: Knob) -> list[Any]:
+        """Values that a knob may have had: those listed, and those that the other node shows."""
+        card = find_card(self._settings["model"])
+        named = {"variant": card.variants, "modality": card.modalities, "model": (),
+                 "normalization": card.normalizations}  # fmt: skip
+        listed = named.get(knob.name) or card.allowed.get(knob.name) or knob.allowed
+        raw = [*listed, *knob.words, *((True, False) if knob.kind == "bool" else ())]
+        raw += [None] if knob.default is None else []
+        raw += [self._target.get(knob.name), *(change.before for change in self.left)]
+        raw += self._shifted(self._settings.get(knob.name))
+        found: dict[str, Any] = {}
+        for value in raw:
+            with suppress(ValueError, TypeError):
+                parsed = None if value is None else knob.parse(value)
+                found[repr(parsed)] = parsed
+        return [v for v in found.values() if v != self._settings.get(knob.name)]
+
+    def _shifted(self, value: Any) -> list[float]:
+        """A number moved by what some setting moved, for settings that are a sum with it."""
+        numbers = [(c.before, c.after) for c in self.left if _number(c.before) and _number(c.after)]
+        steps = {before - after for before, after in numbers} if _number(value) else set()
+        return [value + sign * step for step in sorted(steps) for sign in (1, -1)]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _with(settings: Mapping[str, Any], knob: str, value: Any) -> dict[str, Any]:
+    """Settings with another value of a knob; of another model, its defaults for the rest."""
+    if knob != "model":
+        return {**settings, knob: value}
+    found, errors = resolve({"model": value, "provider": settings["provider"]}, {})
+    if errors:
+        raise ValueError(errors)
+    return {**found, **{n: v for n, v in settings.items() if n in found and n != "model"}}
