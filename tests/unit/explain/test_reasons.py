@@ -12,7 +12,7 @@ from rsweep.explain.reasons import profile_reasons
 from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import resolve
 
-BASE = {"model": "rcf", "temporal": {"year": 2022}, "image_size": 32}
+BASE = {"model": "rcf", "temporal": {"year": 2022}, "image_size": 32, "input_prep": "resize"}
 
 
 def profile(**own):
