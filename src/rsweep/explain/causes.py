@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rsweep.core.knobs import Knob
+from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.nodes import Node
 from rsweep.explain.chains import plain
 from rsweep.explain.leaves import Change, changes
@@ -141,13 +141,13 @@ class _Replay:
                  "normalization": card.normalizations}  # fmt: skip
         listed = named.get(knob.name) or card.allowed.get(knob.name) or knob.allowed
         raw = [*listed, *knob.words, *((True, False) if knob.kind == "bool" else ())]
-        raw += [None] if knob.default is None else []
+        raw += [knob.default] if knob.default is not MODEL else []
         raw += [self._target.get(knob.name), *(change.before for change in self.left)]
         raw += self._shifted(self._settings.get(knob.name))
         found: dict[str, Any] = {}
         for value in raw:
             with suppress(ValueError, TypeError):
-                parsed = None if value is None else knob.parse(value)
+                parsed = None if value is knob.default is None else knob.parse(value)
                 found[repr(parsed)] = parsed
         return [v for v in found.values() if v != self._settings.get(knob.name)]
 

@@ -18,7 +18,8 @@ BASE = {
 OTHER = {
     "temporal": {"year": 2021}, "scale_m": 20, "context_m": 320, "orbit": "ascending",
     "fetch_bands": "model", "fetch_cloudy_pct": 50, "composite": "mean", "cloudy_pct": 30,
-    "cloud_mask": "scl", "mask_threshold": 55, "mask_dilation": 2, "frames": 2, "frame_policy": "month",
+    "cloud_mask": "scl", "mask_threshold": 55, "mask_dilation": 2,
+    "frames": 2, "frame_policy": "month",
     "empty_frame": "repeat", "modality": "s2", "image_size": 32, "tile_size": 64,
     "tile_overlap": 16, "max_tiles": 7, "input_prep": "resize", "resample": "bicubic",
     "edge": "fill", "variant": "tiny", "seed": 4, "patch_size": 4, "layer": "1",
