@@ -1,16 +1,13 @@
-"""ROIs: reading a table of places, and saying exactly what one is."""
+"""ROIs: exactly what a place is, and how a row of a table says so."""
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from rsweep.core.knobs import Problem, nearest, parse_date
+from rsweep.core.knobs import parse_date
 
 POINT = ("lon", "lat", "buffer_m")
 BOX = ("minlon", "minlat", "maxlon", "maxlat")
@@ -42,94 +39,12 @@ class Roi:
         return {"id": self.id, "shape": dict(self.shape), "start": self.start, "end": self.end}
 
 
-def read_rois(path: str | Path) -> tuple[list[Roi], list[Problem]]:
-    """Read a ROI table: CSV, GeoJSON, or (Geo)Parquet; every problem in it, by row.
+def parse_row(row: dict[str, Any]) -> Roi:
+    """The ROI of a row of a table, of column to value.
 
-    CSV columns: id and lon, lat, buffer_m, or id and minlon, minlat, maxlon, maxlat; optional
-    start, end; any other column is a property. GeoJSON and GeoParquet hold polygons in degrees
-    (EPSG:4326) with an `id` property.
+    Raises:
+        ValueError: the row is of no place; the text says which column and what would be right.
     """
-    path = Path(path)
-    if not path.exists():
-        return [], [Problem(str(path), "does not exist; `rois` names a CSV, GeoJSON or GeoParquet")]
-    try:
-        rows = list(_reader(path)(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        return [], [Problem(str(path), f"cannot be read as a ROI table: {error}")]
-    if not rows:
-        return [], [Problem(str(path), "has no ROIs")]
-    return _parse_rows(path, rows)
-
-
-def _parse_rows(
-    path: Path, rows: list[tuple[str, dict[str, Any]]]
-) -> tuple[list[Roi], list[Problem]]:
-    rois: list[Roi] = []
-    problems: list[Problem] = []
-    seen: dict[str, str] = {}
-    for where, row in rows:
-        try:
-            roi = _parse_row(row)
-        except ValueError as error:
-            problems.append(Problem(f"{path}: {where}", str(error)))
-            continue
-        if roi.id in seen:
-            problems.append(
-                Problem(f"{path}: {where}", f"id {roi.id!r} is already on {seen[roi.id]}")
-            )
-        seen.setdefault(roi.id, where)
-        rois.append(roi)
-    return rois, problems
-
-
-def _reader(path: Path) -> Any:
-    suffix = path.suffix.lower()
-    readers = {".csv": _csv_rows, ".geojson": _geojson_rows, ".json": _geojson_rows,
-               ".parquet": _parquet_rows, ".geoparquet": _parquet_rows}  # fmt: skip
-    if suffix not in readers:
-        raise ValueError(f"the suffix is {suffix!r}; expected one of {', '.join(readers)}")
-    return readers[suffix]
-
-
-def _csv_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        for required in (("id", *POINT), ("id", *BOX)):
-            if set(required) <= set(columns):
-                break
-        else:
-            missing = next((c for c in ("id", *POINT) if c not in columns), "id")
-            raise ValueError(
-                f"columns are {', '.join(columns)}; expected id, {', '.join(POINT)} "
-                f"or id, {', '.join(BOX)}{nearest(missing, columns)}"
-            )
-        for row in reader:
-            yield f"line {reader.line_num}", dict(row)
-
-
-def _geojson_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
-    data = json.loads(path.read_text(encoding="utf-8-sig"))
-    features = data["features"] if data.get("type") == "FeatureCollection" else [data]
-    for number, feature in enumerate(features):
-        row = dict(feature.get("properties") or {})
-        row.setdefault("id", feature.get("id"))
-        yield f"feature {number}", {**row, "geometry": feature.get("geometry")}
-
-
-def _parquet_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
-    import geopandas  # only a parquet table needs it, and it is slow to import
-
-    frame = geopandas.read_parquet(path)
-    if frame.crs is not None:
-        frame = frame.to_crs(4326)
-    for number, (row, shape) in enumerate(
-        zip(frame.drop(columns=frame.geometry.name).to_dict("records"), frame.geometry, strict=True)
-    ):
-        yield f"row {number}", {**row, "geometry": shape and shape.__geo_interface__}
-
-
-def _parse_row(row: dict[str, Any]) -> Roi:
     columns = set(row)
     row = {name: plain for name, value in row.items() if (plain := _plain(value)) is not None}
     if None in columns:
@@ -174,13 +89,13 @@ def _shape(row: dict[str, Any], columns: set[str]) -> dict[str, Any]:
     lon, lat, buffer_m = (_number(name, row.pop(name, None)) for name in POINT)
     if buffer_m <= 0:
         raise ValueError(f"buffer_m is {buffer_m:g}; expected metres above 0")
-    _check_place(lon, lat)
+    check_place(lon, lat)
     return {"type": "point", "lon": lon, "lat": lat, "buffer_m": buffer_m}
 
 
 def _box(values: dict[str, float]) -> dict[str, Any]:
     for lon, lat in ((values["minlon"], values["minlat"]), (values["maxlon"], values["maxlat"])):
-        _check_place(lon, lat)
+        check_place(lon, lat)
     if values["minlat"] >= values["maxlat"]:
         raise ValueError(f"minlat {values['minlat']:g} is not below maxlat {values['maxlat']:g}")
     if values["minlon"] == values["maxlon"]:
@@ -203,7 +118,7 @@ def _polygon(geometry: Mapping[str, Any]) -> dict[str, Any]:
         if len(ring) < 4 or ring[0] != ring[-1]:
             raise ValueError(f"a ring of {len(ring)} points is not closed, or has fewer than 4")
         for lon, lat in ring:
-            _check_place(lon, lat)
+            check_place(lon, lat)
     return {"type": kind, "coordinates": rings if kind == "MultiPolygon" else rings[0]}
 
 
@@ -218,7 +133,8 @@ def _number(name: str, value: Any) -> float:
     return number + 0.0
 
 
-def _check_place(lon: float, lat: float) -> None:
+def check_place(lon: float, lat: float) -> None:
+    """Raise ValueError if these are not degrees of longitude and latitude."""
     if not -180 <= lon <= 180:
         raise ValueError(f"longitude is {lon:g}; expected degrees from -180 to 180")
     if not -90 <= lat <= 90:

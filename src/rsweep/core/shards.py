@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 from rsweep.core.canonical import digest
 from rsweep.core.nodes import KEY_LENGTH
 from rsweep.core.roi import Roi
+from rsweep.core.roi_columns import Columns
+
+METRES_PER_DEGREE = 111_320.0
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Consecutive ROIs of a table; `name` is a hash of their definitions."""
+    """Consecutive ROIs of a table.
+
+    Attributes:
+        name: a hash of their definitions.
+        rois: the places, in table order.
+        extents: side in metres, rounded up -> how many of the ROIs have it; for estimates.
+    """
 
     name: str
-    rois: tuple[Roi, ...]
+    rois: Sequence[Roi]
+    extents: Mapping[int, int] = field(default_factory=dict)
 
 
 def make_shards(rois: Sequence[Roi], target: int) -> list[Shard]:
@@ -26,18 +40,45 @@ def make_shards(rois: Sequence[Roi], target: int) -> list[Shard]:
     name of its own shard alone, and adding or removing one changes the shard that it falls in (a
     ROI that ends a shard splits or joins); no registry is kept and nothing depends on the machine.
     """
-    groups: list[list[Roi]] = [[]]
-    for roi in rois:
-        groups[-1].append(roi)
-        if _ends_shard(roi, target):
-            groups.append([])
-    return [_shard(group) for group in groups if group]
+    ids = rois.ids if isinstance(rois, Columns) else [roi.id for roi in rois]
+    ends = [place for place, name in enumerate(ids, start=1) if _ends_shard(name, target)]
+    cuts = sorted({0, *ends, len(ids)})
+    return [_shard(rois[start:stop]) for start, stop in pairwise(cuts)]
 
 
-def _ends_shard(roi: Roi, target: int) -> bool:
-    number = int.from_bytes(hashlib.sha256(roi.id.encode()).digest()[:8], "big")
+def _ends_shard(name: str, target: int) -> bool:
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return number % target == 0
 
 
 def _shard(rois: Sequence[Roi]) -> Shard:
-    return Shard(digest([roi.definition() for roi in rois])[:KEY_LENGTH], tuple(rois))
+    name = digest([roi.definition() for roi in rois])[:KEY_LENGTH]
+    return Shard(name, rois, Counter(_rounded_up(extent_m(roi)) for roi in rois))
+
+
+def _rounded_up(metres: float) -> int:
+    """To two digits, so that the ROIs of a shard have few values."""
+    step: int = 10 ** max(len(str(int(metres))) - 2, 0)
+    return math.ceil(metres / step) * step
+
+
+def extent_m(roi: Roi) -> float:
+    """Longer side of the box around a ROI, about, in metres."""
+    shape = roi.shape
+    if shape["type"] == "point":
+        return 2 * float(shape["buffer_m"])
+    if shape["type"] == "box":
+        lons, lats = [shape["minlon"], shape["maxlon"]], [shape["minlat"], shape["maxlat"]]
+    else:
+        points = list(_points(shape["coordinates"]))
+        lons, lats = [p[0] for p in points], [p[1] for p in points]
+    width = (max(lons) - min(lons)) * math.cos(math.radians(sum(lats) / len(lats)))
+    return METRES_PER_DEGREE * float(max(width, max(lats) - min(lats)))
+
+
+def _points(coordinates: Any) -> Iterator[Any]:
+    if isinstance(coordinates[0], int | float):
+        yield coordinates
+        return
+    for part in coordinates:
+        yield from _points(part)

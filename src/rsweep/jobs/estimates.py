@@ -10,14 +10,12 @@ import math
 from typing import Any
 
 from rsweep.core.nodes import Node
-from rsweep.core.roi import Roi
 from rsweep.core.shards import Shard
 from rsweep.core.stage import Work
 from rsweep.stages.registry import STAGES
 
 MARGIN = 3.0
 LEAST_MIN = 10
-METRES_PER_DEGREE = 111_320.0
 FRAMES = 12
 """Of a series, where the study leaves their number to the window."""
 
@@ -42,31 +40,10 @@ def tiles_of(node: Node, shard: Shard) -> int:
     if "stride" not in settings:
         return len(shard.rois) * frames
     stride = float(settings["stride"] * settings.get("scale_m", 10))
-    return frames * sum(math.ceil(extent_m(roi) / stride) ** 2 for roi in shard.rois)
+    tiles = (math.ceil(side / stride) ** 2 * rois for side, rois in shard.extents.items())
+    return frames * sum(tiles)
 
 
 def _upstream(node: Node) -> dict[str, Any]:
     """Settings of all stages that a node depends on."""
     return {name: value for n in node.upstream() for name, value in n.settings.items()}
-
-
-def extent_m(roi: Roi) -> float:
-    """Longer side of the box around a ROI, about, in metres."""
-    shape = roi.shape
-    if shape["type"] == "point":
-        return 2 * float(shape["buffer_m"])
-    if shape["type"] == "box":
-        lons, lats = [shape["minlon"], shape["maxlon"]], [shape["minlat"], shape["maxlat"]]
-    else:
-        points = list(_points(shape["coordinates"]))
-        lons, lats = [p[0] for p in points], [p[1] for p in points]
-    width = (max(lons) - min(lons)) * math.cos(math.radians(sum(lats) / len(lats)))
-    return METRES_PER_DEGREE * float(max(width, max(lats) - min(lats)))
-
-
-def _points(coordinates: Any) -> Any:
-    if isinstance(coordinates[0], int | float):
-        yield coordinates
-        return
-    for part in coordinates:
-        yield from _points(part)

@@ -10,7 +10,8 @@ from typing import Any
 from rsweep.core.errors import StudyError
 from rsweep.core.knobs import Knob, Problem, nearest
 from rsweep.core.nodes import Node
-from rsweep.core.roi import Roi, read_rois
+from rsweep.core.roi import Roi
+from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard, make_shards
 from rsweep.evaluate.settings import read_evaluate
 from rsweep.plan.nodes import node_options

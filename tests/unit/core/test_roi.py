@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from rsweep.core import roi_table
 from rsweep.core.canonical import digest
-from rsweep.core.roi import read_rois
+from rsweep.core.roi_columns import read_columns
+from rsweep.core.roi_table import read_rois
 
 SQUARE = [[10.0, 50.0], [10.1, 50.0], [10.1, 50.1], [10.0, 50.0]]
 
@@ -178,3 +182,46 @@ def test_labels_are_no_part_of_a_definition(tmp_path):
     one, two = (read_rois(table(tmp_path, rows.format(x)))[0][0] for x in ("wood", "water"))
     assert one.definition() == two.definition()
     assert one.properties != two.properties
+
+
+cells = st.sampled_from(
+    ["", " ", "a", "b", " c ", "1", "-0.0", "12.5", "1e3", "1e400", "nan", "91", "-181", "1_0",
+     "2022-06-01", "2022-09-01 00:00", "2022-09-01x"]
+)  # fmt: skip
+headers = st.permutations(["id", "lon", "lat", "buffer_m"]).flatmap(
+    lambda names: st.permutations([*names, "start", "end", "label"]) | st.just(names)
+) | st.permutations(["id", "minlon", "minlat", "maxlon", "maxlat", "label"])
+good = {"id": st.integers(0, 30).map(str), "lon": st.sampled_from(["1", " 2.5", "-0.0"]),
+        "lat": st.sampled_from(["1", "50"]), "buffer_m": st.sampled_from(["100", "1e2"]),
+        "minlon": st.sampled_from(["1", "179"]), "minlat": st.sampled_from(["1", "2"]),
+        "maxlon": st.sampled_from(["-179", "5"]), "maxlat": st.sampled_from(["3", "4"]),
+        "start": st.just("2022-06-01"), "end": st.just("2022-09-01"), "label": cells}  # fmt: skip
+
+
+@st.composite
+def tables(draw):
+    """A table that is mostly right."""
+    names = draw(headers)
+    rows = draw(st.lists(st.tuples(*(good[name] for name in names)).map(list), max_size=5))
+    if rows and draw(st.booleans()):
+        row = draw(st.sampled_from(rows))
+        row[draw(st.integers(0, len(row) - 1))] = draw(cells)
+    if rows and draw(st.integers(0, 9)) == 0:
+        draw(st.sampled_from(rows)).append("more")
+    return "\n".join(",".join(row) for row in [names, *rows])
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(tables())
+def test_columns_and_rows_read_the_same(tmp_path, text):
+    """A table is read by columns, if nothing is wrong with it; row by row it says the same."""
+    path = table(tmp_path, text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roi_table, "read_columns", lambda _: None)
+        rois, found = read_rois(path)
+    columns = read_columns(path)
+    assert (columns is None) == bool(found)
+    if columns is not None:
+        assert list(columns) == rois
+        assert repr(columns[0]) == repr(rois[0])
+        assert list(columns[1:]) == rois[1:]

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from rsweep.core.roi import Roi
+from rsweep.core.shards import extent_m
 from rsweep.core.store import Store
 from rsweep.jobs import client, estimates, packs
 from rsweep.plan.workflow import Plan
@@ -133,4 +134,4 @@ def test_time_grows_with_the_shard_the_network_and_the_attempt(plan):
     ({"type": "MultiPolygon", "coordinates": [[[[0, 0], [0.1, 0], [0, 0.1], [0, 0]]]]}, 11132),
 ])  # fmt: skip
 def test_the_extent_of_every_kind_of_roi_is_known(shape, metres):
-    assert estimates.extent_m(Roi("r", shape)) == pytest.approx(metres, rel=0.01)
+    assert extent_m(Roi("r", shape)) == pytest.approx(metres, rel=0.01)

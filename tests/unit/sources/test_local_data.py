@@ -14,7 +14,7 @@ import rasterio
 import yaml
 
 from rsweep.core.grid import Grid, roi_grid
-from rsweep.core.roi import read_rois
+from rsweep.core.roi_table import read_rois
 from rsweep.sources import local
 
 REPOSITORY = Path(__file__).parents[3]

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from rsweep.core.errors import RoiError, SourceError
 from rsweep.core.grid import Grid, roi_grid
-from rsweep.core.roi import read_rois
+from rsweep.core.roi_table import read_rois
 from rsweep.sources.registry import parse_options
 from rsweep.sources.sensors import SENSORS
 from rsweep.sources.synthetic import COLLECTIONS, OPTIONS, S1, S2, clouds, identity, open_source
