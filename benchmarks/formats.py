@@ -99,7 +99,7 @@ def read(path: Path) -> None:
 def blending() -> Iterator[dict[str, Any]]:
     """Token maps of 14 x 14 tokens of 768, overlapping by half, into one map."""
     rng = np.random.default_rng(0)
-    lattice = Lattice(0, 0, 224, 112, 8, 8)
+    lattice = Lattice(224, *(2 * [range(0, 896, 112)]))
     maps = [rng.standard_normal((14, 14, 768), np.float32) for _ in lattice.starts()]
     stack = np.stack(maps)
     copy = np.empty_like(stack)

@@ -15,9 +15,11 @@ from rsweep.plan.table import CORE
 from rsweep.stages.registry import STAGES
 
 NAMES = list(STAGES)
-RCF = {"model": "rcf", "image_size": 16, "patch_size": 8, "features": 8}
-THOR = {"model": "thor", "variant": "tiny", "weights": "random", "image_size": 32, "patch_size": 8}
-GALILEO = {"model": "galileo", "variant": "nano", "weights": "random", "image_size": 16,
+FIXED = {"context_m": 160}  # else what is read around a ROI follows from the tiles
+RCF = {**FIXED, "model": "rcf", "image_size": 16, "patch_size": 8, "features": 8}
+THOR = {**FIXED, "model": "thor", "variant": "tiny", "weights": "random", "image_size": 32,
+        "patch_size": 8}  # fmt: skip
+GALILEO = {**FIXED, "model": "galileo", "variant": "nano", "weights": "random", "image_size": 16,
            "patch_size": 8, "frames": 2, "frame_policy": "equal"}  # fmt: skip
 LOCAL = {**RCF, "provider": "local", "bands": ["B4", "B3", "B2"], "context_m": 0,
          "local": {"path": "scenes", "layout": "scenes/layout.yaml"}}  # fmt: skip
@@ -38,6 +40,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "temporal": ("rcf", {"start": "2022-06-01", "end": "2022-06-20"}, "fetch"),
     "scale_m": ("rcf", 20, "fetch"),
     "context_m": ("rcf", 60, "fetch"),
+    "least_side_m": ("rcf", 900, "fetch"),
     "fetch_bands": ("rcf", "model", "fetch"),
     "orbit": ("radar", "ascending", "fetch"),
     "fetch_cloudy_pct": ("rcf", 90, "fetch"),

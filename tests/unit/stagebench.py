@@ -25,6 +25,8 @@ from rsweep.sources.sensors import SENSORS
 from rsweep.stages.job import Job
 
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
+BASE = {"model": "rcf", "temporal": WINDOW, "context_m": 160}
+"""With surroundings of its own: the same pixels whatever the tiles."""
 
 
 def place(name: str, buffer_m: float = 100, lon: float = 8.7, **extra: Any) -> Roi:
@@ -78,7 +80,7 @@ class Bench:
 
     def node(self, stage: str = "stitch", **own: Any) -> Node:
         """The (first) node of a stage of a profile; rcf unless it says otherwise."""
-        settings, errors = resolve({"model": "rcf", "temporal": WINDOW, **own}, {})
+        settings, errors = resolve({**BASE, **own}, {})
         assert not errors, errors
         node = build_nodes(settings)
         self.options = node_options(settings, node)

@@ -17,10 +17,8 @@ from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
 from rsweep.core.errors import RoiError
-from rsweep.core.roi import MAX_LAT, MIN_LAT, Roi
+from rsweep.core.roi import MAX_LAT, MIN_LAT, SNAP_M, Roi
 
-SNAP_M = 60
-"""Grid origins are multiples of the coarsest Sentinel-2 pixel, so that 10, 20 and 60 m nest."""
 SLACK = 1e-6
 """Pixels by which a bound may miss a whole pixel through rounding."""
 MAX_SIDE_M = 200_000
@@ -128,11 +126,14 @@ def _shift_east(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([np.where(lonlat[:, 0] < 0, 360, 0) + lonlat[:, 0], lonlat[:, 1]])
 
 
-def roi_grid(roi: Roi, scale_m: float, context_m: float) -> tuple[Grid, BaseGeometry]:
+def roi_grid(
+    roi: Roi, scale_m: float, context_m: float, least_side_m: float = 0.0
+) -> tuple[Grid, BaseGeometry]:
     """The grid on which a ROI is fetched, and its polygon in the grid's coordinates.
 
     The grid covers the square around the ROI (so that a rectangular ROI can be read as a square of
-    real pixels) and `context_m` more on every side; its origin is a multiple of 60 m.
+    real pixels) and `context_m` more on every side, and is `least_side_m` wide at the least; its
+    origin is a multiple of 60 m.
 
     Raises:
         RoiError: the ROI is at a pole, empty, not valid, or too large.
@@ -142,7 +143,7 @@ def roi_grid(roi: Roi, scale_m: float, context_m: float) -> tuple[Grid, BaseGeom
     side = max(right - left, top - bottom)
     if side > MAX_SIDE_M:
         raise RoiError(f"is {side / 1000:.0f} km long; at most {MAX_SIDE_M // 1000} km")
-    half = side / 2 + context_m
+    half = max(side / 2 + context_m, least_side_m / 2)
     cx, cy = (left + right) / 2, (bottom + top) / 2
     x0, y0 = _snap(cx - half, math.floor), _snap(cy + half, math.ceil)
     width = math.ceil((_snap(cx + half, math.ceil) - x0) / scale_m - SLACK)

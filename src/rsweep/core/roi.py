@@ -13,6 +13,8 @@ POINT = ("lon", "lat", "buffer_m")
 BOX = ("minlon", "minlat", "maxlon", "maxlat")
 WINDOW = ("start", "end")
 MIN_LAT, MAX_LAT = -80.0, 84.0  # the latitudes that UTM covers
+SNAP_M = 60
+"""Grid origins are multiples of the coarsest Sentinel-2 pixel, so that 10, 20 and 60 m nest."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.stage import EACH_SENSOR, Stage
 from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
+from rsweep.stages.prep.tiling import settle_surroundings
 from rsweep.stages.registry import STAGES
 
 Settings = Mapping[str, Any]
@@ -25,6 +26,7 @@ def build_nodes(settings: Settings) -> Node:
     Raises:
         ValueError: weights or data named by the profile are not there.
     """
+    (settings,) = settle_surroundings([settings])
     sensors = list(sensor_bands(settings, find_card(settings["model"])))
     made: Made = {}
     for stage in STAGES.values():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob, nearest, parse_date
@@ -27,7 +25,7 @@ from rsweep.sources.registry import (
 from rsweep.sources.sensors import SENSORS
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.rules import MASK_RULES
-from rsweep.stages.prep.spec import tile_size
+from rsweep.stages.prep.tiling import tile_size, token_step
 
 Errors = list[tuple[str, str]]
 """(knob, what is wrong with its value)"""
@@ -319,12 +317,6 @@ def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
         return []
     return [("composite", f"is {method!r}; with fetch_granularity composite {provider} makes: "
                           f"{', '.join(made)}")]  # fmt: skip
-
-
-def token_step(settings: Mapping[str, Any], card: ModelCard) -> Fraction:
-    """Pixels of the grid after which the tokens of every group meet again, in tile mode."""
-    together = math.lcm(*(group.patch_px for group in card.groups(settings)))
-    return Fraction(together * tile_size(settings), settings["image_size"])
 
 
 def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:

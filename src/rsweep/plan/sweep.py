@@ -14,6 +14,7 @@ from rsweep.models.registry import families, find_card
 from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import Profile, resolve, slug, window
 from rsweep.plan.table import CORE
+from rsweep.stages.prep.tiling import settle_surroundings
 
 Settings = dict[str, Any]
 MAX_NAME = 120
@@ -62,8 +63,8 @@ def expand(
     base = _base(config, where, problems)
     found: list[Candidate] = []
     skipped: list[Skipped] = []
-    for one in list(_combinations(config, where, problems)):
-        settings, errors = resolve(one.own, base)
+    combinations = list(_combinations(config, where, problems))
+    for one, settings, errors in _resolved(combinations, base):
         candidate, errors = _candidate(one, settings) if not errors else (None, errors)
         if candidate:
             found.append(candidate)
@@ -76,6 +77,16 @@ def expand(
                 place = f"{where}: base" if inherited else one.place
                 problems.append(Problem(f"{place}.{knob}", what))
     return name_profiles(found), skipped
+
+
+def _resolved(
+    combinations: Sequence[Combination], base: Settings
+) -> Iterator[tuple[Combination, Settings, list[tuple[str, str]]]]:
+    """Combinations with their settings and errors; those without agree on their surroundings."""
+    found = [(one, *resolve(one.own, base)) for one in combinations]
+    settled = iter(settle_surroundings([settings for _, settings, errors in found if not errors]))
+    for one, settings, errors in found:
+        yield one, settings if errors else next(settled), errors
 
 
 def _candidate(

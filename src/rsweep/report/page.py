@@ -131,10 +131,21 @@ def _ranking(rows: Sequence[Row]) -> Html:
     body = [_rank_row(s, probes, metric) for s in standings]
     marked = ["best" if s.best else "" for s in standings]
     caption = "Profiles by quality, best first" if metric else "Profiles by cost, cheapest first"
-    return join([_explained(done, metric), table(caption, columns, body, marked)])
+    return join(
+        [_explained(done, metric), *_filled_in(done), table(caption, columns, body, marked)]
+    )
 
 
-COSTS = ("Total", "Inference", "Tiles", "Peak memory", "Valid share", "ROIs failed")
+def _filled_in(rows: Sequence[Row]) -> list[Html]:
+    """A warning where networks saw more of what was filled in than of what was measured."""
+    few = [row["profile"] for row in rows if row["rois"] > row["rois_failed"]
+           and row["real_share"] < 0.5]  # fmt: skip
+    text = (f"{', '.join(few)}: less than half of what the network saw was measured; the rest was "
+            "missing or a reflection (see Real share).")  # fmt: skip
+    return [tag("p", text, class_="alert")] if few else []
+
+
+COSTS = ("Total", "Inference", "Tiles", "Peak memory", "Valid share", "Real share", "ROIs failed")
 
 
 def _rank_row(standing: Standing, probes: Sequence[str], metric: str | None) -> list[Any]:
@@ -147,8 +158,14 @@ def _rank_row(standing: Standing, probes: Sequence[str], metric: str | None) -> 
     return [
         name, *scores, *whole, seconds(row["seconds"]),
         seconds(row["infer_seconds"]), f"{row['tiles']:,}", f"{row['peak_memory_mb']:,.0f} MB",
-        f"{row['valid_share']:.0%}", tag("span", failed, class_="bad") if failed else "0",
+        f"{row['valid_share']:.0%}", _real_share(row["real_share"]),
+        tag("span", failed, class_="bad") if failed else "0",
     ]  # fmt: skip
+
+
+def _real_share(share: float) -> Any:
+    """Share of what the network saw that was measured; marked where less than half was."""
+    return f"{share:.0%}" if share >= 0.5 else tag("span", f"{share:.0%}", class_="bad")
 
 
 def _score(found: Score | None) -> Any:

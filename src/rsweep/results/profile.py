@@ -88,6 +88,7 @@ def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
         "profile": pa.array([profile.name] * len(rows)),
         "key": pa.array([profile.node.key] * len(rows)),
         "valid_share": pa.array([row.outcome.get("valid_share", 0.0) for row in rows]),
+        "real_share": pa.array([row.outcome.get("real_share", 0.0) for row in rows]),
         "scenes": pa.array([row.outcome.get("scenes", []) for row in rows], pa.list_(pa.string())),
         "error": pa.array([row.outcome["error"] for row in rows], pa.string()),
     }

@@ -19,7 +19,8 @@ class Ran:
         cost: seconds, tiles, memory and bytes by column of the sweep table.
         rois: how many there are.
         failed: ROI -> why it has no embedding.
-        valid_share: mean of those that have one.
+        valid_share: of the ROIs' own ground, mean over those that have an embedding.
+        real_share: of what the network saw, mean over the same.
     """
 
     runs: Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -27,6 +28,7 @@ class Ran:
     rois: int
     failed: Mapping[str, str]
     valid_share: float
+    real_share: float
 
 
 def read_ran(study: Study) -> dict[str, Ran]:
@@ -38,9 +40,13 @@ def _read(study: Study, profile: str) -> Ran:
     meta = json.loads((study.folder / "profiles" / profile / "meta.json").read_text())
     outcomes = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
     failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"]}
-    shares = [o["valid_share"] for o in outcomes.values() if not o["error"]]
-    share = round(sum(shares) / len(shares), 4) if shares else 0.0
-    return Ran(meta["runs"], meta["cost"], len(outcomes), failed, share)
+    embedded = [outcome for outcome in outcomes.values() if not outcome["error"]]
+    shares = (_mean(embedded, name) for name in ("valid_share", "real_share"))
+    return Ran(meta["runs"], meta["cost"], len(outcomes), failed, *shares)
+
+
+def _mean(outcomes: list[dict[str, Any]], name: str) -> float:
+    return round(sum(o[name] for o in outcomes) / len(outcomes), 4) if outcomes else 0.0
 
 
 def unique_seconds(ran: Iterable[Ran]) -> float:

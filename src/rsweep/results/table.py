@@ -50,6 +50,7 @@ def _outcomes(ran: Ran) -> dict[str, Any]:
         "rois_failed": len(ran.failed),
         "reason": "; ".join(counted(ran.failed)),
         "valid_share": ran.valid_share,
+        "real_share": ran.real_share,
     }
 
 

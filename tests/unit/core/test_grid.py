@@ -44,11 +44,11 @@ def test_zones(lon, lat, epsg):
 
 
 @settings(max_examples=60, deadline=None)
-@given(places, st.sampled_from([10, 20, 30, 60]), st.floats(0, 2000))
-def test_a_grid_covers_its_square_and_context_from_a_multiple_of_60_m(roi, scale, context):
-    grid, shape = roi_grid(roi, scale, context)
+@given(places, st.sampled_from([10, 20, 30, 60]), st.floats(0, 2000), st.floats(0, 9000))
+def test_a_grid_covers_its_square_and_context_from_a_multiple_of_60_m(roi, scale, context, least):
+    grid, shape = roi_grid(roi, scale, context, least)
     left, bottom, right, top = shape.bounds
-    half = max(right - left, top - bottom) / 2 + context
+    half = max(max(right - left, top - bottom) / 2 + context, least / 2)
     cx, cy = (left + right) / 2, (bottom + top) / 2
     assert grid.x0 % 60 == 0
     assert grid.y0 % 60 == 0

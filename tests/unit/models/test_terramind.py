@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from rsweep.plan.bands import sensor_bands
 
 from rsweep.models.card import Variant
 from rsweep.models.protocol import TileBatch
 from rsweep.models.terramind.card import CARD
 from rsweep.models.terramind.network import TerraMind, TerraMindEmbedder, build
-from rsweep.plan.profiles import resolve, sensor_bands
+from rsweep.plan.profiles import resolve
 
 WIDTH = 64
 BLOCKS = {"tiny": 3, "base": 2}

@@ -26,15 +26,16 @@ from rsweep.stages.registry import STAGES
 NAMES = list(STAGES)
 SOURCES = Path(__file__).parents[3] / "src"
 WINDOW = {"start": "2022-06-01", "end": "2022-09-01"}
-RCF = {"model": "rcf", "temporal": WINDOW}
-THOR = {"model": "thor", "temporal": WINDOW, "weights": "random", "image_size": 96, "patch_size": 8}
+FIXED = {"temporal": WINDOW, "context_m": 160}
+RCF = {**FIXED, "model": "rcf"}
+THOR = {**FIXED, "model": "thor", "weights": "random", "image_size": 96, "patch_size": 8}
 MANY = {"model": "galileo", "temporal": WINDOW, "weights": "random", "frames": 3}
 RADAR = {**RCF, "modality": "s1"}
 RESIZE = {**RCF, "input_prep": "resize"}
 GRID = {**RCF, "output": "grid"}
 OVERLAP = {**RCF, "tile_overlap": 16}
 EARTH = {**RCF, "provider": "earthengine"}
-ANYSAT = {"model": "anysat", "temporal": WINDOW, "weights": "random"}
+ANYSAT = {**FIXED, "model": "anysat", "weights": "random"}
 SHA = {c: c * 64 for c in "ab"}
 URL = {**THOR, "weights": "https://example.org/w.pt", "weights_sha256": SHA["a"]}
 
@@ -73,6 +74,7 @@ READ = {
     "temporal": (RCF, {"year": 2022}, "fetch"),
     "scale_m": (RCF, 20, "fetch"),
     "context_m": (RCF, 0, "fetch"),
+    "least_side_m": (RCF, 900, "fetch"),
     "fetch_bands": (RCF, "model", "fetch"),
     "orbit": (RADAR, "ascending", "fetch"),
     "fetch_cloudy_pct": (RCF, 90, "fetch"),
@@ -135,7 +137,6 @@ UNREAD = [
     ("weights_sha256", THOR, SHA["a"], "weights are from no URL"),
     ("weights", RCF, "random", "features are random in any case"),
     ("group_merge", RCF, "concat", "one group"),
-    ("blend", RCF, "none", "tiles do not overlap"),
     ("blend", {**RESIZE, "tile_overlap": 16}, "none", "one tile"),
     ("pooling", GRID, "max", "a grid is not pooled"),
     ("blend", {**OVERLAP, "model": "dofa", "weights": "random", "image_size": 32,

@@ -132,7 +132,7 @@ CARD = ModelCard(
         "px are stretched to them, as upstream does. A missing pixel is a band's mean, which is "
         "what upstream gives one. Trained on HLS, which is Landsat and Sentinel-2 brought "
         "together at 30 m; Sentinel-2's own bands B2, B3, B4, B8A, B11 and B12 stand in for it. "
-        "A tile of 224 px at 30 m is 6.7 km wide: beyond `context_m` around a smaller ROI it is "
-        "a reflection, so choose a wider context or a smaller image for those."
+        "A tile of 224 px at 30 m is 6.7 km wide, which is then fetched around a smaller ROI; a "
+        "smaller image_size needs less."
     ),
 )

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsweep.core.errors import SourceError
-from rsweep.core.grid import SNAP_M, Grid
+from rsweep.core.grid import Grid
+from rsweep.core.roi import SNAP_M
 from rsweep.sources.synthetic.noise import Floats
 
 CELL_M = 10

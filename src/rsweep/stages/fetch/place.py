@@ -42,7 +42,9 @@ def place_of(node: Node, roi: Roi) -> Place:
         RoiError: UTM has no place for it, or it is too large.
     """
     settings = node.settings
-    grid, polygon = roi_grid(roi, settings["scale_m"], settings["context_m"])
+    grid, polygon = roi_grid(
+        roi, settings["scale_m"], settings["context_m"], settings["least_side_m"]
+    )
     if SENSORS[settings["sensor"]].static:
         return Place(grid, polygon.wkt, *ALWAYS)
     if roi.start and roi.end:

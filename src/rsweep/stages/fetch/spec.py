@@ -24,9 +24,13 @@ KNOBS = (
          "window: {start, end} (ISO dates, end exclusive) or {year}; a ROI's own window wins"),
     Knob("scale_m", "fetch", "float", MODEL, "pixel of the grid on the ground", unit="m",
          minimum=0.1, maximum=10_000, otherwise=10.0),
-    Knob("context_m", "fetch", "float", 160.0,
-         "imagery read around the ROI's square, so that tiles at its edge see real pixels",
+    Knob("context_m", "fetch", "float", None,
+         "imagery read around the ROI's square; unset: what the study's tiles reach beyond a ROI",
          unit="m", minimum=0, maximum=50_000),
+    Knob("least_side_m", "fetch", "float", None,
+         "side of the square that is read at least, so that a tile around a small ROI is of real "
+         "pixels; unset: that of the study's largest tile, or 0 with a context_m of your own",
+         unit="m", minimum=0, maximum=100_000),
     Knob("fetch_bands", "fetch", "str", "all",
          "`all` bands of the collection, shared by every model; or those of this `model` only",
          allowed=("all", "model")),
@@ -56,7 +60,7 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
         "sensor": sensor,
         "source": provider_module(provider).identity(options(settings), collection),
         "bands": "all" if settings["fetch_bands"] == "all" else bands,
-        **{name: settings[name] for name in ("scale_m", "context_m")},
+        **{name: settings[name] for name in ("scale_m", "context_m", "least_side_m")},
     }
     if SENSORS[sensor].static:
         return found

@@ -7,6 +7,7 @@ fractional or, for tiles at an edge, reach outside the grid.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -29,36 +30,59 @@ class Span:
 
 @dataclass(frozen=True)
 class Lattice:
-    """Equal square tiles, `stride` pixels apart, the first at (top, left)."""
+    """Equal square tiles, one at every crossing of `tops` and `lefts`, their first pixels."""
 
-    top: int
-    left: int
     size: int
-    stride: int
-    rows: int
-    cols: int
+    tops: Sequence[int]
+    lefts: Sequence[int]
+
+    @property
+    def count(self) -> int:
+        """Number of tiles."""
+        return len(self.tops) * len(self.lefts)
 
     def starts(self) -> list[tuple[int, int]]:
         """Top-left pixel of every tile, row by row."""
-        return [
-            (self.top + r * self.stride, self.left + c * self.stride)
-            for r in range(self.rows)
-            for c in range(self.cols)
-        ]
+        return [(top, left) for top in self.tops for left in self.lefts]
 
 
-def tile_lattice(span: Span, size: int, stride: int) -> Lattice:
-    """The smallest lattice of tiles that covers a span, centred on it to a pixel."""
-    top, rows = _axis(span.top, span.bottom, size, stride)
-    left, cols = _axis(span.left, span.right, size, stride)
-    return Lattice(top, left, size, stride, rows, cols)
+@dataclass(frozen=True)
+class Tiling:
+    """How a ROI is cut into tiles; all in pixels of the grid.
+
+    Attributes:
+        size: side of a tile.
+        stride: between the starts of neighbouring tiles; the last may be nearer.
+        snap: the last tile starts a multiple of this after the first, so that tokens coincide.
+        align: the first tile starts at a multiple of this, so that it cuts no coarser pixel.
+    """
+
+    size: int
+    stride: int
+    snap: int = 1
+    align: int = 1
+
+
+def tile_lattice(span: Span, tiling: Tiling, height: int, width: int) -> Lattice:
+    """The fewest tiles that cover a span, on pixels that exist as far as there are any.
+
+    One tile is centred on the span and moved off the edge of the grid. Of several the last starts
+    inwards of a whole stride, so that together they reach less than `snap` beyond the span.
+
+    Args:
+        span: what to cover.
+        tiling: size and distances of tiles.
+        height, width: of the grid, whose pixels exist.
+    """
+    tops = _starts(span.top, span.bottom, height, tiling)
+    return Lattice(tiling.size, tops, _starts(span.left, span.right, width, tiling))
 
 
 def square_lattice(span: Span) -> Lattice:
     """One tile: the smallest square of whole pixels around a span, centred on it to a pixel."""
     (top, height), (left, width) = _whole(span.top, span.bottom), _whole(span.left, span.right)
     side = max(height, width)
-    return Lattice(top - (side - height) // 2, left - (side - width) // 2, side, side, 1, 1)
+    return Lattice(side, (top - (side - height) // 2,), (left - (side - width) // 2,))
 
 
 def _whole(low: float, high: float) -> tuple[int, int]:
@@ -67,15 +91,37 @@ def _whole(low: float, high: float) -> tuple[int, int]:
     return first, max(math.ceil(high - SLACK) - first, 1)
 
 
-def _axis(low: float, high: float, size: int, stride: int) -> tuple[int, int]:
+def _starts(low: float, high: float, available: int, tiling: Tiling) -> tuple[int, ...]:
+    """First pixels of the tiles along one axis, of which pixels 0 … available-1 exist."""
     first, length = _whole(low, high)
-    count = max(math.ceil((length - size) / stride), 0) + 1
-    covered = size + (count - 1) * stride
-    return first - (covered - length) // 2, count
+    latest = _down(first, tiling.align)
+    offsets: tuple[int, ...] = (0,)
+    if _up(first + length - tiling.size, tiling.align) > latest:
+        offsets = _offsets(first + length - latest - tiling.size, tiling)
+    covered = tiling.size + offsets[-1]
+    room = sorted((0, available - covered))
+    start = min(max(first - (covered - length) // 2, room[0]), room[1])
+    earliest = _up(first + length - covered, tiling.align)
+    start = min(max(_down(start, tiling.align), earliest), latest)
+    return tuple(start + offset for offset in offsets)
+
+
+def _offsets(reach: int, tiling: Tiling) -> tuple[int, ...]:
+    """Starts of tiles after the first, of which the last covers `reach` pixels more than it."""
+    last = _up(reach, tiling.snap)
+    return tuple(min(i * tiling.stride, last) for i in range(math.ceil(reach / tiling.stride) + 1))
+
+
+def _down(value: int, step: int) -> int:
+    return value // step * step
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
 
 
 def choose_lattice(
-    span: Span, mode: str, size: int, stride: int, max_tiles: int
+    span: Span, mode: str, tiling: Tiling, height: int, width: int, max_tiles: int
 ) -> tuple[str, Lattice]:
     """The lattice of a ROI under an `input_prep` mode, and the mode that `auto` became.
 
@@ -83,9 +129,8 @@ def choose_lattice(
     """
     if mode == "resize":
         return "resize", square_lattice(span)
-    tiles = tile_lattice(span, size, stride)
-    count = tiles.rows * tiles.cols
-    if mode == "auto" and (count == 1 or count > max_tiles):
+    tiles = tile_lattice(span, tiling, height, width)
+    if mode == "auto" and (tiles.count == 1 or tiles.count > max_tiles):
         return "resize", square_lattice(span)
     return "tile", tiles
 
@@ -102,30 +147,41 @@ def reflected(start: int, size: int, length: int) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class TokenLattice:
-    """Tokens of a lattice of tiles: cells of `cell` pixels, the first at (top, left)."""
+    """Tokens of a lattice of tiles: cells of `cell` pixels, the first at (top, left).
+
+    Attributes:
+        rows, cols: cells there are.
+        tile_rows, tile_cols: first cell of each row and column of tiles.
+    """
 
     top: int
     left: int
     cell: Fraction
     rows: int
     cols: int
-    step: int
-    """Tokens between the starts of neighbouring tiles."""
+    tile_rows: tuple[int, ...]
+    tile_cols: tuple[int, ...]
 
 
 def token_lattice(tiles: Lattice, tokens: int) -> TokenLattice:
     """The cells that the tokens of all tiles fall on, for `tokens` per side of a tile.
 
     Raises:
-        ValueError: the tiles' stride is no whole number of tokens, so their lattices differ.
+        ValueError: tiles do not start whole tokens apart, so their lattices differ.
     """
     cell = Fraction(tiles.size, tokens)
-    step = tiles.stride / cell
-    if step.denominator != 1 and tiles.rows * tiles.cols > 1:
-        raise ValueError(f"tiles {tiles.stride} px apart do not meet on tokens of {float(cell)} px")
-    rows = (tiles.rows - 1) * int(step) + tokens
-    cols = (tiles.cols - 1) * int(step) + tokens
-    return TokenLattice(tiles.top, tiles.left, cell, rows, cols, int(step))
+    rows, cols = _cells_of(tiles.tops, cell), _cells_of(tiles.lefts, cell)
+    return TokenLattice(tiles.tops[0], tiles.lefts[0], cell, rows[-1] + tokens,
+                        cols[-1] + tokens, rows, cols)  # fmt: skip
+
+
+def _cells_of(starts: Sequence[int], cell: Fraction) -> tuple[int, ...]:
+    steps = [(start - starts[0]) / cell for start in starts]
+    for step, start in zip(steps, starts, strict=True):
+        if step.denominator != 1:
+            raise ValueError(f"tiles {start - starts[0]} px apart do not meet on tokens of "
+                             f"{float(cell)} px")  # fmt: skip
+    return tuple(map(int, steps))
 
 
 def crop_to(span: Span, lattice: TokenLattice) -> tuple[slice, slice]:

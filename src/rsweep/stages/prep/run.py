@@ -19,7 +19,7 @@ from rsweep.core.files import allocate, get_json, put, put_json
 from rsweep.core.grid import Grid
 from rsweep.sources.sensors import SENSORS
 from rsweep.stages.job import Job
-from rsweep.stages.prep.geometry import Lattice, Span, choose_lattice, reflected
+from rsweep.stages.prep.geometry import Lattice, Span, Tiling, choose_lattice, reflected
 from rsweep.stages.prep.normalize import normalize
 from rsweep.stages.prep.resample import resize
 
@@ -76,13 +76,13 @@ def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str
     first = next(iter(rows.values()))
     grid = Grid.from_dict(first["grid"])
     span = roi_span(grid, first["polygon"])
-    size, stride = settings.get("tile_size", 1), settings.get("stride", 1)
+    mode, lattice = _lattice(settings, span, grid)
     limit = settings.get("max_tiles", 1)
-    mode, lattice = choose_lattice(span, settings["input_prep"], size, stride, limit)
-    count = lattice.rows * lattice.cols
-    if count > limit:
-        raise RoiError(f"needs {count} tiles of {size} px, more than max_tiles {limit}; raise "
-                       f"max_tiles or tile_size, or set input_prep: resize")  # fmt: skip
+    if lattice.count > limit:
+        raise RoiError(
+            f"needs {lattice.count} tiles of {lattice.size} px, more than max_tiles {limit}; raise "
+            "max_tiles or tile_size, or set input_prep: resize"
+        )
     _require_bands(settings, rows)
     frames = {s: _frames(row) for s, row in rows.items()}
     dated = {b for s, by_bin in frames.items() if not SENSORS[s].static for b in by_bin}
@@ -97,6 +97,13 @@ def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str
     detail = {s: {name: row[name] for name in kept} for s, row in rows.items()}
     return {**same, "mode": mode, "lattice": vars(lattice), "steps": steps, "frames": frames,
             "sensors": detail}  # fmt: skip
+
+
+def _lattice(settings: Settings, span: Span, grid: Grid) -> tuple[str, Lattice]:
+    """The mode that a ROI has under `input_prep`, and its tiles."""
+    limit, mode = settings.get("max_tiles", 1), settings["input_prep"]
+    tiling = Tiling(*(settings.get(k, 1) for k in ("tile_size", "stride", "snap", "align")))
+    return choose_lattice(span, mode, tiling, grid.height, grid.width, limit)
 
 
 def _require_bands(settings: Settings, rows: dict[str, dict[str, Any]]) -> None:
@@ -118,7 +125,7 @@ class TileWriter:
     def __init__(self, file: h5py.File, settings: Settings, rois: list[dict[str, Any]]) -> None:
         self.file, self.settings = file, settings
         planned = [r for r in rois if not r["error"]]
-        total = sum(r["lattice"]["rows"] * r["lattice"]["cols"] for r in planned)
+        total = sum(Lattice(**r["lattice"]).count for r in planned)
         steps = max((len(r["steps"]) for r in planned), default=1)
         size = settings["image_size"]
         self.held: dict[str, dict[str, h5py.Dataset]] = {}
@@ -131,6 +138,7 @@ class TileWriter:
             }
         self.count = 0
         self.rows: list[tuple[int, int, int, int]] = []
+        self.real: list[float] = []
         self.places: list[tuple[float, float, float]] = []
 
     def add(self, index: int, roi: dict[str, Any], inputs: Mapping[str, h5py.File]) -> int:
@@ -140,20 +148,25 @@ class TileWriter:
         lattice, grid = Lattice(**roi["lattice"]), Grid.from_dict(roi["grid"])
         stacks = {s: self._stack(s, roi, file[str(index)]) for s, file in inputs.items()}
         for top, left in lattice.starts():
+            shares = []
             for sensor, stack in stacks.items():
-                self._write(sensor, self._tile(sensor, stack, top, left, lattice.size))
+                values, share = self._tile(sensor, stack, top, left, lattice.size)
+                self._write(sensor, values, share)
+                shares.append(float(share.mean()))
                 days = [self._day(roi["frames"][sensor].get(b)) for b in roi["steps"]]
                 self.held[sensor]["day"][self.count, : len(days)] = days
+            self.real.append(sum(shares) / len(shares))
             self.rows.append((index, top, left, len(roi["steps"])))
             self.places.append(self._place(grid, top, left, lattice.size))
             self.count += 1
-        return lattice.rows * lattice.cols
+        return lattice.count
 
     def finish(self) -> None:
-        """Write the tile table."""
+        """Write the tile table; `real` is the share of a tile's input that was measured."""
         table = np.array(self.rows, np.int32).reshape(-1, 4)
         for column, name in enumerate(("roi", "top", "left", "frames")):
             put(self.file, name, np.ascontiguousarray(table[:, column]))
+        put(self.file, "real", np.array(self.real, np.float32))
         places = np.array(self.places, np.float64).reshape(-1, 3)
         put(self.file, "lonlat", places[:, :2].copy())
         put(self.file, "gsd", places[:, 2].astype(np.float32))
@@ -188,8 +201,7 @@ class TileWriter:
         known: NDArray[np.bool_] = np.asarray(np.isfinite(resized).all(axis=1))
         return normalize(resized, known, self.settings["normalization"][sensor]), share
 
-    def _write(self, sensor: str, tile: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
-        values, share = tile
+    def _write(self, sensor: str, values: NDArray[np.float32], share: NDArray[np.float32]) -> None:
         steps, held = len(values), self.held[sensor]
         held["pixels"][self.count, :steps] = values
         held["valid"][self.count, :steps] = np.rint(share * VALID_FULL).astype(np.uint8)

@@ -9,6 +9,7 @@ from rsweep.core.stage import EACH_SENSOR, Settings, Stage
 from rsweep.models.card import Normalization
 from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
+from rsweep.stages.prep.tiling import tile_align, tile_size, tile_snap
 
 KNOBS = (
     Knob("modality", "prep", "str", MODEL, "which sensors the model is fed"),
@@ -49,15 +50,11 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     size = tile_size(settings)
     if settings["input_prep"] != "resize":
         found |= {"tile_size": size, "stride": size - settings["tile_overlap"],
+                  "snap": tile_snap(settings, card), "align": tile_align(settings, card),
                   "max_tiles": settings["max_tiles"]}  # fmt: skip
     if settings["input_prep"] != "tile" or size != settings["image_size"]:
         found["resample"] = settings["resample"]
     return found
-
-
-def tile_size(settings: Settings) -> int:
-    """Side of a tile in pixels of the grid."""
-    return int(settings["tile_size"] or settings["image_size"])
 
 
 def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
@@ -73,7 +70,7 @@ def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
 
 STAGE = Stage(
     "prep",
-    version=1,
+    version=2,
     about="Frames to the network's input: bands, normalisation, resizing or tiling.",
     knobs=KNOBS,
     reads=reads,

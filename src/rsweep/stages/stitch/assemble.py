@@ -26,9 +26,9 @@ def assemble(maps: Sequence[Values], tiles: Lattice, blend: str) -> Values:
     total = np.zeros((canvas.rows, canvas.cols, maps[0].shape[2]), np.float64)
     weights = np.zeros((canvas.rows, canvas.cols), np.float64)
     for number, tokens in enumerate(maps):
-        row, col = divmod(number, tiles.cols)
-        at = np.s_[row * canvas.step : row * canvas.step + side,
-                   col * canvas.step : col * canvas.step + side]  # fmt: skip
+        row, col = divmod(number, len(tiles.lefts))
+        top, left = canvas.tile_rows[row], canvas.tile_cols[col]
+        at = np.s_[top : top + side, left : left + side]
         known = _known(tokens)
         weight = np.where(known, np.outer(window, window), 0)
         if blend == "none":

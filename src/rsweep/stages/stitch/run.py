@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,10 @@ from rsweep.stages.stitch.pool import coverage, pool
 from rsweep.stages.stitch.spec import OWN_VECTORS
 
 Values = NDArray[np.float32]
+LEAST_REAL = 0.5
+"""Share of measured input below which a vector is said to be of what was filled in."""
+
+log = logging.getLogger("rsweep")
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -38,7 +43,20 @@ def run(job: Job) -> dict[str, Any]:
             vectors.append(vector)
         _write_vectors(target, vectors, job.node.settings["storage_dtype"])
         put_json(target, "rois", done)
+    _warn_of_little(done)
     return {}
+
+
+def _warn_of_little(rois: list[dict[str, Any]]) -> None:
+    """Say which ROIs' vectors are made of inputs that were mostly filled in."""
+    few = [roi for roi in rois if roi.get("real_share", 1.0) < LEAST_REAL]
+    if few:
+        log.warning(
+            "%d of %d ROIs, %s first: less than half of what the network saw was measured "
+            "(real_share %.0f %%), the rest missing or a reflection; let context_m and "
+            "least_side_m unset, use a smaller image_size, or input_prep: resize",
+            len(few), len(rois), few[0]["id"], 100 * few[0]["real_share"],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,11 +65,13 @@ class Inputs:
 
     Attributes:
         valid: of each sensor, the valid share of pixels [tiles, T, H, W].
+        real: share of each tile's input that was measured, neither missing nor filled in [tiles].
         maps: token group -> [tiles, h, w, D], finest first.
         vectors: vectors of the network's own [tiles, D], by name.
     """
 
     valid: list[h5py.Dataset]
+    real: Values
     maps: dict[str, h5py.Dataset]
     vectors: dict[str, h5py.Dataset]
 
@@ -62,7 +82,7 @@ class Inputs:
         finest_first = sorted(maps, key=lambda name: (-maps[name].shape[1], name))
         vectors = dict(tokens["vectors"].items()) if "vectors" in tokens else {}
         valid = [tiles[sensor]["valid"] for sensor in sensors]
-        return cls(valid, {name: maps[name] for name in finest_first}, vectors)
+        return cls(valid, tiles["real"][()], {name: maps[name] for name in finest_first}, vectors)
 
 
 class RoiTiles:
@@ -106,6 +126,10 @@ class RoiTiles:
             shares.append(block_mean(mean, side, side)[..., None])
         return shares
 
+    def real(self, side: int) -> list[Values]:
+        """Of each tile, the share of its input that was measured, at all its tokens."""
+        return [np.full((side, side, 1), share) for share in self.inputs.real[self.rows]]
+
 
 def _stitch_roi(
     job: Job, tiles: RoiTiles, target: h5py.File, index: int
@@ -139,19 +163,21 @@ def _embed_roi(
     if not weights.any():
         raise RoiError("has no valid pixel inside it")
     if settings.get("pooling") in OWN_VECTORS:
-        share = float(weights.sum() / area.sum())
-        return {"valid_share": share}, _own_vector(tiles, settings["pooling"])
+        vector, seen = _own_vector(tiles, settings["pooling"])
+        return {"valid_share": float(weights.sum() / area.sum()), "real_share": seen}, vector
     maps = (assemble(of_group, tiles.lattice, blend) for of_group in tiles.maps())
     merged = merge_groups(list(maps), settings.get("group_merge", "mean"))[rows, cols]
     # A network may say nothing (NaN) of a token of which it was shown too little.
     weights = np.where(np.isfinite(merged).all(axis=-1), weights, 0)
     if not weights.any():
         raise RoiError("has no token with enough valid pixels")
-    share = float(weights.sum() / area.sum())
+    real = assemble(tiles.real(side), tiles.lattice, blend)[rows, cols, 0]
+    shares = {"valid_share": float(weights.sum() / area.sum()),
+              "real_share": float(np.average(real, weights=weights))}  # fmt: skip
     if settings["output"] == "pooled":
-        return {"valid_share": share}, pool(merged, weights, settings["pooling"])
-    _write_grid(target, index, merged, weights, settings["storage_dtype"])
-    return {"valid_share": share, "transform": corner}, pool(merged, weights, "mean")
+        return shares, pool(merged, weights, settings["pooling"])
+    _write_grid(target, index, merged, Shares(weights, real), settings["storage_dtype"])
+    return {**shares, "transform": corner}, pool(merged, weights, "mean")
 
 
 def _cells(tiles: RoiTiles, side: int) -> tuple[NDArray[np.float64], slice, slice, list[float]]:
@@ -186,8 +212,11 @@ def _valid_area(
     return np.asarray(area.reshape(cells).mean(axis=(1, 3)))
 
 
-def _own_vector(tiles: RoiTiles, name: str) -> Values:
-    """Mean of the network's own vectors of the tiles, by the valid ground of the ROI in each."""
+def _own_vector(tiles: RoiTiles, name: str) -> tuple[Values, float]:
+    """Mean of the network's own vectors of the tiles, by the valid ground of the ROI in each.
+
+    And of the share of their input that was measured.
+    """
     side = tiles.image_size
     lattice, grid = token_lattice(tiles.lattice, side), tiles.grid
     cell_m = float(lattice.cell) * grid.scale_m
@@ -197,21 +226,29 @@ def _own_vector(tiles: RoiTiles, name: str) -> Values:
         area = coverage(tiles.polygon, x0, y0, cell_m, side, side)
         weights.append(float((area * valid[..., 0]).sum()))
     vectors = tiles.vectors(name)
-    known = np.isfinite(vectors).all(axis=-1)
-    if not (known & (np.asarray(weights) > 0)).any():
+    known = np.where(np.isfinite(vectors).all(axis=-1), weights, 0)
+    if not known.any():
         raise RoiError("has no tile with enough valid pixels")
-    return pool(vectors, np.where(known, weights, 0), "mean")
+    real = float(np.average(tiles.inputs.real[tiles.rows], weights=known))
+    return pool(vectors, known, "mean"), real
 
 
-def _write_grid(
-    target: h5py.File, index: int, merged: Values, weights: NDArray[np.float64], dtype: str
-) -> None:
+@dataclass(frozen=True)
+class Shares:
+    """Per cell of a grid: valid ground of the ROI in it, and measured input of its tiles."""
+
+    valid: NDArray[np.float64]
+    real: Values
+
+
+def _write_grid(target: h5py.File, index: int, merged: Values, shares: Shares, dtype: str) -> None:
     """Store a grid [D, h, w]; a cell without valid ground of the ROI is missing."""
-    grid = np.where(weights[..., None] > 0, merged, np.nan).transpose(2, 0, 1)
+    grid = np.where(shares.valid[..., None] > 0, merged, np.nan).transpose(2, 0, 1)
     _require_fit(grid, dtype)
     group = target.create_group(str(index))
     group.create_dataset("grid", data=np.ascontiguousarray(grid, dtype=dtype))
-    group.create_dataset("valid_share", data=weights.astype(np.float32))
+    group.create_dataset("valid_share", data=shares.valid.astype(np.float32))
+    group.create_dataset("real_share", data=shares.real)
 
 
 def _require_fit(values: Values, dtype: str) -> None:

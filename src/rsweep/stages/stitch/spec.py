@@ -39,14 +39,14 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
             return found | own
     if len(card.groups(settings)) > 1:
         found["group_merge"] = settings["group_merge"]
-    if settings["input_prep"] != "resize" and settings["tile_overlap"]:
+    if settings["input_prep"] != "resize":
         found["blend"] = settings["blend"]
     return found | own
 
 
 STAGE = Stage(
     "stitch",
-    version=1,
+    version=2,
     about="Token maps to a vector or a grid per ROI.",
     knobs=KNOBS,
     reads=reads,

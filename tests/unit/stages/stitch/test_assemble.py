@@ -21,7 +21,11 @@ def tilings(draw) -> tuple[Lattice, int]:
     tokens = draw(st.integers(1, 8))
     cell, step = draw(st.integers(1, 9)), draw(st.integers(1, tokens))
     rows, cols = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    return Lattice(-3, 7, tokens * cell, step * cell, rows, cols), tokens
+    last = draw(st.integers(1, step))  # the last column of tiles may be nearer
+    lefts = [7 + step * cell * i for i in range(cols)]
+    if cols > 1:
+        lefts[-1] = lefts[-2] + last * cell
+    return Lattice(tokens * cell, [step * cell * i - 3 for i in range(rows)], lefts), tokens
 
 
 def random_map(rows: int, cols: int, seed: int = 0, width: int = 3) -> np.ndarray:
@@ -29,9 +33,9 @@ def random_map(rows: int, cols: int, seed: int = 0, width: int = 3) -> np.ndarra
 
 
 def cut(whole: np.ndarray, tiles: Lattice, tokens: int) -> list[np.ndarray]:
-    step = token_lattice(tiles, tokens).step
-    return [whole[r * step : r * step + tokens, c * step : c * step + tokens].copy()
-            for r in range(tiles.rows) for c in range(tiles.cols)]  # fmt: skip
+    lattice = token_lattice(tiles, tokens)
+    return [whole[r : r + tokens, c : c + tokens].copy()
+            for r in lattice.tile_rows for c in lattice.tile_cols]  # fmt: skip
 
 
 def whole_map(tiles: Lattice, tokens: int) -> np.ndarray:
@@ -51,7 +55,7 @@ class TestAssemble:
     def test_weights_are_those_of_the_window(self, blend):
         """Two tiles of four tokens that share two, holding 0 and 1: the seam shows the weights."""
         maps = [np.full((4, 4, 1), value, np.float32) for value in (0, 1)]
-        seam = assemble(maps, Lattice(0, 0, 4, 2, 1, 2), blend)[0, :, 0]
+        seam = assemble(maps, Lattice(4, (0,), (0, 2)), blend)[0, :, 0]
         half = np.sin(np.pi * 0.125) ** 2
         expected = {"none": [0, 1], "linear": [0.25, 0.75], "hann": [half, 1 - half]}[blend]
         np.testing.assert_allclose(seam, [0, 0, *expected, 1, 1], atol=1e-6)

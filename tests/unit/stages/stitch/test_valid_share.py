@@ -21,7 +21,7 @@ GRID = Grid("EPSG:32632", 480000.0, 5600000.0, 10.0, 12, 12)
 def tiles_of(valid: np.ndarray[Any, Any], polygon: shapely.Geometry, lattice: Lattice) -> RoiTiles:
     roi = {"error": None, "lattice": vars(lattice), "grid": GRID.to_dict(), "steps": [0],
            "polygon": polygon.wkt}  # fmt: skip
-    files: Any = {"s2": {"valid": (valid * 255).astype("uint8")}}
+    files: Any = {"s2": {"valid": (valid * 255).astype("uint8")}, "real": np.ones(len(valid))}
     return RoiTiles(roi, np.arange(len(valid)), Inputs.of(files, {}, ["s2"]))
 
 
@@ -30,7 +30,7 @@ def test_missing_ground_outside_the_roi_costs_nothing() -> None:
     valid = np.zeros((1, 1, 16, 16))
     valid[..., 2:14, 2:14] = 1
     polygon = shapely.box(480000, 5600000 - 120, 480000 + 120, 5600000)
-    tiles = tiles_of(valid, polygon, Lattice(-2, -2, 16, 16, 1, 1))
+    tiles = tiles_of(valid, polygon, Lattice(16, (-2,), (-2,)))
     weights = _valid_area(tiles, 2, slice(0, 2), slice(0, 2), "hann")
     np.testing.assert_allclose(weights, (6 / 8) ** 2)  # all of the ROI in each of four cells
 
@@ -39,7 +39,7 @@ def test_missing_ground_inside_the_roi_is_missing() -> None:
     valid = np.ones((1, 1, 16, 16))
     valid[..., :8, :] = 0
     polygon = shapely.box(480000, 5600000 - 120, 480000 + 120, 5600000)
-    tiles = tiles_of(valid, polygon, Lattice(-2, -2, 16, 16, 1, 1))
+    tiles = tiles_of(valid, polygon, Lattice(16, (-2,), (-2,)))
     weights = _valid_area(tiles, 2, slice(0, 2), slice(0, 2), "hann")
     np.testing.assert_allclose(weights, [[0, 0], [0.5625, 0.5625]])
 

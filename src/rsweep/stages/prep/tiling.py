@@ -1,0 +1,92 @@
+"""How a profile's tiles lie, and how much imagery around a ROI they see: decided when planning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from rsweep.core.roi import SNAP_M
+from rsweep.models.card import ModelCard
+from rsweep.models.registry import find_card
+from rsweep.sources.sensors import SENSORS
+from rsweep.stages.bands import sensor_bands
+
+Settings = Mapping[str, Any]
+
+SHARED_SNAP = 32
+"""Pixels by which the last tile of a ROI moves inwards (of smaller tiles a part), where that is
+whole tokens: patch sizes that divide it then have the same tiles."""
+
+
+def tile_size(settings: Settings) -> int:
+    """Side of a tile in pixels of the grid."""
+    return int(settings["tile_size"] or settings["image_size"])
+
+
+def token_step(settings: Settings, card: ModelCard) -> Fraction:
+    """Pixels of the grid after which the tokens of every group meet again, in tile mode."""
+    together = math.lcm(*(group.patch_px for group in card.groups(settings)))
+    return Fraction(together * tile_size(settings), settings["image_size"])
+
+
+def tile_snap(settings: Settings, card: ModelCard) -> int:
+    """Pixels of which the starts of a ROI's tiles are multiples apart, so that tokens coincide."""
+    step = token_step(settings, card).numerator
+    shared = math.gcd(tile_size(settings), SHARED_SNAP)
+    return step if shared % step else shared
+
+
+def tile_align(settings: Settings, card: ModelCard) -> int:
+    """Pixels of the grid in the coarsest native pixel that is read, where grids nest in it."""
+    read = [
+        SENSORS[sensor].bands[band].native_m
+        for sensor, bands in sensor_bands(settings, card).items()
+        for band in bands
+    ]
+    pixels = max((native / settings["scale_m"] for native in read if SNAP_M % native == 0),
+                 default=1.0)  # fmt: skip
+    return int(pixels) if pixels >= 1 and float(pixels).is_integer() else 1
+
+
+def needed_surroundings(settings: Settings) -> tuple[float, float]:
+    """What a profile's tiles see around a ROI, in metres, so that none is filled in.
+
+    Returns:
+        `context_m` on every side of a ROI larger than a tile, which its tiles reach beyond by part
+        of a snap; and `least_side_m`, the square that one tile takes around a smaller ROI.
+    """
+    if settings["input_prep"] == "resize":
+        return 0.0, 0.0
+    card, scale_m = find_card(settings["model"]), settings["scale_m"]
+    snap, align = tile_snap(settings, card), tile_align(settings, card)
+    context, side = (snap + 3 * align) // 2, tile_size(settings) + 2 * align
+    return context * scale_m, side * scale_m
+
+
+def settle_surroundings(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
+    """Profiles with a number for `context_m` and `least_side_m` where they were unset.
+
+    Profiles that read one provider at one `scale_m` get the same numbers, the largest that one of
+    them needs, so that they share what is fetched. With a `context_m` given, `least_side_m` is 0
+    unless it is given too.
+    """
+    largest: dict[Any, tuple[float, float]] = {}
+    for settings in profiles:
+        group, own = _group(settings), needed_surroundings(settings)
+        before = largest.get(group, (0.0, 0.0))
+        largest[group] = (max(before[0], own[0]), max(before[1], own[1]))
+    return [_settled(settings, largest[_group(settings)]) for settings in profiles]
+
+
+def _group(settings: Settings) -> tuple[str, float]:
+    return settings["provider"], settings["scale_m"]
+
+
+def _settled(settings: Settings, needed: tuple[float, float]) -> dict[str, Any]:
+    context, least = settings["context_m"], settings["least_side_m"]
+    if least is None:
+        least = needed[1] if context is None else 0.0
+    return {**settings, "context_m": needed[0] if context is None else context,
+            "least_side_m": least}  # fmt: skip
