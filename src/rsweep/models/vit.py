@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 
@@ -33,6 +35,20 @@ def run_blocks(
         if number == max(layers):
             break
     return [outputs[number] for number in layers]
+
+
+def dino_positions(table: Tensor, h: int, w: int) -> Tensor:
+    """A learned table of positions [1, 1 + n * n, D] for a grid: [1, 1 + h * w, D], class first.
+
+    As DINO and DINOv2 resize it: by a factor of (h + 0.1) / n, at which they also sample.
+    """
+    side = math.isqrt(table.shape[1] - 1)
+    if (h, w) == (side, side):
+        return table
+    image = torch.unflatten(table[:, 1:], 1, (side, side)).permute(0, 3, 1, 2)
+    factors = ((h + 0.1) / side, (w + 0.1) / side)
+    resized = functional.interpolate(image, scale_factor=factors, mode="bicubic")
+    return torch.cat([table[:, :1], resized.flatten(2).mT], dim=1)
 
 
 def encoder_state(

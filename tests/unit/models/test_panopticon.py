@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from rsweep.models.card import Variant
 from rsweep.models.panopticon.card import CARD, channel_id
-from rsweep.models.panopticon.network import ChannelFusion, Panopticon, PanopticonEmbedder, build
+from rsweep.models.panopticon.network import ChannelFusion, PanopticonEmbedder, build
 from rsweep.models.protocol import TileBatch
 from rsweep.models.vit import sincos
 from rsweep.plan.profiles import resolve, sensor_bands
@@ -133,20 +133,6 @@ def test_fusion_is_attention_of_the_query_over_projected_channels():
     plain = functional.scaled_dot_product_attention(query, keys, values, attn_mask=kept)
     expected = plain.transpose(-2, -3).flatten(-2)[:, :, 0]
     torch.testing.assert_close(fusion(tokens, ids, masked), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_positions_of_other_grids_are_sampled_at_upstreams_factor():
-    network = Panopticon(WIDTH, 1, 4)
-    assert network.positions(37, 37) is network.pos_embed
-    found = network.positions(5, 9)
-    assert found.shape == (1, 1 + 45, WIDTH)
-    torch.testing.assert_close(found[:, 0], network.pos_embed[:, 0])
-    with torch.no_grad():  # a ramp over rows tells where it is sampled, to the filter's 0.06
-        network.pos_embed.zero_()
-        network.pos_embed[:, 1:] = torch.arange(37.0).repeat_interleave(37)[:, None]
-    rows = network.positions(16, 16)[0, 1:, 0].reshape(16, 16)[:, 0]
-    expected = (torch.arange(16) + 0.5) * 37 / 16.1 - 0.5
-    torch.testing.assert_close(rows[2:14], expected[2:14], rtol=0, atol=0.06)  # 37/16: 0.19 off
 
 
 @torch.inference_mode()

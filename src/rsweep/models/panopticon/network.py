@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from rsweep.models.layers import chosen
 from rsweep.models.panopticon.card import CARD, ORBITS, PATCH_PX, POLARIZATIONS
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.torchvision_shim import ensure_torchvision
-from rsweep.models.vit import encoder_state, run_blocks, sincos
+from rsweep.models.vit import dino_positions, encoder_state, run_blocks, sincos
 
 ensure_torchvision()
 
@@ -21,7 +20,6 @@ from timm.models.vision_transformer import Block  # noqa: E402
 
 GRID = 37  # tokens per side that the table of positions was made for
 FUSION_HEADS = 16
-OFFSET = 0.1  # that upstream adds to the wanted grid before it divides by the table's
 TRANSMITTED = (0, 0, 1, 1)  # vertical or horizontal, by polarisation
 RECEIVED = (0, 1, 1, 0)
 
@@ -174,19 +172,7 @@ class Panopticon(nn.Module):
         tokens = self.patch_embed(pixels, ids, masked)
         tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
         h, w = (side // PATCH_PX for side in pixels.shape[2:])
-        return run_blocks(self.blocks, tokens + self.positions(h, w), layers)
-
-    def positions(self, h: int, w: int) -> Tensor:
-        """Positions [1, 1 + h * w, D] for a grid, the class token's first.
-
-        Upstream resizes by a factor of (n + 0.1) / 37, at which it also samples.
-        """
-        if (h, w) == (GRID, GRID):
-            return self.pos_embed
-        table = torch.unflatten(self.pos_embed[:, 1:], 1, (GRID, GRID)).permute(0, 3, 1, 2)
-        factors = ((h + OFFSET) / GRID, (w + OFFSET) / GRID)
-        resized = functional.interpolate(table, scale_factor=factors, mode="bicubic")
-        return torch.cat([self.pos_embed[:, :1], resized.flatten(2).mT], dim=1)
+        return run_blocks(self.blocks, tokens + dino_positions(self.pos_embed, h, w), layers)
 
 
 class PanopticonEmbedder:
