@@ -54,6 +54,7 @@ for stage in STAGES:
 
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/verify.smk"
 
 
 onstart:

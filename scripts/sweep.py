@@ -6,7 +6,8 @@ from pathlib import Path
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
 from rsweep.plan.workflow import open_study
-from rsweep.results.table import check_lock, write_lock, write_sweep
+from rsweep.results.lock import check_lock, write_lock
+from rsweep.results.table import write_sweep
 
 study, _ = open_study(snakemake)
 if study.options["frozen"]:

@@ -32,6 +32,7 @@ LIBVER = ("v110", "v110")
 TRAILER = b"rsweep sha256 "
 DIGEST_SIZE = 32
 CHUNK_BYTES = 64 << 10
+BLOCK_BYTES = 16 << 20
 COMPRESSED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 """How a dataset is compressed. Equal values give equal bytes, which HDF5's LZF does not hold:
 it reads memory that it has not set. Files of older stores stay readable."""
@@ -163,6 +164,35 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON for people, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def content_sha256(file: h5py.File) -> str:
+    """sha256 of the values of a file's datasets with their names, types and shapes.
+
+    Compression and the order of writing do not change it, so two files are compared without reading
+    either as long as their values are bit for bit the same.
+    """
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+    sha = hashlib.sha256()
+    for name in sorted(names):
+        data = file[name]
+        sha.update(canonical_json([name, data.dtype.str, data.shape]).encode())
+        for block in _blocks(data):
+            sha.update(np.ascontiguousarray(block).tobytes())
+    return sha.hexdigest()
+
+
+def _blocks(data: h5py.Dataset) -> Iterator[NDArray[Any]]:
+    """A dataset in parts of whole chunks along its first axis."""
+    if not data.ndim or not data.size:
+        yield data[()]
+        return
+    rows = data.chunks[0] if data.chunks else 1
+    row_bytes = max(data.dtype.itemsize * data.size // data.shape[0], 1)
+    step = max(BLOCK_BYTES // (row_bytes * rows), 1) * rows
+    for start in range(0, data.shape[0], step):
+        yield data[start : start + step]
 
 
 def seal(path: Path) -> None:

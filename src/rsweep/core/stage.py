@@ -41,6 +41,8 @@ class Stage:
         by_sensor: True if it runs once for each sensor of the modality.
         memory_mb: memory that a first attempt asks for, of its node's settings.
         seconds: how long a job takes on slow cores and disks, of its node's settings.
+        tolerance: how far its values may be from those of another machine, as the norm of the
+            difference over the norm.
         options: what a job needs that changes no result, of a profile's settings: a provider's
             options, where weights lie.
     """
@@ -54,6 +56,7 @@ class Stage:
     seconds: Callable[[Settings, Work], float]
     inputs: Mapping[str, str] = field(default_factory=dict)
     by_sensor: bool = False
+    tolerance: float = 0.0
     options: Callable[[Settings], dict[str, Any]] = lambda settings: {}
 
     def node(self, settings: Settings, inputs: Mapping[str, Node]) -> Node:

@@ -17,8 +17,19 @@ import h5py
 
 from rsweep.core.canonical import digest
 from rsweep.core.errors import CorruptError, RsweepError
-from rsweep.core.files import check_seal, explained, is_sealed, new_file, replacing, write_json
+from rsweep.core.files import (
+    check_seal,
+    content_sha256,
+    explained,
+    is_sealed,
+    new_file,
+    replacing,
+    write_json,
+)
 from rsweep.core.nodes import Node
+
+CONTENT = "content_sha256"
+"""Attribute of a file that says what `content_sha256` finds in it."""
 
 
 class Store:
@@ -48,6 +59,7 @@ class Store:
             with replacing(final) as temporary, new_file(temporary) as file:
                 file.attrs["rsweep"] = f"{node.stage}/{node.key}/{shard}"
                 yield file
+                file.attrs[CONTENT] = content_sha256(file)
 
     @contextmanager
     def read(self, node: Node, shard: str) -> Iterator[h5py.File]:
@@ -62,6 +74,15 @@ class Store:
             if file.attrs.get("rsweep") != f"{node.stage}/{node.key}/{shard}":
                 raise CorruptError(path, "it is another node's file")
             yield file
+
+    def content(self, node: Node, shard: str) -> str:
+        """sha256 of the values in a node's file.
+
+        Raises:
+            CorruptError: the file is absent, damaged, or another node's.
+        """
+        with self.read(node, shard) as file:  # files of older stores do not say it themselves
+            return str(file.attrs[CONTENT]) if CONTENT in file.attrs else content_sha256(file)
 
     def is_sound(self, node: Node, shard: str) -> bool:
         """True if a node's file is there and as it was written."""

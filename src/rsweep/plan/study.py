@@ -65,6 +65,7 @@ class Study:
         evaluate: the `evaluate` section, or empty.
         retain: stage -> "temp" for stages whose files go once they have been read.
         shards: the ROIs in groups.
+        config: the study as its file holds it.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Study:
     evaluate: Mapping[str, Any] = field(default_factory=dict)
     retain: Mapping[str, str] = field(default_factory=dict)
     shards: Sequence[Shard] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def store(self) -> Path:
@@ -113,6 +115,15 @@ def load_study(path: str | Path) -> Study:
     Raises:
         StudyError: every problem of the study at once.
     """
+    return make_study(read_config(path), str(path))
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """The mapping that a study file holds.
+
+    Raises:
+        StudyError: the file cannot be read or is no mapping.
+    """
     import yaml  # not needed where Snakemake has read the study
 
     path = Path(path)
@@ -124,7 +135,7 @@ def load_study(path: str | Path) -> Study:
         raise StudyError([Problem(str(path), f"is not YAML: {error}")]) from None
     if not isinstance(config, dict):
         raise StudyError([Problem(str(path), "is no mapping; a study has at least study and rois")])
-    return make_study(config, str(path))
+    return config
 
 
 def make_study(config: Mapping[str, Any], where: str) -> Study:
@@ -148,7 +159,7 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
         raise StudyError(list(dict.fromkeys(problems)))
     shards = make_shards(rois, options["shard_size"])
     return Study(
-        options["study"], rois, profiles, skipped, options, evaluate, retain, shards
+        options["study"], rois, profiles, skipped, options, evaluate, retain, shards, config
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The sweep table and the lock of a study."""
+"""The sweep table of a study."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rsweep.core.errors import RsweepError
-from rsweep.core.files import get_json, replacing, write_json
-from rsweep.core.nodes import Node
-from rsweep.core.store import Store
+from rsweep.core.files import replacing
 from rsweep.plan.departures import profile_departures
 from rsweep.plan.study import Study
-from rsweep.results.profile import versions
 from rsweep.results.ran import Ran, read_ran
-from rsweep.sources.registry import endpoint
-from rsweep.stages.fetch.locks import LOCKED, read_lock
 
 
 def sweep_rows(study: Study, ran: Mapping[str, Ran]) -> list[dict[str, Any]]:
@@ -82,63 +76,3 @@ def write_sweep(study: Study, path: Path) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def write_lock(study: Study, path: Path) -> None:
-    """Write study.lock.json: keys, scenes by fetch key and ROI, cloud rules, weights, versions."""
-    nodes, options = study.nodes().values(), study.node_options()
-    fetched = {
-        n.key: {"settings": n.settings, "rois": _manifests(study, n),
-                "endpoint": endpoint(n.settings["provider"], options[n.key])}
-        for n in nodes if n.stage == "fetch"
-    }  # fmt: skip
-    rules = {n.key: n.settings.get("cloud_mask", {}) for n in nodes if n.stage == "composite"}
-    lock = {
-        "study": study.name,
-        "profiles": {p.name: p.keys() for p in study.profiles},
-        "fetch": fetched,
-        "quality_rules": rules,
-        "weights": _weights(study),
-        "versions": {k: v for k, v in versions().items() if k != "written"},
-    }
-    write_json(path, lock)
-
-
-def check_lock(study: Study) -> None:
-    """Compare what the store holds with a frozen study's lock.
-
-    A file of the store is not fetched again, so it may be of other scenes than the lock's.
-
-    Raises:
-        RsweepError: a ROI is not what the lock says; names them and the files to remove.
-    """
-    for node in study.nodes().values():
-        if node.stage != "fetch":
-            continue
-        lock, held = read_lock(str(study.lock), node.key), _manifests(study, node)
-        other = [roi for roi, told in held.items() if told != lock.entry(roi)]
-        if other:
-            folder = Store(study.store).folder(node)
-            raise RsweepError(f"{folder} holds other scenes than {study.lock}, of ROIs "
-                              f"{', '.join(other)}; remove it and run again")  # fmt: skip
-
-
-def _manifests(study: Study, node: Node) -> dict[str, Any]:
-    store = Store(study.store)
-    found: dict[str, Any] = {}
-    for shard in study.shards:
-        if not store.path(node, shard.name).exists():
-            continue  # a store may have dropped what only finished stages have read
-        with store.read(node, shard.name) as file:
-            for roi in get_json(file, "rois"):
-                found[roi["id"]] = {name: roi[name] for name in LOCKED if name in roi}
-    return found
-
-
-def _weights(study: Study) -> dict[str, Any]:
-    store, found = Store(study.store), {}
-    for node in study.nodes().values():
-        if node.stage == "infer":
-            for shard in study.shards:
-                found[node.key] = store.read_record(node, shard.name).get("weights", {})
-    return found

@@ -13,8 +13,9 @@ from rsweep.jobs.runner import run_job
 from rsweep.plan.study import Study, make_study
 from rsweep.report.figures import write_figures
 from rsweep.report.page import write_page
+from rsweep.results.lock import write_lock
 from rsweep.results.profile import write_embeddings, write_meta
-from rsweep.results.table import write_lock, write_sweep
+from rsweep.results.table import write_sweep
 from rsweep.stages.job import Job
 
 POLE = "<pole & friends>"

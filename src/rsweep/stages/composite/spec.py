@@ -88,6 +88,7 @@ STAGE = Stage(
     reads=reads,
     inputs={"scenes": "fetch"},
     by_sensor=True,
+    tolerance=1e-6,
     memory_mb=lambda settings: 1500,
     seconds=lambda settings, work: 1.0 * work.rois,
 )

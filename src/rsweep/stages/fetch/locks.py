@@ -22,6 +22,7 @@ from rsweep.core.errors import RoiError, SourceError
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.sources.protocol import Scene, Source
+from rsweep.stages.fetch.manifest import unpack
 from rsweep.stages.fetch.place import Place, place_of
 
 LOCKED = ("error", "provider", "collection", "grid", "start", "end", "bands", "scenes", "request",
@@ -108,7 +109,7 @@ def read_lock(path: str, key: str) -> Lock:
     if key not in fetched:
         raise SourceError(f"{path} has no fetch key {key}; it has {', '.join(fetched) or 'none'}. "
                           "Fetch settings differ from those of the lock")  # fmt: skip
-    return Lock(path, fetched[key]["rois"])
+    return Lock(path, unpack(fetched[key]))
 
 
 @dataclass(frozen=True)

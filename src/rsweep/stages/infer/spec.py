@@ -80,6 +80,7 @@ STAGE = Stage(
     knobs=KNOBS,
     reads=reads,
     inputs={"tiles": "prep"},
+    tolerance=1e-4,
     memory_mb=memory_mb,
     seconds=seconds,
     options=lambda settings: {"weights": settings["weights"]},

@@ -75,6 +75,7 @@ STAGE = Stage(
     knobs=KNOBS,
     reads=reads,
     inputs={EACH_SENSOR: "composite"},
+    tolerance=1e-5,
     memory_mb=lambda settings: 2000,
     seconds=lambda settings, work: 0.5 * work.rois + 0.05 * work.tiles,
 )

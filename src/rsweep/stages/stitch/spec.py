@@ -51,6 +51,7 @@ STAGE = Stage(
     knobs=KNOBS,
     reads=reads,
     inputs={"tokens": "infer", "tiles": "prep"},
+    tolerance=1e-4,
     memory_mb=lambda settings: 2000,
     seconds=lambda settings, work: 0.2 * work.rois + 0.05 * work.tiles,
 )

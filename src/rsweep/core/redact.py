@@ -1,0 +1,28 @@
+"""Secrets that addresses carry: accounts before the host, signatures and keys in the query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
+
+
+def without_secrets(value: Any) -> Any:
+    """A value whose texts hold no account and no query in any address; all else is as it was."""
+    if isinstance(value, Mapping):
+        return {name: without_secrets(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(item) for item in value]
+    return ADDRESS.sub(lambda found: _bare(found[0]), value) if isinstance(value, str) else value
+
+
+def _bare(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # no address after all, such as one with half a pair of brackets
+        return address.partition("?")[0].rpartition("@")[2]
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))

@@ -1,0 +1,157 @@
+"""The lock of a study: everything that it takes to repeat it, and to prove that it was repeated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from rsweep.core.canonical import canonical_json, digest
+from rsweep.core.errors import RsweepError
+from rsweep.core.files import get_json, write_json
+from rsweep.core.nodes import Node
+from rsweep.core.redact import without_secrets
+from rsweep.core.store import Store
+from rsweep.plan.study import Study
+from rsweep.results.profile import versions
+from rsweep.sources.registry import endpoint
+from rsweep.stages.fetch.locks import LOCKED, read_lock
+from rsweep.stages.fetch.manifest import pack
+
+LOCK_VERSION = 2
+"""Of the file's format. Version 1 had no version, no artefacts and no results."""
+
+
+def write_lock(study: Study, path: Path) -> None:
+    """Write study.lock.json; see docs/reproduce.md for what it holds."""
+    write_json(path, make_lock(study))
+
+
+def make_lock(study: Study) -> dict[str, Any]:
+    """A lock as JSON: no path, account or signature is in it."""
+    nodes, options = study.nodes(), study.node_options()
+    fetched = {
+        n.key: {"settings": n.settings, **pack(_manifests(study, n)),
+                "endpoint": without_secrets(endpoint(n.settings["provider"], options[n.key]))}
+        for n in nodes.values() if n.stage == "fetch"
+    }  # fmt: skip
+    rules = {n.key: n.settings.get("cloud_mask", {}) for n in nodes.values()
+             if n.stage == "composite"}  # fmt: skip
+    return {
+        "lock": LOCK_VERSION,
+        "study": study.name,
+        "config": _portable(without_secrets(study.config)),
+        "rois": {"count": len(study.rois), "shards": [shard.name for shard in study.shards]},
+        "profiles": {p.name: p.keys() for p in study.profiles},
+        "nodes": {key: node.identity() for key, node in nodes.items()},
+        "fetch": fetched,
+        "quality_rules": rules,
+        "weights": _weights(study),
+        "artefacts": {key: dict(_artefacts(study, node)) for key, node in nodes.items()},
+        "results": {p.name: embeddings_digest(study.folder, p.name) for p in study.profiles},
+        "versions": {k: v for k, v in versions().items() if k != "written"},
+    }
+
+
+def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A study without what only this machine has: folders of results, absolute paths."""
+    here = ("results", "store", "lock", "frozen")
+    return {name: _relative(value) for name, value in config.items() if name not in here}
+
+
+def _relative(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _relative(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_relative(item) for item in value]
+    absolute = isinstance(value, str) and Path(value).is_absolute()
+    return Path(value).name if absolute else value
+
+
+def read_whole(path: Path) -> dict[str, Any]:
+    """A lock of any version, in the form of this one; what an older one lacks is empty.
+
+    Raises:
+        RsweepError: the file cannot be read, is no lock, or is of a later rsweep.
+    """
+    try:
+        found = json.loads(path.read_text())
+        version = found.get("lock", 1)
+        complete = {"config": {}, "rois": {}, "nodes": {}, "artefacts": {}, "results": {}, **found}
+        profiles = complete["profiles"]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise RsweepError(f"{path} is not a lock that rsweep wrote: {error!r}") from None
+    if version > LOCK_VERSION or not isinstance(profiles, dict):
+        raise RsweepError(f"{path} is a lock of version {version}; this rsweep reads "
+                          f"1 to {LOCK_VERSION}")  # fmt: skip
+    return dict(complete)
+
+
+def _artefacts(study: Study, node: Node) -> Iterator[tuple[str, str]]:
+    """Shard -> sha256 of the values in the node's file, for those that the store has kept."""
+    store = Store(study.store)
+    for shard in study.shards:
+        if store.path(node, shard.name).exists():
+            yield shard.name, store.content(node, shard.name)
+
+
+def embeddings_digest(folder: Path, profile: str) -> str:
+    """sha256 of a profile's ids and vectors in table order; "" where there are none."""
+    path = folder / "profiles" / profile / "embeddings.parquet"
+    if not path.exists():
+        return ""
+    table = pq.read_table(path, columns=["id", "embedding"])
+    vectors = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    sha = hashlib.sha256(canonical_json(table["id"].to_pylist()).encode())
+    sha.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+    return sha.hexdigest()
+
+
+def roi_digest(study: Study) -> str:
+    """Identity of a study's places: their ids, shapes and windows, in table order."""
+    return digest([shard.name for shard in study.shards])
+
+
+def check_lock(study: Study) -> None:
+    """Compare what the store holds with a frozen study's lock.
+
+    A file of the store is not fetched again, so it may be of other scenes than the lock's.
+
+    Raises:
+        RsweepError: a ROI is not what the lock says; names them and the files to remove.
+    """
+    for node in study.nodes().values():
+        if node.stage != "fetch":
+            continue
+        lock, held = read_lock(str(study.lock), node.key), _manifests(study, node)
+        other = [roi for roi, told in held.items() if told != lock.entry(roi)]
+        if other:
+            folder = Store(study.store).folder(node)
+            raise RsweepError(f"{folder} holds other scenes than {study.lock}, of ROIs "
+                              f"{', '.join(other)}; remove it and run again")  # fmt: skip
+
+
+def _manifests(study: Study, node: Node) -> dict[str, Any]:
+    store = Store(study.store)
+    found: dict[str, Any] = {}
+    for shard in study.shards:
+        if not store.path(node, shard.name).exists():
+            continue  # a store may have dropped what only finished stages have read
+        with store.read(node, shard.name) as file:
+            for roi in get_json(file, "rois"):
+                found[roi["id"]] = {name: roi[name] for name in LOCKED if name in roi}
+    return found
+
+
+def _weights(study: Study) -> dict[str, Any]:
+    store, found = Store(study.store), {}
+    for node in study.nodes().values():
+        if node.stage == "infer":
+            for shard in study.shards:
+                found[node.key] = store.read_record(node, shard.name).get("weights", {})
+    return found
