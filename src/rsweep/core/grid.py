@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
+from shapely.affinity import translate
 from shapely.geometry import Polygon, box, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
@@ -124,6 +125,34 @@ def _unwrapped(spec: Mapping[str, Any]) -> list[Polygon]:
 
 def _shift_east(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([np.where(lonlat[:, 0] < 0, 360, 0) + lonlat[:, 0], lonlat[:, 1]])
+
+
+def lonlat_polygon(roi: Roi) -> BaseGeometry | None:
+    """A ROI's polygon in degrees; None where UTM has no place for it.
+
+    One across the antimeridian is cut there into two parts, as GeoJSON and GeoParquet want it.
+    """
+    try:
+        crs, polygon = roi_polygon(roi)
+    except RoiError:
+        return None
+    back = Transformer.from_crs(crs, 4326, always_xy=True)
+    middle, _ = back.transform(*polygon.centroid.coords[0])
+
+    def to_lonlat(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        lon, lat = back.transform(*points.T)
+        return np.column_stack([lon - 360 * np.round((lon - middle) / 360), lat])
+
+    return _cut_at_antimeridian(shapely.transform(polygon, to_lonlat))
+
+
+def _cut_at_antimeridian(lonlat: BaseGeometry) -> BaseGeometry:
+    west, _, east, _ = lonlat.bounds
+    if west >= -180 and east <= 180:
+        return lonlat
+    turns = [(turn, lonlat.intersection(box(turn - 180, -90, turn + 180, 90)))
+             for turn in (-360, 0, 360)]  # fmt: skip
+    return shapely.union_all([translate(part, -turn) for turn, part in turns if part.area > 0])
 
 
 def roi_grid(

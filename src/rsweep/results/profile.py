@@ -15,15 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import shapely
 from numpy.typing import NDArray
-from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 import rsweep
-from rsweep.core.errors import RoiError, RsweepError
+from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, replacing, replacing_folder, write_json
-from rsweep.core.grid import roi_polygon
+from rsweep.core.grid import lonlat_polygon
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.store import Store
@@ -98,24 +96,6 @@ def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
     table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(_geo(shapes))})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-
-
-def lonlat_polygon(roi: Roi) -> BaseGeometry | None:
-    """A ROI's polygon in degrees; None where UTM has no place for it."""
-    try:
-        crs, polygon = roi_polygon(roi)
-    except RoiError:
-        return None
-
-    def to_lonlat(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(_to_lonlat(crs).transform(*points.T))
-
-    return shapely.transform(polygon, to_lonlat)
-
-
-@cache
-def _to_lonlat(crs: str) -> Transformer:
-    return Transformer.from_crs(crs, 4326, always_xy=True)
 
 
 def _geo(shapes: list[BaseGeometry | None]) -> dict[str, Any]:

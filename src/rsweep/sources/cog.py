@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,17 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
-from shapely.geometry import Polygon, box
+from rasterio.windows import Window
 
 from rsweep.core.grid import Grid
+from rsweep.sources.outline import grid_outline, world_width
+from rsweep.sources.units import PowerScale
 
 BandName = str | int
 """A band of a raster: its number from 1, or its description."""
@@ -27,7 +30,11 @@ Nodata = float | str | None
 """Raw value of a missing pixel; None for the raster's own; "none" where no value means missing."""
 READ_ERRORS = (RasterioError, OSError)
 """What an unreadable raster raises; GDAL's own errors reach us as one of these."""
-RESAMPLING = ("nearest", "bilinear", "cubic", "average")
+COARSER = 1.01
+"""Ratio of pixels from which they become coarser: more than projections make of equal ones."""
+MARGIN_PX = 4
+"""Source pixels beyond a window that the widest kernel reads, per pixel of the grid."""
+Box = tuple[float, float, float, float]
 _DEGREE_M = 111_320.0
 LOCAL_ENV: Mapping[str, Any] = {
     # What a scene is must be in its file: the key holds the digest of the file alone, so world
@@ -82,33 +89,17 @@ def read_header(href: str) -> Header:
             raise ValueError("is not georeferenced (no coordinate system or no transform)")
         return Header(
             raster.crs.to_wkt(),
-            tuple(raster.bounds),
+            _bounds(raster),
             raster.dtypes,
             raster.descriptions,
-            transform_bounds(raster.crs, "EPSG:4326", *raster.bounds, densify_pts=21),
+            transform_bounds(raster.crs, "EPSG:4326", *_bounds(raster), densify_pts=21),
         )
 
 
-@functools.lru_cache(maxsize=256)
-def grid_outline(grid: Grid, crs: str) -> Polygon:
-    """The grid's outline in another coordinate system, its sides bent as they are there."""
-    outline = box(*grid.bounds).segmentize(max(grid.height, grid.width) * grid.scale_m / 20)
-    if CRS(crs) == CRS(grid.crs):
-        return outline
-    to = Transformer.from_crs(grid.crs, crs, always_xy=True)
-    return Polygon(zip(*to.transform(*outline.exterior.coords.xy), strict=True))
-
-
-def touches(header: Header, grid: Grid) -> bool:
-    """True if a raster and a grid share more than an edge."""
-    left, bottom, right, top = header.bounds
-    outline = grid_outline(grid, header.crs)
-    west, south, east, north = outline.bounds
-    # Not `if apart`: a grid that the raster's projection cannot hold has bounds that are not
-    # finite, and must compare as apart.
-    if not (west < right and left < east and south < top and bottom < north):
-        return False
-    return bool(outline.intersection(box(left, bottom, right, top)).area > 0)
+def _bounds(raster: Any) -> Box:
+    """(left, bottom, right, top), whichever row comes first."""
+    left, bottom, right, top = raster.bounds
+    return left, min(bottom, top), right, max(bottom, top)
 
 
 def read_window(
@@ -118,6 +109,7 @@ def read_window(
     resampling: str,
     nodata: Nodata,
     fallback: float | None = None,
+    scale: PowerScale | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Bands of a raster on a grid.
 
@@ -125,9 +117,12 @@ def read_window(
         href: path or URL.
         bands: band numbers from 1.
         grid: where to.
-        resampling: one of `RESAMPLING`.
+        resampling: a name of rasterio's `Resampling`; or auto: the average, weighted by area, where
+            pixels become coarser, the nearest elsewhere.
         nodata: raw value of a missing pixel; None for the raster's own; "none" for none at all.
         fallback: raw value of a missing pixel where `nodata` is None and the raster has none.
+        scale: where raw values are no power (dB, amplitude), how they become power, which is what
+            is averaged, and raw values again.
 
     Returns:
         Raw values [C, H, W], and where they are valid [C, H, W]: inside the raster, not nodata,
@@ -136,10 +131,111 @@ def read_window(
     Raises:
         RasterioError, OSError: it cannot be read.
     """
-    with (
-        rasterio.open(href) as raster,
-        WarpedVRT(raster, **_warp_options(raster, grid, resampling, nodata, fallback)) as warped,
-    ):
+    with rasterio.open(href) as opened, _north_up(opened) as raster:
+        kind, missing = _kind(raster, grid, resampling), _missing(raster, nodata, fallback)
+        scale = None if kind == "nearest" else scale
+        turns = _turns(raster)
+        if scale is None and turns == [0.0]:
+            return _warped(raster, bands, grid, kind, missing)
+        return _warped_in_memory(raster, bands, grid, kind, missing, scale, turns)
+
+
+def _kind(raster: Any, grid: Grid, resampling: str) -> str:
+    if resampling != "auto":
+        return resampling
+    coarser = any(grid.scale_m > COARSER * side for side in pixel_m(raster))
+    return "average" if coarser else "nearest"
+
+
+@contextmanager
+def _north_up(raster: Any) -> Iterator[Any]:
+    """A raster whose first row is its northernmost, as kernels and ties are made for."""
+    if raster.transform.e <= 0:
+        yield raster
+        return
+    bounds, t = _bounds(raster), raster.transform
+    options = {"src_nodata": raster.nodata, "nodata": raster.nodata}
+    if ColorInterp.alpha in raster.colorinterp:
+        options["src_alpha"] = raster.colorinterp.index(ColorInterp.alpha) + 1
+    with WarpedVRT(
+        raster, crs=raster.crs, transform=Affine(t.a, t.b, bounds[0], t.d, -t.e, bounds[3]),
+        width=raster.width, height=raster.height, resampling=Resampling.nearest, tolerance=1e-6,
+        **options,
+    ) as north_up:  # fmt: skip
+        yield north_up
+
+
+def _turns(raster: Any) -> list[float]:
+    """What to add to x so that a raster lies where its coordinate system has the ground.
+
+    A raster in degrees from 179 to 181 lies there as it is, and again from -181 to -179.
+    """
+    turn, (left, _, right, _) = world_width(raster.crs.to_wkt()), _bounds(raster)
+    if not turn:
+        return [0.0]
+    slack = abs(raster.transform.a) / 2
+    there = [by for by in (0.0, -turn, turn)
+             if left + by < turn / 2 - slack and right + by > -turn / 2 + slack]  # fmt: skip
+    return there or [0.0]
+
+
+def _warped_in_memory(
+    raster: Any, bands: Sequence[int], grid: Grid, kind: str, missing: float | None,
+    scale: PowerScale | None, turns: Sequence[float],
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:  # fmt: skip
+    """As `_warped`, of values made power first or of a raster that its x must be turned for."""
+    window = _window_around(raster, grid)
+    raw = raster.read(list(bands), window=window)
+    known = raster.read_masks(list(bands), window=window) > 0
+    if missing is not None and not np.isnan(missing):
+        known = raw != missing
+    values = raw.astype(np.float64)
+    values = np.where(known, scale.to_power(values) if scale else values, np.nan)
+    out = np.full((len(bands), grid.height, grid.width), np.nan)
+    valid = np.zeros(out.shape, bool)
+    for by in turns:
+        transform = Affine.translation(by, 0) @ raster.window_transform(window)
+        with _in_memory(values, raster.crs, transform) as piece:
+            numbers = range(1, len(bands) + 1)
+            paint(out, valid, *_warped(piece, numbers, grid, kind, float("nan")))
+    if scale is None:
+        return np.where(valid, out, 0).astype(raw.dtype), valid
+    out = scale.from_power(out)
+    return out, valid & np.isfinite(out)
+
+
+@contextmanager
+def _in_memory(values: NDArray[Any], crs: Any, transform: Affine) -> Iterator[Any]:
+    count, height, width = values.shape
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", count=count, height=height, width=width, dtype="float64", crs=crs,
+            transform=transform, nodata=float("nan"),
+        ) as file:  # fmt: skip
+            file.write(values)
+        with memory.open() as file:
+            yield file
+
+
+def _window_around(raster: Any, grid: Grid) -> Window:
+    """The part of a raster that a grid is read from, one pixel at the least."""
+    left, bottom, right, top = grid_outline(grid, raster.crs.to_wkt()).bounds
+    turn, own = world_width(raster.crs.to_wkt()), _bounds(raster)
+    by = next((b for b in (0.0, turn, -turn) if left + b < own[2] and right + b > own[0]), 0.0)
+    kernel = [MARGIN_PX * max(1.0, grid.scale_m / side) for side in pixel_m(raster)]
+    t = ~raster.transform
+    columns, rows = zip(t @ (left + by, top), t @ (right + by, bottom), strict=True)
+    first = max(math.floor(min(columns) - kernel[0]), 0), max(math.floor(min(rows) - kernel[1]), 0)
+    last = (min(math.ceil(max(columns) + kernel[0]), raster.width),
+            min(math.ceil(max(rows) + kernel[1]), raster.height))  # fmt: skip
+    return Window(first[0], first[1], max(last[0] - first[0], 1), max(last[1] - first[1], 1))
+
+
+def _warped(
+    raster: Any, bands: Sequence[int], grid: Grid, kind: str, missing: float | None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Bands of an open raster on a grid, and where they are valid."""
+    with WarpedVRT(raster, **_warp_options(raster, grid, kind, missing)) as warped:
         alpha = _alpha(raster, warped)
         numbers = [*bands, alpha] if alpha else list(bands)
         values = warped.read(numbers)
@@ -155,10 +251,7 @@ def read_window(
     return values, valid
 
 
-def _warp_options(
-    raster: Any, grid: Grid, resampling: str, nodata: Nodata, fallback: float | None
-) -> dict[str, Any]:
-    missing = _missing(raster, nodata, fallback)
+def _warp_options(raster: Any, grid: Grid, kind: str, missing: float | None) -> dict[str, Any]:
     own_alpha = ColorInterp.alpha in raster.colorinterp
     scale_x, scale_y = (min(1.0, side / grid.scale_m) for side in pixel_m(raster))
     return {
@@ -166,7 +259,7 @@ def _warp_options(
         "transform": Affine(*grid.transform),
         "height": grid.height,
         "width": grid.width,
-        "resampling": Resampling[resampling],
+        "resampling": Resampling[kind],
         "src_nodata": missing,
         "nodata": missing,
         # Without a nodata value, only an alpha band tells a zero from the outside.
@@ -214,14 +307,6 @@ def _alpha(raster: Any, warped: Any) -> int | None:
     if ColorInterp.alpha in raster.colorinterp:
         return int(raster.colorinterp.index(ColorInterp.alpha)) + 1
     return int(warped.count) if warped.count > raster.count else None
-
-
-def to_lonlat(grid: Grid) -> tuple[float, float]:
-    """Longitude and latitude of a grid's centre in degrees."""
-    left, bottom, right, top = grid.bounds
-    to = Transformer.from_crs(grid.crs, 4326, always_xy=True)
-    lon, lat = to.transform((left + right) / 2, (bottom + top) / 2)
-    return float(lon), float(lat)
 
 
 def reason(error: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,53 @@ from rsweep.sources.sensors import Sensor
 CANONICAL, REFLECTANCE, LINEAR, AMPLITUDE = "canonical", "reflectance", "linear", "amplitude"
 """Units of files: the sensor's own (reflectance x 10000, or dB), reflectance from 0 to 1, and
 backscatter as power or as amplitude."""
+
+
+def linear(decibel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Power from dB."""
+    power: NDArray[np.float32] = np.power(np.float32(10), decibel / np.float32(10))
+    return power
+
+
+def decibel(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """dB from power; not finite where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result: NDArray[np.float32] = np.float32(10) * np.log10(power)
+    return result
+
+
+@dataclass(frozen=True)
+class PowerScale:
+    """How raw values that are no power become power, and come back."""
+
+    to_power: Callable[[NDArray[Any]], NDArray[Any]]
+    from_power: Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def power_scale(sensor: Sensor, unit: str, gain: float) -> PowerScale | None:
+    """The scale of a radar file in dB or in amplitude; None where raw values may be averaged.
+
+    Offsets in dB are factors of power, and factors of amplitude are factors of power: neither
+    changes an average. A gain of dB is a power of power, so it is taken in.
+    """
+    if not sensor.decibel or unit == LINEAR:
+        return None
+    if unit == AMPLITUDE:
+        return PowerScale(np.square, _quietly(np.sqrt))
+    return PowerScale(
+        lambda raw: np.power(10.0, gain * raw / 10),
+        _quietly(lambda power: 10 * np.log10(power.astype(np.float64)) / gain),
+    )
+
+
+def _quietly(function: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[..., NDArray[Any]]:
+    """The function without warnings of what is no power: its result is not finite."""
+
+    def called(power: NDArray[Any]) -> NDArray[Any]:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return function(power)
+
+    return called
 
 
 def to_sensor(

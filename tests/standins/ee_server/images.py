@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -171,6 +172,7 @@ for _name, _dtype in {
 }.items():  # fmt: skip
     ALGORITHMS[f"Image.{_name}"] = _cast(_dtype)
 ALGORITHMS["Image.round"] = _unary(lambda v: np.floor(v + 0.5))
+ALGORITHMS["Image.exp"] = _unary(np.exp, "float64")
 ALGORITHMS["Image.log10"] = _unary(np.log10, "float64")
 ALGORITHMS["Image.not"] = _unary(lambda v: v == 0, "uint8")
 
@@ -234,9 +236,44 @@ def _resample(_ev, image, mode="bilinear"):
     return image.leaf({"bilinear": Resampling.bilinear, "bicubic": Resampling.cubic}[mode])
 
 
+@algorithm("Image.projection")
+def _projection(_ev, image):
+    return {"type": "Projection", "of": image.proj}
+
+
 @algorithm("Image.reproject")
 def _reproject(_ev, image, crs, crsTransform=None, scale=None):
+    if isinstance(crs, dict) and crs["of"] == image.proj:  # its own pixels, as leaves are read
+        return image
     return image.computed(proj=(crs, float(scale)))
+
+
+@algorithm("Image.reduceResolution")
+def _reduce_resolution(_ev, image, reducer=None, bestEffort=False, maxPixels=64):
+    """The mean of the pixels in each coarser one, each by the share of it that lies inside.
+
+    Only of pixels that lie on whole fractions of the grid asked for.
+    """
+    native = image.proj[1].a
+
+    def px(grid: Grid) -> dict[str, Band]:
+        if grid.affine.a <= native:
+            return image.px(grid)
+        if ((grid.affine.a / native) + 1) ** 2 > maxPixels and not bestEffort:
+            raise UserError("Image.reduceResolution: Too many input pixels per output pixel.")
+        parts = round(grid.affine.a / math.gcd(round(grid.affine.a), round(native)))
+        fine = Grid(
+            grid.crs, grid.affine @ Affine.scale(1 / parts), grid.width * parts, grid.height * parts
+        )
+        shape = (grid.height, parts, grid.width, parts)
+        out = {}
+        for name, (values, valid) in image.px(fine).items():
+            known = valid.reshape(shape).sum(axis=(1, 3))
+            total = np.where(valid, values, 0).astype("f8").reshape(shape).sum(axis=(1, 3))
+            out[name] = total / np.maximum(known, 1), known > 0
+        return out
+
+    return image.computed(bands=dict.fromkeys(image.bands, np.dtype("float64")), px=px)
 
 
 @algorithm("Image.sampleRectangle")

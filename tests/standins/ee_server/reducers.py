@@ -79,6 +79,11 @@ def _max(_ev, numInputs=1):
     return "max", np.max
 
 
+@algorithm("Reducer.mean")
+def _mean(_ev):
+    return "mean", np.mean
+
+
 @algorithm("Image.reduce")
 def _reduce_bands(_ev, image, reducer):
     if not image.bands:

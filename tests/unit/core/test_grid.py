@@ -9,7 +9,14 @@ from pyproj import Geod, Transformer
 from shapely.geometry import box
 
 from rsweep.core.errors import RoiError
-from rsweep.core.grid import MAX_SIDE_PX, Grid, roi_grid, roi_polygon, utm_epsg
+from rsweep.core.grid import (
+    MAX_SIDE_PX,
+    Grid,
+    lonlat_polygon,
+    roi_grid,
+    roi_polygon,
+    utm_epsg,
+)
 from rsweep.core.roi import Roi
 
 GEOD = Geod(ellps="WGS84")
@@ -152,3 +159,17 @@ def test_dict_and_back():
     assert grid.bounds == (600, 1170, 640, 1200)
     a, _, c, _, e, f = grid.transform
     assert (c + 4 * a, f + 3 * e) == (640, 1170)
+
+
+def test_an_outline_across_the_antimeridian_is_cut_there():
+    """And does not span the globe."""
+    spec = {"type": "point", "lon": 179.9995, "lat": -16.8, "buffer_m": 500}
+    outline = lonlat_polygon(Roi("fiji", spec))
+    assert outline.geom_type == "MultiPolygon"
+    west, east = sorted(outline.geoms, key=lambda part: part.bounds[0])
+    assert (west.bounds[0], east.bounds[2]) == (-180, 180)
+    assert west.bounds[2] < -179.99
+    assert east.bounds[0] > 179.99
+    whole = lonlat_polygon(Roi("west", {**spec, "lon": 170.0}))
+    assert whole.geom_type == "Polygon"
+    assert outline.area == pytest.approx(whole.area, rel=1e-2)

@@ -499,7 +499,7 @@ class TestIdentity:
         opts = options(folder)
         bilinear = local.identity({**opts, "resampling": "bilinear"}, "s2")
         assert bilinear != local.identity(opts, "s2")
-        assert local.identity({**opts, "resampling": "nearest"}, "s2") == local.identity(opts, "s2")
+        assert local.identity({**opts, "resampling": "auto"}, "s2") == local.identity(opts, "s2")
 
     def test_content_matters_and_the_other_sensor_s_does_not(self, folder):
         both = LAYOUT + "s1:\n  files: 'r_(?P<date>\\d{8})_(?P<band>V.)\\.tif'\n"

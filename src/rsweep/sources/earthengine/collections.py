@@ -27,6 +27,7 @@ class Layer:
         band: its band on Earth Engine.
         asset: the collection that has it under the scene's own index; None: the scene itself.
         dtype: type in which it is sent.
+        native_m: its own pixel in metres.
         missing: what it says of a pixel that it does not cover, as sent.
         scale: factor before it is cut to a whole number.
         classes: the rule of `quality.py` that turns it into scene classes, if it has its own code.
@@ -36,9 +37,15 @@ class Layer:
     band: str
     asset: str | None = None
     dtype: str = "uint8"
+    native_m: int = 10
     missing: int = 255
     scale: float = 1.0
     classes: str = ""
+
+    @property
+    def percent(self) -> bool:
+        """True if its values have an average, which codes of classes have not."""
+        return self.name != "scl"
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ class Collection:
         linear: values are linear power, and the sensor's are dB.
         cloud: property with the cloud share in percent.
         properties: what else is kept of a scene: our name -> theirs.
+        native_m: pixel in metres, where it is not that of the sensor's bands.
         radar: scenes are chosen by mode, polarisation and orbit direction.
         whole_interval: scenes summarise an interval, and belong to a window that touches it.
     """
@@ -68,8 +76,13 @@ class Collection:
     linear: bool = False
     cloud: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    native_m: int = 0
     radar: bool = False
     whole_interval: bool = False
+
+    def becomes_coarser(self, band: str, scale_m: float) -> bool:
+        """True if a band's pixels are averaged on a grid of `scale_m`."""
+        return (self.native_m or self.kind.bands[band].native_m) < scale_m
 
     @property
     def kind(self) -> Sensor:
@@ -94,7 +107,7 @@ class Collection:
 
     def pixel_identity(self) -> dict[str, Any]:
         """What of this entry changes pixels, as JSON: an edit here makes new fetch keys."""
-        kept = ("assets", "layers", "gain", "offset", "server_gain", "linear", "radar",
+        kept = ("assets", "layers", "gain", "offset", "server_gain", "linear", "native_m", "radar",
                 "whole_interval")  # fmt: skip
         return {name: value for name, value in asdict(self).items() if name in kept}
 
@@ -118,14 +131,16 @@ _LC08, _LC09 = "LANDSAT/LC08/C02/T1_L2", "LANDSAT/LC09/C02/T1_L2"
 _LC08_L1, _LC09_L1 = "LANDSAT/LC08/C02/T1", "LANDSAT/LC09/C02/T1"
 _L30, _S30 = "NASA/HLS/HLSL30/v002", "NASA/HLS/HLSS30/v002"
 
-_SCL = Layer("scl", "SCL", missing=0)
+_SCL = Layer("scl", "SCL", native_m=20, missing=0)
 # Cut, not rounded: `clear >= 60` then means exactly cs_cdf >= 0.60, the threshold of the catalogue.
 _CLEAR = Layer("clear", "cs_cdf", "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED", scale=100)
 _CLOUD = Layer("cloud", "probability", "COPERNICUS/S2_CLOUD_PROBABILITY")
-_QA_PIXEL = Layer("scl", "QA_PIXEL", dtype="uint16", missing=1, classes="qa_pixel")
-_FMASK = Layer("scl", "Fmask", classes="fmask")
-_STATE = Layer("scl", "state_1km", dtype="uint16", missing=65535, classes="state_1km")
-_SUMMARY = Layer("scl", "SummaryQA", classes="summary_qa")
+_QA_PIXEL = Layer("scl", "QA_PIXEL", dtype="uint16", native_m=30, missing=1, classes="qa_pixel")
+_FMASK = Layer("scl", "Fmask", native_m=30, classes="fmask")
+_STATE = Layer(
+    "scl", "state_1km", dtype="uint16", native_m=1000, missing=65535, classes="state_1km"
+)
+_SUMMARY = Layer("scl", "SummaryQA", native_m=250, classes="summary_qa")
 
 _S2_PROPERTIES = {
     "tile": "MGRS_TILE", "datatake": "DATATAKE_IDENTIFIER", "datastrip": "DATASTRIP_ID",
@@ -167,8 +182,9 @@ def _hls(assets: Mapping[str, Mapping[str, str]]) -> Collection:
     )  # fmt: skip
 
 
-def _modis(asset: str, bands: str, layer: Layer) -> Collection:
-    return Collection("modis", {asset: _same(bands, "sur_refl_{}")}, (layer,))
+def _modis(asset: str, bands: str, layer: Layer, native_m: int) -> Collection:
+    names = {asset: _same(bands, "sur_refl_{}")}
+    return Collection("modis", names, (layer,), native_m=native_m)
 
 
 COLLECTIONS: Mapping[str, Collection] = {
@@ -196,8 +212,8 @@ COLLECTIONS: Mapping[str, Collection] = {
     "NASA/HLS/HLSL30+HLSS30/v002": _hls({_L30: _HLSL, _S30: _HLSS}),
     _L30: _hls({_L30: _HLSL}),
     _S30: _hls({_S30: _HLSS}),
-    "MODIS/061/MOD09GA": _modis("MODIS/061/MOD09GA", "b01 b02 b03 b04 b05 b06 b07", _STATE),
-    "MODIS/061/MOD13Q1": _modis("MODIS/061/MOD13Q1", "b01 b02 b03 b07", _SUMMARY),
+    "MODIS/061/MOD09GA": _modis("MODIS/061/MOD09GA", "b01 b02 b03 b04 b05 b06 b07", _STATE, 500),
+    "MODIS/061/MOD13Q1": _modis("MODIS/061/MOD13Q1", "b01 b02 b03 b07", _SUMMARY, 250),
     "GOOGLE/SATELLITE_EMBEDDING/V1/ANNUAL": Collection(
         "alphaearth",
         {"GOOGLE/SATELLITE_EMBEDDING/V1/ANNUAL": {f"A{i:02d}": f"A{i:02d}" for i in range(64)}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from rsweep.sources.earthengine.quality import to_scene_classes
 from rsweep.sources.earthengine.split import Block, blocks, stacks
 from rsweep.sources.protocol import Pixels, Scene
 
+MAX_AVERAGED = 65_535
+"""Pixels that the service averages into one at the most; above, it starts from its pyramid."""
 _CASTS = {"uint8": "toUint8", "uint16": "toUint16", "int16": "toInt16", "float32": "toFloat"}
 
 
@@ -73,28 +76,94 @@ def read_stack(
     wanted = [parts(collection, bands, s, f"s{i}") for i, s in enumerate(scenes)]
     flat = [part for group in wanted for part in group]
     image = stack(
-        [bands_of(collection, bands, s, p) for s, g in zip(scenes, wanted, strict=True) for p in g]
+        [
+            bands_of(collection, bands, s, p, grid.scale_m)
+            for s, g in zip(scenes, wanted, strict=True)
+            for p in g
+        ]
     )
     what = f"{scenes[0].id} and {len(scenes) - 1} more" if len(scenes) > 1 else scenes[0].id
     values = fetch(client, image, flat, grid, what)
-    return [_pixels(collection, values, group, grid) for group in wanted]
+    return [_pixels(collection, bands, values, group, grid) for group in wanted]
 
 
-def bands_of(collection: Collection, bands: Sequence[str], scene: Scene, part: Part) -> Any:
-    """A part of a scene as an expression: unmasked, in its type, under its names."""
+def bands_of(
+    collection: Collection, bands: Sequence[str], scene: Scene, part: Part, scale_m: float
+) -> Any:
+    """A part of a scene as an expression: unmasked, in its type, under its names.
+
+    Bands whose pixels become coarser on a grid of `scale_m` are averaged, dB as power (see
+    `as_power`); the service would take the nearest pixel of a pyramid of its own.
+    """
     import ee
 
-    if not part.layer:
-        own = collection.assets[scene.id.rpartition("/")[0]]
-        image = ee.Image(scene.id).select([own[band] for band in bands], list(part.names))
-        scaled = image if collection.server_gain == 1 else image.multiply(collection.server_gain)
-        whole = scaled.round() if scaled is not image else image
-        return _sent(whole, collection.fill, part.dtype)
-    layer = next(layer for layer in collection.layers if layer.name == part.layer)
-    image = ee.Image(image_id(scene, layer)).select([layer.band], list(part.names))
-    return _sent(
-        image if layer.scale == 1 else image.multiply(layer.scale), layer.missing, part.dtype
-    )
+    if part.layer:
+        layer = next(layer for layer in collection.layers if layer.name == part.layer)
+        image = ee.Image(image_id(scene, layer)).select([layer.band], list(part.names))
+        if layer.native_m < scale_m:
+            image = _coarser(image, layer, scale_m)
+        scaled = image if layer.scale == 1 else image.multiply(layer.scale)
+        return _sent(scaled, layer.missing, part.dtype)
+    image = _averaged(collection, bands, scene, part, scale_m)
+    whole = image
+    if collection.server_gain != 1:
+        whole = image.multiply(collection.server_gain)
+    if np.dtype(part.dtype).kind != "f" and (whole is not image or _any_coarser(
+        collection, bands, scale_m)):  # fmt: skip
+        whole = whole.round()
+    return _sent(whole, collection.fill, part.dtype)
+
+
+def as_power(collection: Collection, bands: Sequence[str], scale_m: float) -> bool:
+    """True if `bands_of` gives power: of a collection in power, or in dB whose pixels it averages.
+
+    dB are then taken here and not on the server, whose logarithm may differ in the last bit.
+    """
+    coarser = collection.kind.decibel and _any_coarser(collection, bands, scale_m)
+    return collection.linear or coarser
+
+
+def _any_coarser(collection: Collection, bands: Sequence[str], scale_m: float) -> bool:
+    return any(collection.becomes_coarser(band, scale_m) for band in bands)
+
+
+def _averaged(
+    collection: Collection, bands: Sequence[str], scene: Scene, part: Part, scale_m: float
+) -> Any:
+    """A scene's bands, those that become coarser averaged; radar as power where it is."""
+    import ee
+
+    own = collection.assets[scene.id.rpartition("/")[0]]
+    image = ee.Image(scene.id).select([own[band] for band in bands], list(part.names))
+    if as_power(collection, bands, scale_m) and not collection.linear:
+        image = image.multiply(math.log(10) / 10).exp()
+    by_pixel: dict[int, list[str]] = {}
+    for band, name in zip(bands, part.names, strict=True):
+        coarser = collection.becomes_coarser(band, scale_m)
+        native_m = collection.native_m or collection.kind.bands[band].native_m
+        by_pixel.setdefault(native_m if coarser else 0, []).append(name)
+    if set(by_pixel) == {0}:
+        return image
+    # Bands of different pixels have different projections, and an average is made in one.
+    return stack([
+        _mean(image.select(names), native_m, scale_m) if native_m else image.select(names)
+        for native_m, names in by_pixel.items()
+    ])  # fmt: skip
+
+
+def _mean(image: Any, native_m: int, scale_m: float) -> Any:
+    """An image that is averaged, weighted by area, when it is asked for on a coarser grid."""
+    import ee
+
+    inside = min((math.ceil(scale_m / native_m) + 1) ** 2, MAX_AVERAGED)
+    return image.reduceResolution(ee.Reducer.mean(), True, inside)
+
+
+def _coarser(image: Any, layer: Layer, scale_m: float) -> Any:
+    if layer.percent:
+        return _mean(image, layer.native_m, scale_m)
+    # At its own pixel first, so that the nearest is not of a pyramid.
+    return image.reproject(image.projection())
 
 
 def _sent(image: Any, missing: float, dtype: str) -> Any:
@@ -191,8 +260,9 @@ def describe(grid: Grid) -> str:
 
 
 def _pixels(
-    collection: Collection, values: Mapping[str, NDArray[Any]], group: Sequence[Part], grid: Grid
-) -> Pixels:
+    collection: Collection, names: Sequence[str], values: Mapping[str, NDArray[Any]],
+    group: Sequence[Part], grid: Grid,
+) -> Pixels:  # fmt: skip
     arrays = {part.layer: part for part in group}
     bands = np.stack([values[name] for name in arrays[""].names])
     quality = {}
@@ -201,21 +271,19 @@ def _pixels(
             quality[layer.name] = _quality(layer, values[arrays[layer.name].names[0]])
         else:
             quality[layer.name] = np.full((grid.height, grid.width), layer.missing, np.uint8)
-    return Pixels(to_sensor(collection, bands), quality)
+    power = as_power(collection, names, grid.scale_m)
+    return Pixels(to_sensor(collection, bands, power), quality)
 
 
 def _quality(layer: Layer, codes: NDArray[Any]) -> NDArray[np.uint8]:
     return to_scene_classes(layer.classes, codes) if layer.classes else codes.astype(np.uint8)
 
 
-def to_sensor(collection: Collection, bands: NDArray[Any]) -> NDArray[Any]:
-    """Values as sent in the sensor's unit, with its nodata.
-
-    dB are taken here and not on the server, whose logarithm may differ in the last bit.
-    """
-    if collection.linear:
-        power = np.where(bands > 0, bands, np.float32(np.nan))
-        return np.float32(10) * np.log10(power)
+def to_sensor(collection: Collection, bands: NDArray[Any], power: bool) -> NDArray[Any]:
+    """Values as sent in the sensor's unit, with its nodata; dB of what is `power`."""
+    if power:
+        known = np.where(bands > 0, bands, np.float32(np.nan))
+        return np.float32(10) * np.log10(known)
     if np.isnan(collection.kind.nodata):
         return np.where(bands == collection.fill, np.float32(np.nan), bands)
     return bands

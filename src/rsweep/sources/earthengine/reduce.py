@@ -19,7 +19,7 @@ from rsweep.core.errors import SourceError
 from rsweep.core.grid import Grid
 from rsweep.sources.earthengine import COMPOSITES as METHODS
 from rsweep.sources.earthengine.collections import NAN_FILL, Collection, Layer
-from rsweep.sources.earthengine.pixels import Part, bands_of, fetch, image_id
+from rsweep.sources.earthengine.pixels import Part, as_power, bands_of, fetch, image_id
 from rsweep.sources.earthengine.source import EarthEngine
 from rsweep.sources.protocol import Scene
 from rsweep.stages.composite.rules import MASK_RULES
@@ -100,7 +100,7 @@ def _frame(
         empty = np.full((len(source.bands), *shape), np.nan, np.float32)
         return Frame(empty, np.zeros(shape, np.uint16))
     names = tuple(f"b_{band}" for band in source.bands)
-    kept = [_masked(source, scene, names, mask) for scene in scenes]
+    kept = [_masked(source, scene, names, mask, grid.scale_m) for scene in scenes]
     wanted = [Part("", names, "float32"), COUNT]
     what = f"the {method} of {len(scenes)} scenes from {scenes[0].id}"
     sent = fetch(source.client, _reduced(kept, method, names), wanted, grid, what)
@@ -109,29 +109,32 @@ def _frame(
     return Frame(_in_unit(source.collection, values), sent["count"])
 
 
-def _masked(source: EarthEngine, scene: Scene, names: Sequence[str], mask: Mask | None) -> Any:
+def _masked(
+    source: EarthEngine, scene: Scene, names: Sequence[str], mask: Mask | None, scale_m: float
+) -> Any:
     """A scene's bands, each where it has data and the pixel is clear; radar as power."""
     import ee
 
     collection = source.collection
     part = Part("", tuple(names), collection.kind.dtype)
-    image = bands_of(collection, source.bands, scene, part)
-    image = image.updateMask(image.gt(0) if collection.linear else image.neq(collection.fill))
+    image = bands_of(collection, source.bands, scene, part, scale_m)
+    power = as_power(collection, source.bands, scale_m)
+    image = image.updateMask(image.gt(0) if power else image.neq(collection.fill))
     if mask is not None:
-        image = image.updateMask(_clear(collection, scene, mask))
-    if collection.kind.decibel and not collection.linear:
+        image = image.updateMask(_clear(collection, scene, mask, scale_m))
+    if collection.kind.decibel and not power:
         return ee.Image.constant(10).pow(image.divide(10)).rename(list(names))
     return image
 
 
-def _clear(collection: Collection, scene: Scene, mask: Mask) -> Any:
+def _clear(collection: Collection, scene: Scene, mask: Mask, scale_m: float) -> Any:
     """1 where a pixel is clear: the counterpart of `composite.rules.clear_pixels`."""
     import ee
 
     layer, rule = mask.layer, mask.constants
     if not image_id(scene, layer):
         return ee.Image.constant(0)  # a layer that the scene lacks is missing everywhere
-    values = bands_of(collection, (), scene, Part(layer.name, ("q",), layer.dtype))
+    values = bands_of(collection, (), scene, Part(layer.name, ("q",), layer.dtype), scale_m)
     if "classes" in rule:
         return functools.reduce(
             lambda one, other: one.Or(other), [values.eq(int(c)) for c in rule["classes"]]

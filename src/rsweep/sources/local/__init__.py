@@ -28,9 +28,10 @@ OPTIONS = (
     Knob("path", "fetch", "str", None, "folder that holds the scenes; every study must name it"),
     Knob("layout", "fetch", "str", None, "layout file; unset: layout.yaml in the folder"),
     Knob(
-        "resampling", "fetch", "str", "nearest",
-        "how reflectance and backscatter are put on the grid; classes are always nearest",
-        allowed=("nearest", "bilinear", "cubic", "average"),
+        "resampling", "fetch", "str", "auto",
+         "how values are put on the grid; auto: averaged by area where pixels become coarser "
+         "(backscatter as power), else nearest; classes are always nearest",
+         allowed=("auto", "nearest", "bilinear", "cubic", "average"),
     ),
 )  # fmt: skip
 COLLECTIONS: Mapping[str, tuple[str, ...]] = {sensor: (sensor,) for sensor in SENSORS}
@@ -82,7 +83,7 @@ def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
         "offset": section.offset,
         "nodata": str(section.nodata),
         "quality": {name: _meaning(layer) for name, layer in section.quality.items()},
-        "resampling": options.get("resampling") or "nearest",
+        "resampling": options.get("resampling") or "auto",
     }
 
 
@@ -154,7 +155,7 @@ def open_source(
             raise SourceError(
                 f"local: no {collection} scene of orbit {orbit}; there are: {', '.join(orbits)}"
             )
-    resampling = options.get("resampling") or "nearest"
+    resampling = options.get("resampling") or "auto"
     # Planning asks this module for identities alone, many times a run: rasterio waits until here.
     from rsweep.sources.local.reader import LocalSource
 

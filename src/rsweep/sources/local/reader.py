@@ -23,14 +23,13 @@ from rsweep.sources.cog import (
     read_header,
     read_window,
     reason,
-    to_lonlat,
-    touches,
 )
 from rsweep.sources.local.folder import LocalScene, Pick
 from rsweep.sources.local.layout import MISSING, Layer, Nodata, Section
+from rsweep.sources.outline import to_lonlat, touches
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
-from rsweep.sources.units import REFLECTANCE, to_sensor
+from rsweep.sources.units import REFLECTANCE, PowerScale, power_scale, to_sensor
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -57,6 +56,7 @@ class LocalSource:
         self._scenes = {scene.id: scene for scene in scenes}
         self._bands = tuple(bands)
         self._resampling = resampling
+        self._scale = power_scale(self._sensor, section.unit, section.gain)
 
     def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
         """Scenes that touch the grid with start <= time < end, ordered by (time, id).
@@ -111,7 +111,7 @@ class LocalSource:
                 unreadable = error
         if not opened and unreadable:
             raise unreadable
-        return any(touches(header, grid) for header in opened)
+        return any(touches(header.bounds, header.crs, grid) for header in opened)
 
     def _why_none(self, grid: Grid, start: str, end: str) -> str:
         """The dates that there are here, or how far away the nearest scene is."""
@@ -179,12 +179,13 @@ class LocalSource:
         values = np.full((len(self._bands), *shape), self._sensor.nodata, self._sensor.dtype)
         done = np.zeros(values.shape, dtype=bool)
         for file, wanted in self._by_file(scene).items():
-            if not touches(self._header(scene, file), grid):
+            header = self._header(scene, file)
+            if not touches(header.bounds, header.crs, grid):
                 continue
             numbers = [self._number(scene, Pick(file, scene_band)) for _, scene_band in wanted]
             raw, valid = self._window(
                 scene, file, numbers, grid, self._resampling, self._section.nodata,
-                self._sensor.nodata,
+                self._sensor.nodata, self._scale,
             )  # fmt: skip
             read = self._to_sensor(scene, raw, valid)
             for (index, _), band, mask in zip(wanted, read, valid, strict=True):
@@ -214,22 +215,28 @@ class LocalSource:
     def _quality(self, scene: LocalScene, name: str, layer: Layer, grid: Grid) -> NDArray[np.uint8]:
         values = np.full((grid.height, grid.width), MISSING[name], dtype=np.uint8)
         done = np.zeros(values.shape, dtype=bool)
+        # Classes have no average; a percentage has, of the pixels that it does not miss.
+        percent = name != "scl" and not layer.values
+        kind = self._resampling if percent else "nearest"
+        plain = percent and (layer.gain, layer.offset) == (1.0, 0.0)
+        fallback = float(MISSING[name]) if plain else None
         for pick in scene.quality.get(name, ()):
-            if touches(self._header(scene, pick.file), grid):
+            header = self._header(scene, pick.file)
+            if touches(header.bounds, header.crs, grid):
                 number = self._number(scene, pick)
                 raw, valid = self._window(
-                    scene, pick.file, [number], grid, "nearest", layer.nodata, None
+                    scene, pick.file, [number], grid, kind, layer.nodata, fallback
                 )
                 paint(values, done, _to_quality(raw[0], layer), valid[0])
         return values
 
     def _window(
         self, scene: LocalScene, file: File, numbers: list[int], grid: Grid, resampling: str,
-        nodata: Nodata, fallback: float | None,
+        nodata: Nodata, fallback: float | None, scale: PowerScale | None = None,
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:  # fmt: skip
         path = str(self._root / file.path)
         try:
-            return read_window(path, numbers, grid, resampling, nodata, fallback)
+            return read_window(path, numbers, grid, resampling, nodata, fallback, scale)
         except READ_ERRORS as error:
             raise RoiError(
                 f"scene {scene.id}: {file.path} cannot be read: {reason(error)}"

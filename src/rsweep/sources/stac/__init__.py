@@ -37,9 +37,10 @@ OPTIONS = (
     Knob("name", "fetch", "str", None,
          "what keys call the catalogue, so that a mirror shares them; unset: the preset, or the "
          "address without its scheme"),
-    Knob("resampling", "fetch", "str", "nearest",
-         "how reflectance and backscatter are put on the grid; classes are always nearest",
-         allowed=("nearest", "bilinear", "cubic", "average")),
+    Knob("resampling", "fetch", "str", "auto",
+         "how values are put on the grid; auto: averaged by area where pixels become coarser "
+         "(backscatter as power), else nearest; classes are always nearest",
+         allowed=("auto", "nearest", "bilinear", "cubic", "average")),
     Knob("workers", "fetch", "int", 8, "assets read at a time; changes no pixel",
          minimum=1, maximum=64),
 )  # fmt: skip
@@ -103,7 +104,7 @@ def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     url = _url(options)
     told = {
         "entry": entry_of(options, collection).to_dict(),
-        "resampling": options.get("resampling") or "nearest",
+        "resampling": options.get("resampling") or "auto",
     }
     if url not in PRESETS and "://" not in url:
         return {**told, "content": _content(_static(url).parent)}
@@ -190,7 +191,7 @@ def open_source(
     address = preset.url if preset else (str(_static(url).resolve()) if on_disk else url)
     return StacSource(
         _catalogue(address), remote, "" if collection in SENSORS else collection, entry, bands,
-        orbit, options.get("resampling") or "nearest", int(options.get("workers") or 8),
+        orbit, options.get("resampling") or "auto", int(options.get("workers") or 8),
     )  # fmt: skip
 
 

@@ -14,8 +14,9 @@ from shapely.geometry import Polygon
 
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
-from rsweep.sources.cog import grid_outline, read_window, to_lonlat
+from rsweep.sources.cog import read_window
 from rsweep.sources.earthengine.quality import to_scene_classes
+from rsweep.sources.outline import grid_outline, to_lonlat
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
 from rsweep.sources.stac.catalogue import Box, Catalogue
@@ -23,7 +24,7 @@ from rsweep.sources.stac.collections import Collection
 from rsweep.sources.stac.items import Item, without_duplicates
 from rsweep.sources.stac.offsets import read_overview, scene_offset
 from rsweep.sources.stac.remote import Remote
-from rsweep.sources.units import CANONICAL, to_sensor
+from rsweep.sources.units import CANONICAL, power_scale, to_sensor
 
 AHEAD_BYTES = 512 * 2**20
 """Scenes that are read while another is used take no more memory than this."""
@@ -48,6 +49,7 @@ class StacSource:
         self._bands = tuple(bands)
         self._orbit = orbit if orbit in ("ascending", "descending") else None
         self._resampling = resampling
+        self._scale = power_scale(self._sensor, entry.unit, entry.gain)
         self._workers = workers
 
     def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
@@ -57,7 +59,7 @@ class StacSource:
             RoiError: there are none, one lacks a band, or one's offset is in doubt.
             SourceError: the catalogue refuses. TransientError: it cannot answer now.
         """
-        outline = _lonlat_outline(grid)
+        outline = grid_outline(grid, "EPSG:4326")
         found = self._catalogue.items(
             self._collection, _boxes(outline), start, end, self._entry.query
         )
@@ -170,7 +172,7 @@ class StacSource:
         nodata = self._entry.nodata
 
         def read(path: str) -> tuple[Band, Band]:
-            return read_window(path, [1], grid, self._resampling, None, nodata)
+            return read_window(path, [1], grid, self._resampling, None, nodata, self._scale)
 
         values, valid = self._remote.read(f"item {scene}, asset of {band}", href, read)
         entry = self._entry
@@ -191,14 +193,6 @@ class StacSource:
         if self._entry.classes != "scl":
             classes = to_scene_classes(self._entry.classes, codes[0])
         return np.where(valid[0], classes, 0).astype(np.uint8)
-
-
-def _lonlat_outline(grid: Grid) -> Polygon:
-    """The grid's outline in degrees, in one piece even across the antimeridian."""
-    centre, _ = to_lonlat(grid)
-    x, y = grid_outline(grid, "EPSG:4326").exterior.coords.xy
-    return Polygon([((lon - centre + 180) % 360 - 180 + centre, lat)
-                    for lon, lat in zip(x, y, strict=True)])  # fmt: skip
 
 
 def _boxes(outline: Polygon) -> list[Box]:

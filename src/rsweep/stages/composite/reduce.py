@@ -38,18 +38,5 @@ def mosaic(values: Values) -> Values:
     return result
 
 
-def linear(decibel: Values) -> Values:
-    """Power from dB."""
-    power: Values = np.power(np.float32(10), decibel / np.float32(10))
-    return power
-
-
-def decibel(power: Values) -> Values:
-    """dB from power."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result: Values = np.float32(10) * np.log10(power)
-    return result
-
-
 METHODS = {"median": median, "mean": mean, "mosaic": mosaic, "least_cloudy": mosaic}
 """least_cloudy is given one scene, so that the last present is that scene's."""

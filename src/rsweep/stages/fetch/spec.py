@@ -81,7 +81,7 @@ def options(settings: Settings) -> dict[str, Any]:
 
 STAGE = Stage(
     "fetch",
-    version=2,
+    version=3,
     about="Every scene of the window on the ROI's own pixel grid, raw.",
     knobs=KNOBS,
     reads=reads,

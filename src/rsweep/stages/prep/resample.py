@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsweep.sources.units import decibel, linear
+
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -46,6 +48,20 @@ def resize(
         whole = (np.abs(total - 1) < ROUNDING) & (share > 1 - ROUNDING)
         found = np.where(whole, _each(known, size, kind) / np.where(whole, total, 1), found)
     return found.astype(np.float32), share
+
+
+def resize_decibel(
+    values: NDArray[np.float32], valid: NDArray[np.bool_], size: int, kind: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """As `resize`, of dB, which are averaged as power.
+
+    The bicubic filter gives way to the bilinear one: its negative weights can make power negative.
+    """
+    if values.shape[-2:] == (size, size):
+        return resize(values, valid, size, kind)
+    mean = "bilinear" if kind == "bicubic" else kind
+    power, share = resize(linear(values), valid, size, mean)
+    return decibel(power), share
 
 
 def _each(images: NDArray[np.float32], size: int, kind: str) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from rsweep.sources.sensors import SENSORS
 from rsweep.stages.job import Job
 from rsweep.stages.prep.geometry import Lattice, Span, Tiling, choose_lattice, reflected
 from rsweep.stages.prep.normalize import normalize
-from rsweep.stages.prep.resample import resize
+from rsweep.stages.prep.resample import resize, resize_decibel
 
 EPOCH = date(1970, 1, 1)
 VALID_FULL = 255
@@ -195,7 +195,8 @@ class TileWriter:
         seen = valid if self.settings["edge"] == "reflect" else valid & inside
         out, kind = self.settings["image_size"], self.settings.get("resample", "bilinear")
         flat = np.repeat(seen, bands, axis=0)
-        resized, _ = resize(values.reshape(-1, size, size), flat, out, kind)
+        average = resize_decibel if SENSORS[sensor].decibel else resize
+        resized, _ = average(values.reshape(-1, size, size), flat, out, kind)
         resized = resized.reshape(steps, bands, out, out)
         _, share = resize(np.ones_like(valid, np.float32), valid & inside, out, kind)
         known: NDArray[np.bool_] = np.asarray(np.isfinite(resized).all(axis=1))

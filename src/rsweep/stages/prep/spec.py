@@ -28,7 +28,8 @@ KNOBS = (
          "pixels of the grid that neighbouring tiles share; tile_size minus this is a whole "
          "number of tokens", unit="px", minimum=0, maximum=8191),
     Knob("max_tiles", "prep", "int", 1024, "most tiles of one ROI", minimum=1, maximum=1_000_000),
-    Knob("resample", "prep", "str", MODEL, "how a tile is resized",
+    Knob("resample", "prep", "str", MODEL,
+         "how a tile is resized; backscatter as power, and bilinear where this says bicubic",
          allowed=("bilinear", "bicubic", "nearest"), otherwise="bilinear"),
     Knob("edge", "prep", "str", "reflect",
          "what the network sees beyond the fetched pixels (missing either way): a reflection, or "

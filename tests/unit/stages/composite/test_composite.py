@@ -16,9 +16,10 @@ from stagebench import FakeSource, noise, place, scenes
 from rsweep.core.errors import RoiError, RsweepError
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
+from rsweep.sources.units import decibel, linear
 from rsweep.stages.composite import scenes as scenes_module
 from rsweep.stages.composite.frames import bins, mean_date
-from rsweep.stages.composite.reduce import METHODS, decibel, linear, mean, median, mosaic
+from rsweep.stages.composite.reduce import METHODS, mean, median, mosaic
 from rsweep.stages.composite.rules import MASK_RULES, chosen_rule, clear_pixels
 from rsweep.stages.composite.run import _reduce
 from rsweep.stages.composite.scenes import Scenes

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsweep.stages.prep.normalize import normalize
-from rsweep.stages.prep.resample import FILTERS, resize
+from rsweep.stages.prep.resample import FILTERS, resize, resize_decibel
 
 KINDS = sorted(FILTERS)
 
@@ -122,3 +122,24 @@ class TestNormalize:
         values = np.full((1, 1, 4, 4), value, np.float32)
         constants = {"kind": "tile_zscore", "clip": [0.0, 5.0]}
         assert not normalize(values, np.full((1, 4, 4), valid), constants).any()
+
+
+@pytest.mark.parametrize("kind", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [16, 240])
+def test_decibels_are_resized_as_power(kind, size):
+    """Speckle of power 0.1: the mean of dB would be half a dB too dark, and below zero no power."""
+    power = np.random.default_rng(0).gamma(4.4, 0.1 / 4.4, (2, 120, 120)).astype(np.float32)
+    valid = np.ones(power.shape, bool)
+    valid[0, :30] = False
+    values = np.where(valid, 10 * np.log10(power), np.nan).astype(np.float32)
+    found, share = resize_decibel(values, valid, size, kind)
+    expected, expected_share = resize(power, valid, size, "bilinear")
+    np.testing.assert_allclose(10 ** (found / 10), expected, rtol=1e-5)
+    np.testing.assert_array_equal(share, expected_share)
+    assert 10 * np.log10(np.nanmean(10 ** (found[1] / 10))) == pytest.approx(-10, abs=0.05)
+
+
+def test_decibels_that_keep_their_size_keep_their_bits():
+    values = np.linspace(-30, 0, 256, dtype=np.float32).reshape(1, 16, 16)
+    found, _ = resize_decibel(values, np.ones(values.shape, bool), 16, "bilinear")
+    np.testing.assert_array_equal(found, values)
