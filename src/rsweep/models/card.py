@@ -35,8 +35,9 @@ class Normalization:
     """How raw values of one sensor become what a network was trained on.
 
     `y = (g(clip(x)) - mean) / std` with `g(v) = gain * v`, floored to an integer if `truncate`
-    (the published pipelines that go through uint8). `kind="tile_zscore"` standardises each tile
-    and band by its own valid pixels, for comparison with libraries that do.
+    (the published pipelines that go through uint8 before). With `eight_bit` y is then clipped to
+    0..1 and rounded down to whole 255ths (those that do after). `kind="tile_zscore"` standardises
+    each tile and band by its own valid pixels, for comparison with libraries that do.
 
     Attributes:
         stats: band -> (mean, std), in the units after gain; a band without an entry is refused.
@@ -51,6 +52,7 @@ class Normalization:
     clip: tuple[float, float] | None = None
     gain: float = 1.0
     truncate: bool = False
+    eight_bit: bool = False
     kind: Literal["affine", "tile_zscore"] = "affine"
     center: Mapping[str, float] = field(default_factory=dict)
 

@@ -23,6 +23,15 @@ def sincos(values: Tensor, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
+def grid_sincos(side: int, width: int) -> Tensor:
+    """Positions [1, side * side, D] of a square grid, row by row, as masked autoencoders have them:
+    the first half encodes the column, the second the row.
+    """
+    line = sincos(torch.arange(side, dtype=torch.float32), width // 2)
+    columns, rows = line.repeat(side, 1), line.repeat_interleave(side, dim=0)
+    return torch.cat([columns, rows], dim=1)[None]
+
+
 def run_blocks(
     blocks: Iterable[nn.Module], tokens: Tensor, layers: Sequence[int], **options: Any
 ) -> list[Tensor]:

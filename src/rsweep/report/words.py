@@ -31,6 +31,8 @@ def formula(n: Facts) -> str:
         steps.append("round down")
     if any(n["mean"].values()) or any(std != 1 for std in n["std"].values()):
         steps.append("(x - mean) / std")
+    if n["eight_bit"]:
+        steps.append("clip to 0..1, round down to 1/255")
     return ", ".join(steps) or "as it is"
 
 

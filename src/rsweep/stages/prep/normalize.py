@@ -34,6 +34,8 @@ def normalize(
         scaled = np.floor(scaled)
     scaled = np.where(valid[:, None], scaled, center)
     result: NDArray[np.float32] = (scaled - mean) / std
+    if constants.get("eight_bit"):
+        result = np.floor(np.clip(result, 0, 1) * np.float32(255)) / np.float32(255)
     return result
 
 

@@ -61,8 +61,9 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
 def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
     if n.kind != "affine":
         return {"kind": n.kind, "clip": n.clip}
+    coarse = {"eight_bit": True} if n.eight_bit else {}
     return {
-        "kind": n.kind, "clip": n.clip, "gain": n.gain, "truncate": n.truncate,
+        **coarse, "kind": n.kind, "clip": n.clip, "gain": n.gain, "truncate": n.truncate,
         "mean": [n.stats[b][0] for b in bands],
         "std": [n.stats[b][1] for b in bands],
         "center": [n.center.get(b, n.stats[b][0]) for b in bands],

@@ -97,6 +97,10 @@ class TestNormalize:
         found = normalize(self.VALUES, self.VALID, affine(truncate=True))
         np.testing.assert_allclose(found[0, 0, 0], [-5, 1], rtol=1e-6)
 
+    def test_eight_bits_come_last(self):
+        found = normalize(self.VALUES, self.VALID, affine(eight_bit=True, std=[20.0, 4.0]))
+        np.testing.assert_allclose(found[0, :, 0], [[0, 34 / 255], [0, 1]], rtol=1e-6)
+
     def test_a_missing_pixel_is_the_centre_and_nothing_is_nan(self):
         values = self.VALUES.copy()
         values[..., 1] = np.nan

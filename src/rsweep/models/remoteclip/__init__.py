@@ -1,0 +1,1 @@
+"""RemoteCLIP: the image tower of a CLIP trained on captions of overhead pictures."""

@@ -1,0 +1,1 @@
+"""WildSAT: a ViT-B/16 trained to agree with where species live and what is written of them."""
