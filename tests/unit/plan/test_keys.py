@@ -117,6 +117,7 @@ READ = {
     "rcf.bias": (RCF, 0.5, "infer"),
     "anysat.patch_m": (ANYSAT, 20, "infer"),
     "anysat.features": (ANYSAT, "dense", "infer"),
+    "wildsat.branch": ({"model": "wildsat", "weights": "random"}, "text", "infer"),
 }
 UNREAD = [
     ("orbit", RCF, "ascending", "no radar"),

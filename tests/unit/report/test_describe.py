@@ -45,7 +45,7 @@ def test_page_says_what_the_card_says(card):
         assert squeezed(said) in text
     for variant in card.variants.values():
         if variant.checkpoint and not variant.checkpoint.url:
-            assert variant.checkpoint.repository in text
+            assert variant.checkpoint.repository in text.replace(" ", "")  # a long one is folded
 
 
 @each_card

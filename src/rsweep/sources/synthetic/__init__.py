@@ -45,6 +45,7 @@ DEM = "synthetic-dem"
 COLLECTIONS: Mapping[str, tuple[str, ...]] = {
     "s2": (S2,), "s2_l1c": ("synthetic-s2-l1c",), "s1": (S1,), "s1_rtc": (S1_RTC,),
     "landsat": ("synthetic-landsat-l2",), "landsat_l1": ("synthetic-landsat-l1",),
+    "hls": ("synthetic-hls",), "modis": ("synthetic-modis-sr",),
     "modis_toa": ("synthetic-modis-l1b",), "dem": (DEM,),
 }  # fmt: skip
 

@@ -60,7 +60,8 @@ class Imager:
         numbers = mean
         if self.sensor == "landsat_l1":
             numbers = _thermal(band, mean) if band in self.cooler_k else 4 * mean + 5000
-        return np.clip(numbers, 1, 65535).astype(np.uint16)
+        dtype = np.dtype(SENSORS[self.sensor].dtype)
+        return np.clip(numbers, 1, np.iinfo(dtype).max).astype(dtype)
 
 
 def _thermal(band: str, kelvin: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -78,6 +79,15 @@ IMAGERS: Mapping[str, Imager] = {
     "s2": Imager("s2", _same(" ".join(BANDS))),
     "s2_l1c": Imager("s2_l1c", _same(" ".join(BANDS)), above_air=True),
     "landsat": Imager("landsat", _OLI),
+    "hls": Imager(
+        "hls",
+        {"BLUE": "B2", "GREEN": "B3", "RED": "B4", "NIR": "B8A", "SWIR1": "B11", "SWIR2": "B12"},
+    ),
+    "modis": Imager(
+        "modis",
+        {"b01": "B4", "b02": "B8A", "b03": "B2", "b04": "B3", "b05": "B8A", "b06": "B11",
+         "b07": "B12"},
+    ),
     "landsat_l1": Imager(
         "landsat_l1", {**_OLI, "B8": "B3", "B9": "B10"}, {"B10": 0.0, "B11": 1.0}, above_air=True
     ),

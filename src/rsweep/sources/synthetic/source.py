@@ -42,7 +42,7 @@ from rsweep.sources.synthetic.spectra import Float32, Surface
 from rsweep.sources.synthetic.world import WATER, Ground, ground
 
 PREFIXES = {"s2": "S2", "s2_l1c": "S2L1C", "s1": "S1", "s1_rtc": "S1RTC", "landsat": "LC",
-            "landsat_l1": "LCL1", "modis_toa": "MOD"}  # fmt: skip
+            "landsat_l1": "LCL1", "hls": "HLS", "modis": "MODSR", "modis_toa": "MOD"}  # fmt: skip
 """How ids of scenes begin."""
 ORBITS = ("any", "ascending", "descending")
 _NOISE = np.float32(0.012)
