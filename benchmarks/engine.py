@@ -41,6 +41,7 @@ from rsweep.models.protocol import TileBatch
 from rsweep.stages.infer.engine import Engine, over
 from rsweep.stages.infer.networks import Networks
 from rsweep.stages.job import Job
+from rsweep.stages.prep.format import blocks
 
 ROIS = 4
 REPEATS = 5
@@ -56,7 +57,8 @@ def repeated(store: Store, chain: Chain, count: int) -> Job:
     node = chain.at("infer")[0]
     tiles = node.inputs["tiles"]
     with chain.store.read(tiles, chain.shard.name) as source, store.write(tiles, "bench") as target:
-        total = source["roi"].shape[0]
+        (block,) = blocks(source).values()
+        total = block["roi"].shape[0]
         for start in range(0, count, total):
             _append(source, target, start, min(total, count - start), count)
     return Job(node, chain.shard, store, chain.options, threads=chain.threads)
@@ -93,8 +95,9 @@ def one_by_one(job: Job, engine: Engine) -> None:
     """The same files, without reading ahead, batches, or writing behind."""
     job.store.discard(job.node, job.shard.name)
     with job.read("tiles") as tiles, job.write() as target:
-        total = tiles["roi"].shape[0]
-        writer = infer.TokenWriter(target, total)
+        ((side, block),) = blocks(tiles).items()
+        total = block["roi"].shape[0]
+        writer = infer.TokenWriter(target.create_group(str(side)), total)
         for row in range(total):
             ((_, maps),) = engine.run(1, lambda _, row=row: batch_of(tiles, range(row, row + 1)))
             writer.add(np.arange(row, row + 1), maps)

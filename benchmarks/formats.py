@@ -30,6 +30,7 @@ import rsweep.stages.stitch.run as stitch
 from rsweep.core.nodes import Node
 from rsweep.core.store import Store
 from rsweep.stages.job import Job
+from rsweep.stages.prep.format import blocks
 from rsweep.stages.prep.geometry import Lattice
 from rsweep.stages.stitch.assemble import assemble
 
@@ -55,7 +56,8 @@ def sample(chain: Chain) -> dict[str, NDArray[Any]]:
     with chain.store.read(chain.at("fetch")[0], chain.shard.name) as file:
         scenes = file["0"]["bands"][()]
     with chain.store.read(chain.at("infer")[0], chain.shard.name) as file:
-        tokens = next(iter(file["maps"].values()))[()]
+        (block,) = blocks(file).values()
+        tokens = next(iter(block["maps"].values()))[()]
     return {"scenes": grown(scenes.reshape(-1, *scenes.shape[-2:])), "token maps": grown(tokens),
             "token maps, float16": grown(tokens.astype(np.float16))}  # fmt: skip
 

@@ -14,6 +14,7 @@ from rsweep.models.protocol import TileBatch
 from rsweep.stages.infer.engine import Engine
 from rsweep.stages.infer.networks import Networks
 from rsweep.stages.infer.run import read_batch
+from rsweep.stages.prep.format import blocks
 
 RANDOM = {"weights": "random"}
 SERIES = {"frame_policy": "equal", "empty_frame": "repeat", "frames": 4}
@@ -48,8 +49,9 @@ def load_engine(node: Node, options: Any) -> Engine:
     return Networks().get(node.settings, options[node.key])[0].engine
 
 
-def batch_of(tiles: h5py.File, rows: range) -> TileBatch:
+def batch_of(file: h5py.File, rows: range) -> TileBatch:
     """A batch of a prep file, all of whose tiles have the same number of frames."""
+    (tiles,) = blocks(file).values()
     return read_batch(tiles, np.asarray(rows), int(tiles["frames"][0]))
 
 

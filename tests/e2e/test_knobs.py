@@ -26,7 +26,7 @@ LOCAL = {**RCF, "provider": "local", "bands": ["B4", "B3", "B2"], "context_m": 0
 CONTEXTS = {
     "rcf": RCF, "thor": THOR, "galileo": GALILEO, "local": LOCAL,
     "radar": {**RCF, "modality": "s1"}, "cloud": {**RCF, "cloud_mask": "cloud"},
-    "resized": {**RCF, "input_prep": "resize"},
+    "resized": {**RCF, "input_prep": "resize"}, "native": {**RCF, "input_prep": "native"},
     "overlap": {**RCF, "image_size": 32, "tile_overlap": 8},
 }  # fmt: skip
 
@@ -56,6 +56,9 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "bands": ("rcf", ["B4", "B3", "B2"], "prep"),
     "normalization": ("thor", "unit", "prep"),
     "input_prep": ("rcf", "auto", "prep"),
+    "native_max_px": ("native", 96, "prep"),
+    "native_max_tokens": ("native", 99, "prep"),
+    "native_above": ("native", "tile", "prep"),
     "image_size": ("rcf", 24, "prep"),
     "tile_size": ("rcf", 32, "prep"),
     "tile_overlap": ("rcf", 8, "prep"),

@@ -62,7 +62,7 @@ def departures(
         frames: frames of an input; None where they depend on the ROI.
     """
     return [
-        *_outside("image_size", settings["image_size"], envelope.image_px, "px"),
+        *_image(settings, envelope),
         *_outside("patch_size", settings.get("patch_size"), envelope.patch_px, "px"),
         *_pixels(settings, envelope, list(levels)),
         *_outside("frames", frames, envelope.frames, "frames"),
@@ -72,17 +72,27 @@ def departures(
     ]
 
 
+def _image(s: Mapping[str, Any], e: Envelope) -> Departures:
+    """Side of the input; a native one is each ROI's own."""
+    if s["input_prep"] == "native":
+        return []
+    return _outside("image_size", s["image_size"], e.image_px, "px")
+
+
 def _pixels(s: Mapping[str, Any], e: Envelope, sensors: Sequence[str]) -> Departures:
     """Metres per pixel and per image; a ROI resized as a whole has neither until it is known."""
     if s["input_prep"] == "resize":
         return []
+    native = s["input_prep"] == "native"
     side = float(s["scale_m"] * (s["tile_size"] or s["image_size"]))
-    pixel = side / s["image_size"]
+    pixel = float(s["scale_m"]) if native else side / s["image_size"]
     knob = "scale_m" if pixel == s["scale_m"] else "tile_size"
     found: Departures = []
     for sensor in sensors:
         what = f"{pixel:g} m per pixel of {sensor}"
         found += _outside(knob, pixel, e.pixel_m.get(sensor), "m", what)
+    if native:
+        return found
     return found + _outside("image_size", side, e.image_m, "m", f"{side:g} m on the ground")
 
 

@@ -25,7 +25,7 @@ from rsweep.sources.registry import (
 from rsweep.sources.sensors import SENSORS
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.rules import MASK_RULES
-from rsweep.stages.prep.tiling import tile_size, token_step
+from rsweep.stages.prep.tiling import has_tiles, takes_any_size, tile_size, token_step
 
 Errors = list[tuple[str, str]]
 """(knob, what is wrong with its value)"""
@@ -166,7 +166,11 @@ def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
                  _check_pooling, _check_source, _check_granularity):  # fmt: skip
         errors += test(settings, card)
     errors += card.check(settings)
-    return errors or [*_check_least_cloudy(settings, card), *_check_tiles(settings, card)]
+    return errors or [
+        *_check_least_cloudy(settings, card),
+        *_check_native(settings, card),
+        *_check_tiles(settings, card),
+    ]
 
 
 YEAR = Knob("year", "fetch", "int", None, "calendar year", minimum=1970, maximum=9998)
@@ -319,12 +323,21 @@ def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
                           f"{', '.join(made)}")]  # fmt: skip
 
 
+def _check_native(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    if settings["input_prep"] != "native" or takes_any_size(settings, card):
+        return []
+    return [("input_prep", f"is 'native'; {card.id} takes inputs of one size only; allowed: "
+                           "resize, tile, auto")]  # fmt: skip
+
+
 def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    if settings["input_prep"] == "native" and not has_tiles(settings):
+        return []
     image = settings["image_size"]
     for token in (group.patch_px for group in card.groups(settings)):
         if image % token:
             return [("image_size", f"is {image}, not a multiple of the token ({token} px)")]
-    if settings["input_prep"] == "resize" or not settings["tile_overlap"]:
+    if not has_tiles(settings) or not settings["tile_overlap"]:
         return []
     size, overlap = tile_size(settings), settings["tile_overlap"]
     if overlap >= size:

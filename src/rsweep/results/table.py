@@ -11,12 +11,14 @@ from typing import Any
 from rsweep.core.files import replacing
 from rsweep.plan.departures import profile_departures
 from rsweep.plan.study import Study
+from rsweep.results.native import native_distances
 from rsweep.results.ran import Ran, read_ran
 
 
 def sweep_rows(study: Study, ran: Mapping[str, Ran]) -> list[dict[str, Any]]:
     """A row per profile: every setting, every stage key, cost, quality; then those skipped."""
     rows = []
+    distance = {name: {"native_distance": d} for name, d in native_distances(study).items()}
     for profile in study.profiles:
         own = ran[profile.name]
         quality = _read(study.folder / "profiles" / profile.name / "quality.json")
@@ -26,6 +28,7 @@ def sweep_rows(study: Study, ran: Mapping[str, Ran]) -> list[dict[str, Any]]:
             **_outcomes(own),
             **{f"key_{stage}": key for stage, key in profile.keys().items()},
             **own.cost,
+            **distance.get(profile.name, {}),
             **quality,
             "outside_training": "; ".join(profile_departures(profile.settings)),
             **{name: _cell(value) for name, value in profile.settings.items()},

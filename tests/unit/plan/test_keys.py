@@ -31,6 +31,7 @@ RCF = {**FIXED, "model": "rcf"}
 THOR = {**FIXED, "model": "thor", "weights": "random", "image_size": 96, "patch_size": 8}
 MANY = {"model": "galileo", "temporal": WINDOW, "weights": "random", "frames": 3}
 RADAR = {**RCF, "modality": "s1"}
+NATIVE = {**RCF, "input_prep": "native"}
 RESIZE = {**RCF, "input_prep": "resize"}
 GRID = {**RCF, "output": "grid"}
 OVERLAP = {**RCF, "tile_overlap": 16}
@@ -91,6 +92,9 @@ READ = {
     "bands": (RCF, "B4,B3,B2", "prep"),
     "normalization": ({**THOR, "bands": "B4,B3,B2"}, "unit", "prep"),
     "input_prep": (RCF, "resize", "prep"),
+    "native_max_px": (NATIVE, 96, "prep"),
+    "native_max_tokens": (NATIVE, 99, "prep"),
+    "native_above": (NATIVE, "tile", "prep"),
     "image_size": (RCF, 32, "prep"),
     "tile_size": (RCF, 32, "prep"),
     "tile_overlap": (RCF, 16, "prep"),
@@ -131,6 +135,11 @@ UNREAD = [
     ("empty_frame", RCF, "error", "a ROI whose one frame is empty has nothing, whatever is said"),
     ("frames", RCF, "auto", "a network of one frame has one, however it is asked for"),
     ("tile_size", RESIZE, 32, "no tiles"),
+    ("image_size", NATIVE, 32, "each ROI has its own"),
+    ("tile_overlap", NATIVE, 16, "no tiles"),
+    ("blend", NATIVE, "none", "no tiles"),
+    ("native_max_px", RCF, 99, "not native"),
+    ("native_above", RCF, "tile", "not native"),
     ("tile_overlap", RESIZE, 8, "no tiles"),
     ("max_tiles", RESIZE, 9, "no tiles"),
     ("resample", RCF, "bicubic", "tiles are as large as the input"),

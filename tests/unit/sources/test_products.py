@@ -320,7 +320,7 @@ def test_a_static_product_is_with_every_frame(bench, with_elevation):
     (roi,) = bench.rois(node)
     assert len(roi["steps"]) > 1
     with bench.open(node) as file:
-        heights, optical = (file[s]["pixels"][0] for s in ("dem", "s2"))
+        heights, optical = (file[f"16/{s}/pixels"][0] for s in ("dem", "s2"))
     assert heights.shape == (len(roi["steps"]), 1, 16, 16)
     assert heights.std() > 0
     assert all(np.array_equal(heights[0], one) for one in heights)

@@ -26,6 +26,8 @@ from rsweep.models.protocol import Embedder, TileBatch, TokenMaps
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 BATCH = {"cpu": 16, "cuda": 256}
 """Tiles per forward pass to begin with; results agree between batch sizes to rounding."""
+USUAL_PX = 224
+"""Side of the input that those numbers are for; a native input may be larger."""
 AHEAD = 2
 """Batches read while one is computed."""
 
@@ -72,6 +74,11 @@ class Launched:
         return self.maps
 
 
+def first_batch(device: torch.device, side: int) -> int:
+    """Tiles per forward pass to begin with: fewer where they are larger than usual."""
+    return max(BATCH[device.type] * min(USUAL_PX**2, side**2) // side**2, 1)
+
+
 class Engine:
     """A network on a device, with a batch size that shrinks when memory runs out.
 
@@ -85,7 +92,7 @@ class Engine:
     ) -> None:  # fmt: skip
         state_precision()
         self.embedder, self.device = embedder, device
-        self.batch = batch or BATCH[device.type]
+        self.batch = batch or first_batch(device, settings["image_size"])
         self.dtype = DTYPES[settings["precision"]]
         embedder.network.to(device).eval()
         if convolutional(embedder.network):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -20,7 +21,7 @@ from rsweep.stages.infer.energy import Meter
 from rsweep.stages.infer.engine import Engine, write_behind
 from rsweep.stages.infer.networks import Networks
 from rsweep.stages.job import Job
-from rsweep.stages.prep.run import EPOCH, VALID_FULL
+from rsweep.stages.prep.format import EPOCH, VALID_FULL, blocks
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -30,23 +31,45 @@ def run(job: Job) -> dict[str, Any]:
     """
     networks: Networks = job.context.setdefault("networks", Networks())
     torch.set_num_threads(max(job.threads, 1))
-    loaded, load_seconds = networks.get(job.node.settings, job.options[job.node.key])
-    engine = loaded.engine
-    if engine.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(engine.device)
-    began, meter = time.perf_counter(), Meter(engine.device)
+    if networks.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(networks.device)
+    began, meter, ran = time.perf_counter(), Meter(networks.device), Ran()
     with job.read("tiles") as tiles, job.write() as target:
-        writer = TokenWriter(target, tiles["roi"].shape[0])
-        for order in _by_frames(tiles):
-            _embed_group(job, engine, tiles, order, writer)
+        for side, block in blocks(tiles).items():
+            _embed_block(job, networks, side, block, target.create_group(str(side)), ran)
+    seconds = time.perf_counter() - began - ran.load_seconds
     return {
-        "device": _device_name(engine.device), "precision": job.node.settings["precision"],
-        "tf32": False, "weights": loaded.weights, "torch": torch.__version__,
-        "threads": torch.get_num_threads(), "tiles": writer.total, "batch": engine.batch,
-        "load_seconds": round(load_seconds, 3), "resident": load_seconds == 0,
-        **_cost(time.perf_counter() - began, meter.watt_hours(), writer.total),
-        "peak_device_memory_mb": _peak_memory(engine.device),
+        "device": _device_name(networks.device), "precision": job.node.settings["precision"],
+        "tf32": False, "weights": ran.weights, "torch": torch.__version__,
+        "threads": torch.get_num_threads(), "tiles": ran.tiles, "batch": ran.batch,
+        "load_seconds": round(ran.load_seconds, 3), "resident": ran.load_seconds == 0,
+        **_cost(seconds, meter.watt_hours(), ran.tiles),
+        "peak_device_memory_mb": _peak_memory(networks.device),
     }  # fmt: skip
+
+
+@dataclass
+class Ran:
+    """What there is to say of the blocks embedded so far; `batch` is that of the last."""
+
+    tiles: int = 0
+    batch: int = 0
+    load_seconds: float = 0.0
+    weights: dict[str, Any] = field(default_factory=dict)
+
+
+def _embed_block(
+    job: Job, networks: Networks, side: int, tiles: h5py.Group, target: h5py.Group, ran: Ran
+) -> None:
+    """Embed the tiles of one side, by a network built for it."""
+    settings = {**job.node.settings, "image_size": side}
+    loaded, seconds = networks.get(settings, job.options[job.node.key])
+    writer = TokenWriter(target, tiles["roi"].shape[0])
+    for order in _by_frames(tiles):
+        _embed_group(job, loaded.engine, tiles, order, writer)
+    ran.tiles += writer.total
+    ran.batch, ran.weights = loaded.engine.batch, loaded.weights
+    ran.load_seconds += seconds
 
 
 def _cost(seconds: float, watt_hours: float | None, tiles: int) -> dict[str, float]:
@@ -60,14 +83,14 @@ def _cost(seconds: float, watt_hours: float | None, tiles: int) -> dict[str, flo
                    "energy_wh_per_1k_tiles": round(watt_hours / thousands, 6)}  # fmt: skip
 
 
-def _by_frames(tiles: h5py.File) -> list[NDArray[np.intp]]:
+def _by_frames(tiles: h5py.Group) -> list[NDArray[np.intp]]:
     """Tiles in groups of equal numbers of frames, which one batch needs; most to fewest."""
     frames = tiles["frames"][()]
     return [np.flatnonzero(frames == n) for n in sorted(set(frames.tolist()), reverse=True)]
 
 
 def _embed_group(
-    job: Job, engine: Engine, tiles: h5py.File, order: NDArray[np.intp], writer: TokenWriter
+    job: Job, engine: Engine, tiles: h5py.Group, order: NDArray[np.intp], writer: TokenWriter
 ) -> None:
     steps = int(tiles["frames"][order[0]])
 
@@ -83,8 +106,8 @@ def _embed_group(
         pass
 
 
-def read_batch(tiles: h5py.File, rows: NDArray[np.intp], steps: int) -> TileBatch:
-    """Tiles at increasing `rows` of a prep file, with their first `steps` frames."""
+def read_batch(tiles: h5py.Group, rows: NDArray[np.intp], steps: int) -> TileBatch:
+    """Tiles at increasing `rows` of a block of a prep file, with their first `steps` frames."""
     at = selection(rows)
     sensors = [name for name, item in tiles.items() if isinstance(item, h5py.Group)]
     days = {s: tiles[s]["day"][at, :steps] for s in sensors}
@@ -126,7 +149,7 @@ def _calendar(days: NDArray[np.int32]) -> list[torch.Tensor]:
 class TokenWriter:
     """Writes token maps at the rows of their tiles."""
 
-    def __init__(self, file: h5py.File, total: int) -> None:
+    def __init__(self, file: h5py.Group, total: int) -> None:
         self.file, self.total = file, total
 
     def add(self, rows: NDArray[np.intp], found: TokenMaps) -> None:

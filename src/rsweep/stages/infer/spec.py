@@ -35,6 +35,8 @@ MB_PER_MILLION = 8
 FLOPS = {"cpu": 1e10, "gpu": 1e13}
 """Operations per second of a core, and of a GPU, that a network is sure to get."""
 LOAD_S = 60.0
+NATIVE_PX = 384
+"""Side of an input that is each ROI's own, for a guess of its cost."""
 
 
 def reads(settings: Settings, sensor: str) -> dict[str, Any]:
@@ -45,9 +47,11 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     own |= {name: settings[name] for name in shared if name in settings}
     if settings["weights"] == "none":
         own["seed"] = settings["seed"]
-    same = ("model", "variant", "precision", "compile", "image_size")
+    same = ("model", "variant", "precision", "compile")
+    native = settings["input_prep"] == "native"  # the side is then each ROI's own
     return {
         **{name: settings[name] for name in same},
+        "image_size": "native" if native else settings["image_size"],
         **weights_identity(settings, card),
         "bands": sensor_bands(settings, card),
         "constants": card.constants(settings),
@@ -62,7 +66,8 @@ def memory_mb(settings: Settings) -> float:
 
 def seconds(settings: Settings, work: Work) -> float:
     """Loading, reading and writing, and two operations per parameter and token."""
-    side = settings["image_size"] / settings.get("patch_size", 16)
+    size = settings["image_size"]
+    side = (NATIVE_PX if size == "native" else size) / settings.get("patch_size", 16)
     tokens = side**2 * len(settings["bands"])
     operations = 2e6 * _variant(settings).parameters_m * tokens
     rate = FLOPS["gpu"] if work.gpus else FLOPS["cpu"] * work.cores
@@ -75,7 +80,7 @@ def _variant(settings: Settings) -> Variant:
 
 STAGE = Stage(
     "infer",
-    version=2,
+    version=3,
     about="Tiles to token maps: the model and all that changes its forward pass.",
     knobs=KNOBS,
     reads=reads,

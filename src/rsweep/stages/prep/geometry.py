@@ -85,6 +85,23 @@ def square_lattice(span: Span) -> Lattice:
     return Lattice(side, (top - (side - height) // 2,), (left - (side - width) // 2,))
 
 
+def native_lattice(span: Span, step: int, align: int, height: int, width: int) -> Lattice:
+    """One tile: the smallest square around a span that is whole patches of real pixels.
+
+    Args:
+        span: what to cover.
+        step: pixels in which whole patches of every token group meet.
+        align: the tile starts at a multiple of this.
+        height, width: of the grid, whose pixels exist.
+    """
+    needed = []
+    for low, high in ((span.top, span.bottom), (span.left, span.right)):
+        first, length = _whole(low, high)
+        needed.append(first + length - _down(first, align))
+    side = _up(max(needed), step)
+    return tile_lattice(span, Tiling(side, side, 1, align), height, width)
+
+
 def _whole(low: float, high: float) -> tuple[int, int]:
     """First pixel and number of whole pixels that hold a span (but for a millionth of a pixel)."""
     first = math.floor(low + SLACK)

@@ -19,13 +19,17 @@ from rsweep.core.files import allocate, get_json, put, put_json
 from rsweep.core.grid import Grid
 from rsweep.sources.sensors import SENSORS
 from rsweep.stages.job import Job
-from rsweep.stages.prep.geometry import Lattice, Span, Tiling, choose_lattice, reflected
+from rsweep.stages.prep.format import EPOCH, VALID_FULL
+from rsweep.stages.prep.geometry import (
+    Lattice,
+    Span,
+    Tiling,
+    choose_lattice,
+    native_lattice,
+    reflected,
+)
 from rsweep.stages.prep.normalize import normalize
 from rsweep.stages.prep.resample import resize, resize_decibel
-
-EPOCH = date(1970, 1, 1)
-VALID_FULL = 255
-"""A pixel's valid share is stored in 255ths."""
 
 Settings = Mapping[str, Any]
 
@@ -37,12 +41,25 @@ def run(job: Job) -> dict[str, Any]:
         target = stack.enter_context(job.write())
         tables = {s: get_json(file, "rois") for s, file in inputs.items()}
         rois = [_plan_roi(job, rows) for rows in _by_roi(tables)]
-        writer = TileWriter(target, job.node.settings, rois)
+        writers = {
+            side: TileWriter(target.create_group(str(side)), job.node.settings, side, of_side)
+            for side, of_side in _by_side(rois).items()
+        }
         for index, roi in enumerate(job.progress(rois, len(rois), "ROIs tiled")):
-            roi["tiles"] = writer.add(index, roi, inputs)
-        writer.finish()
+            roi["tiles"] = 0 if roi["error"] else writers[roi["side"]].add(index, roi, inputs)
+        for writer in writers.values():
+            writer.finish()
         put_json(target, "rois", rois)
-    return {"tiles": writer.count}
+    return {"tiles": sum(writer.count for writer in writers.values())}
+
+
+def _by_side(rois: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """Side of the network's input -> the ROIs that are tiled to it."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for roi in rois:
+        if not roi["error"]:
+            found.setdefault(roi["side"], []).append(roi)
+    return found
 
 
 def _by_roi(tables: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, dict[str, Any]]]:
@@ -95,15 +112,35 @@ def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str
     same = {k: first[k] for k in ("id", "error", "grid", "polygon", "start", "end")}
     kept = ("bands", "scenes", "cloud_mask", "warnings")
     detail = {s: {name: row[name] for name in kept} for s, row in rows.items()}
-    return {**same, "mode": mode, "lattice": vars(lattice), "steps": steps, "frames": frames,
-            "sensors": detail}  # fmt: skip
+    side = lattice.size if mode == "native" else settings["image_size"]
+    return {**same, "mode": mode, "side": side, "lattice": vars(lattice), "steps": steps,
+            "frames": frames, "sensors": detail}  # fmt: skip
 
 
 def _lattice(settings: Settings, span: Span, grid: Grid) -> tuple[str, Lattice]:
     """The mode that a ROI has under `input_prep`, and its tiles."""
     limit, mode = settings.get("max_tiles", 1), settings["input_prep"]
+    if mode == "native":
+        native = native_lattice(span, settings["step"], settings["align"], grid.height, grid.width)
+        above = _above(settings, native.size)
+        if not above:
+            return "native", native
+        if settings["native_above"] == "error":
+            raise RoiError(f"{above}; raise that limit, or set native_above: tile")
+        mode = "tile"
     tiling = Tiling(*(settings.get(k, 1) for k in ("tile_size", "stride", "snap", "align")))
     return choose_lattice(span, mode, tiling, grid.height, grid.width, limit)
+
+
+def _above(settings: Settings, side: int) -> str:
+    """How a native input is too large, or nothing."""
+    tokens = sum((side // patch) ** 2 for patch in settings["patches_px"])
+    if side > settings["native_max_px"]:
+        return f"takes {side} px in one piece, more than native_max_px {settings['native_max_px']}"
+    if tokens > settings["native_max_tokens"]:
+        limit = settings["native_max_tokens"]
+        return f"takes {tokens} tokens in one piece, more than native_max_tokens {limit}"
+    return ""
 
 
 def _require_bands(settings: Settings, rows: dict[str, dict[str, Any]]) -> None:
@@ -120,14 +157,14 @@ def _frames(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
 
 
 class TileWriter:
-    """Writes the tiles of a shard one ROI at a time."""
+    """Writes a block of tiles one ROI at a time: those of one side of the network's input."""
 
-    def __init__(self, file: h5py.File, settings: Settings, rois: list[dict[str, Any]]) -> None:
-        self.file, self.settings = file, settings
-        planned = [r for r in rois if not r["error"]]
-        total = sum(Lattice(**r["lattice"]).count for r in planned)
-        steps = max((len(r["steps"]) for r in planned), default=1)
-        size = settings["image_size"]
+    def __init__(
+        self, file: h5py.Group, settings: Settings, size: int, rois: list[dict[str, Any]]
+    ) -> None:
+        self.file, self.settings, self.size = file, settings, size
+        total = sum(Lattice(**r["lattice"]).count for r in rois)
+        steps = max(len(r["steps"]) for r in rois)
         self.held: dict[str, dict[str, h5py.Dataset]] = {}
         for sensor, bands in settings["bands"].items():
             group, shape = file.create_group(sensor), (total, steps, len(bands), size, size)
@@ -143,8 +180,6 @@ class TileWriter:
 
     def add(self, index: int, roi: dict[str, Any], inputs: Mapping[str, h5py.File]) -> int:
         """Write a ROI's tiles; how many there are."""
-        if roi["error"]:
-            return 0
         lattice, grid = Lattice(**roi["lattice"]), Grid.from_dict(roi["grid"])
         stacks = {s: self._stack(s, roi, file[str(index)]) for s, file in inputs.items()}
         for top, left in lattice.starts():
@@ -193,7 +228,7 @@ class TileWriter:
         valid = np.isfinite(values).all(axis=1)
         inside = _inside(top, size, height)[:, None] & _inside(left, size, width)[None]
         seen = valid if self.settings["edge"] == "reflect" else valid & inside
-        out, kind = self.settings["image_size"], self.settings.get("resample", "bilinear")
+        out, kind = self.size, self.settings.get("resample", "bilinear")
         flat = np.repeat(seen, bands, axis=0)
         average = resize_decibel if SENSORS[sensor].decibel else resize
         resized, _ = average(values.reshape(-1, size, size), flat, out, kind)
@@ -216,7 +251,7 @@ class TileWriter:
         x = grid.x0 + (left + size / 2) * grid.scale_m
         y = grid.y0 - (top + size / 2) * grid.scale_m
         lon, lat = _to_lonlat(grid.crs).transform(x, y)
-        return lon, lat, grid.scale_m * size / self.settings["image_size"]
+        return lon, lat, grid.scale_m * size / self.size
 
 
 def _inside(start: int, size: int, length: int) -> NDArray[np.bool_]:

@@ -6,10 +6,16 @@ from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.stage import EACH_SENSOR, Settings, Stage
-from rsweep.models.card import Normalization
+from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
-from rsweep.stages.prep.tiling import tile_align, tile_size, tile_snap
+from rsweep.stages.prep.tiling import (
+    has_tiles,
+    native_step,
+    tile_align,
+    tile_size,
+    tile_snap,
+)
 
 KNOBS = (
     Knob("modality", "prep", "str", MODEL, "which sensors the model is fed"),
@@ -17,8 +23,17 @@ KNOBS = (
     Knob("normalization", "prep", "str", MODEL, "named constants of the model's card"),
     Knob("input_prep", "prep", "str", "tile",
          "resize the ROI's square to one input, or tile it; auto tiles a ROI larger than a tile "
-         "unless that needs more than max_tiles",
-         allowed=("resize", "tile", "auto")),
+         "unless that needs more than max_tiles; native: the square's own pixels in one pass, "
+         "neither resized nor tiled, with surroundings up to whole patches",
+         allowed=("resize", "tile", "auto", "native")),
+    Knob("native_max_px", "prep", "int", 384, "largest side of a native input", unit="px",
+         minimum=1, maximum=8192),
+    Knob("native_max_tokens", "prep", "int", 3000,
+         "most tokens of a native input, of one frame and over the token groups", minimum=1,
+         maximum=1_000_000),
+    Knob("native_above", "prep", "str", "error",
+         "a ROI above either limit of native: an error, or tiled",
+         allowed=("error", "tile")),
     Knob("image_size", "prep", "int", MODEL, "side of the network's input", unit="px", minimum=1,
          maximum=8192),
     Knob("tile_size", "prep", "int", None,
@@ -46,16 +61,31 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
         "bands": bands,
         "normalization": {n: _normalization(constants[n], bands[n]) for n in bands},
         "min_frames": card.frames_range[0],
-        **{name: settings[name] for name in ("input_prep", "image_size", "edge")},
+        **{name: settings[name] for name in ("input_prep", "edge")},
     }
+    if settings["input_prep"] == "native":
+        found |= _native(settings, card)
+        if not has_tiles(settings):
+            return found
+    found["image_size"] = settings["image_size"]
     size = tile_size(settings)
-    if settings["input_prep"] != "resize":
+    if has_tiles(settings):
         found |= {"tile_size": size, "stride": size - settings["tile_overlap"],
                   "snap": tile_snap(settings, card), "align": tile_align(settings, card),
                   "max_tiles": settings["max_tiles"]}  # fmt: skip
-    if settings["input_prep"] != "tile" or size != settings["image_size"]:
+    if settings["input_prep"] in ("resize", "auto") or size != settings["image_size"]:
         found["resample"] = settings["resample"]
     return found
+
+
+def _native(settings: Settings, card: ModelCard) -> dict[str, Any]:
+    limits = ("native_max_px", "native_max_tokens", "native_above")
+    return {
+        "step": native_step(settings, card),
+        "align": tile_align(settings, card),
+        "patches_px": [group.patch_px for group in card.groups(settings)],
+        **{name: settings[name] for name in limits},
+    }
 
 
 def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
@@ -72,7 +102,7 @@ def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
 
 STAGE = Stage(
     "prep",
-    version=2,
+    version=3,
     about="Frames to the network's input: bands, normalisation, resizing or tiling.",
     knobs=KNOBS,
     reads=reads,

@@ -38,6 +38,26 @@ def tile_snap(settings: Settings, card: ModelCard) -> int:
     return step if shared % step else shared
 
 
+def has_tiles(settings: Settings) -> bool:
+    """True if a ROI may be cut into several tiles."""
+    if settings["input_prep"] == "native":
+        return bool(settings["native_above"] == "tile")
+    return bool(settings["input_prep"] in ("tile", "auto"))
+
+
+def native_step(settings: Settings, card: ModelCard) -> int:
+    """Pixels in which whole patches of every token group meet, in native mode."""
+    return math.lcm(*(group.patch_px for group in card.groups(settings)))
+
+
+def takes_any_size(settings: Settings, card: ModelCard) -> bool:
+    """True if a network runs on any whole number of its patches."""
+    if len(card.allowed.get("image_size", ())) == 1:
+        return False
+    step = native_step(settings, card)
+    return not any(card.check({**settings, "image_size": step * n}) for n in (5, 7, 12))
+
+
 def tile_align(settings: Settings, card: ModelCard) -> int:
     """Pixels of the grid in the coarsest native pixel that is read, where grids nest in it."""
     read = [
@@ -60,9 +80,13 @@ def needed_surroundings(settings: Settings) -> tuple[float, float]:
     if settings["input_prep"] == "resize":
         return 0.0, 0.0
     card, scale_m = find_card(settings["model"]), settings["scale_m"]
-    snap, align = tile_snap(settings, card), tile_align(settings, card)
-    context, side = (snap + 3 * align) // 2, tile_size(settings) + 2 * align
-    return context * scale_m, side * scale_m
+    snap, align = 0, tile_align(settings, card)
+    if settings["input_prep"] == "native":
+        snap = native_step(settings, card)
+    side = 0
+    if has_tiles(settings):
+        snap, side = max(snap, tile_snap(settings, card)), tile_size(settings) + 2 * align
+    return (snap + 3 * align) // 2 * scale_m, side * scale_m
 
 
 def settle_surroundings(profiles: Sequence[Settings]) -> list[dict[str, Any]]:

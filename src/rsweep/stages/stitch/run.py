@@ -16,8 +16,9 @@ from rsweep.core.errors import RoiError
 from rsweep.core.files import get_json, put_json
 from rsweep.core.grid import Grid
 from rsweep.stages.job import Job
+from rsweep.stages.prep.format import VALID_FULL, blocks
 from rsweep.stages.prep.geometry import Lattice, crop_to, token_lattice
-from rsweep.stages.prep.run import VALID_FULL, roi_span
+from rsweep.stages.prep.run import roi_span
 from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups
 from rsweep.stages.stitch.pool import coverage, pool
 from rsweep.stages.stitch.spec import OWN_VECTORS
@@ -33,12 +34,13 @@ def run(job: Job) -> dict[str, Any]:
     """Stitch every ROI of a shard."""
     with job.read("tiles") as tiles, job.read("tokens") as tokens, job.write() as target:
         rois = get_json(tiles, "rois")
-        inputs = Inputs.of(tiles, tokens, sorted(job.node.inputs["tiles"].settings["bands"]))
-        of_roi = tiles["roi"][()]
+        sensors = sorted(job.node.inputs["tiles"].settings["bands"])
+        inputs = {side: Inputs.of(block, tokens[str(side)], sensors)
+                  for side, block in blocks(tiles).items()}  # fmt: skip
         done, vectors = [], []
         for index, roi in enumerate(job.progress(rois, len(rois), "ROIs stitched")):
-            rows = np.flatnonzero(of_roi == index)
-            roi, vector = _stitch_roi(job, RoiTiles(roi, rows, inputs), target, index)
+            of_roi = None if roi["error"] else RoiTiles(roi, index, inputs[roi["side"]])
+            roi, vector = _stitch_roi(job, roi, of_roi, target, index)
             done.append(roi)
             vectors.append(vector)
         _write_vectors(target, vectors, job.node.settings["storage_dtype"])
@@ -61,28 +63,31 @@ def _warn_of_little(rois: list[dict[str, Any]]) -> None:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The datasets of a shard's tiles and tokens, a row per tile, looked up once.
+    """The datasets of a block's tiles and tokens, a row per tile, looked up once.
 
     Attributes:
+        rois: number of each tile's ROI [tiles].
         valid: of each sensor, the valid share of pixels [tiles, T, H, W].
         real: share of each tile's input that was measured, neither missing nor filled in [tiles].
         maps: token group -> [tiles, h, w, D], finest first.
         vectors: vectors of the network's own [tiles, D], by name.
     """
 
+    rois: NDArray[np.int32]
     valid: list[h5py.Dataset]
     real: Values
     maps: dict[str, h5py.Dataset]
     vectors: dict[str, h5py.Dataset]
 
     @classmethod
-    def of(cls, tiles: h5py.File, tokens: h5py.File, sensors: list[str]) -> Inputs:
-        """Those of two files."""
+    def of(cls, tiles: h5py.Group, tokens: h5py.Group, sensors: list[str]) -> Inputs:
+        """Those of a block of two files."""
         maps = dict(tokens["maps"].items()) if "maps" in tokens else {}
         finest_first = sorted(maps, key=lambda name: (-maps[name].shape[1], name))
         vectors = dict(tokens["vectors"].items()) if "vectors" in tokens else {}
         valid = [tiles[sensor]["valid"] for sensor in sensors]
-        return cls(valid, tiles["real"][()], {name: maps[name] for name in finest_first}, vectors)
+        named = {name: maps[name] for name in finest_first}
+        return cls(tiles["roi"][()], valid, tiles["real"][()], named, vectors)
 
 
 class RoiTiles:
@@ -91,13 +96,13 @@ class RoiTiles:
     A ROI's rows follow each other, so that what it has of a dataset is read in one piece.
     """
 
-    def __init__(self, roi: dict[str, Any], rows: NDArray[np.intp], inputs: Inputs) -> None:
+    def __init__(self, roi: dict[str, Any], index: int, inputs: Inputs) -> None:
         self.roi, self.inputs = roi, inputs
-        if not roi["error"]:
-            self.rows = slice(int(rows[0]), int(rows[-1]) + 1)
-            self.lattice = Lattice(**roi["lattice"])
-            self.grid = Grid.from_dict(roi["grid"])
-            self.polygon = wkt.loads(roi["polygon"])
+        rows = np.flatnonzero(inputs.rois == index)
+        self.rows = slice(int(rows[0]), int(rows[-1]) + 1)
+        self.lattice = Lattice(**roi["lattice"])
+        self.grid = Grid.from_dict(roi["grid"])
+        self.polygon = wkt.loads(roi["polygon"])
 
     @property
     def image_size(self) -> int:
@@ -132,10 +137,9 @@ class RoiTiles:
 
 
 def _stitch_roi(
-    job: Job, tiles: RoiTiles, target: h5py.File, index: int
+    job: Job, roi: dict[str, Any], tiles: RoiTiles | None, target: h5py.File, index: int
 ) -> tuple[dict[str, Any], Values | None]:
-    roi = tiles.roi
-    if roi["error"]:
+    if tiles is None:
         return job.carry(roi), None
     try:
         found, vector = _embed_roi(job.node.settings, tiles, target, index)
@@ -144,7 +148,7 @@ def _stitch_roi(
         job.fail_or_record(roi["id"], str(error))
         target.pop(str(index), None)
         return {"id": roi["id"], "error": str(error)}, None
-    kept = ("id", "error", "grid", "start", "end", "mode", "steps", "frames", "tiles")
+    kept = ("id", "error", "grid", "start", "end", "mode", "side", "steps", "frames", "tiles")
     scenes = sorted({s for by_bin in roi["frames"].values() for f in by_bin.values()
                      for s in f["scenes"]})  # fmt: skip
     kept_of_sensors = ("cloud_mask", "warnings")

@@ -7,6 +7,7 @@ from typing import Any
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.stage import Settings, Stage
 from rsweep.models.registry import find_card
+from rsweep.stages.prep.tiling import has_tiles
 
 KNOBS = (
     Knob("output", "stitch", "str", "pooled", "one vector per ROI, or a georeferenced grid",
@@ -39,7 +40,7 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
             return found | own
     if len(card.groups(settings)) > 1:
         found["group_merge"] = settings["group_merge"]
-    if settings["input_prep"] != "resize":
+    if has_tiles(settings):
         found["blend"] = settings["blend"]
     return found | own
 

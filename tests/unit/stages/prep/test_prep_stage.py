@@ -10,7 +10,8 @@ from stagebench import FakeSource, noise, place, scenes
 
 from rsweep.core.grid import Grid
 from rsweep.sources.protocol import Pixels
-from rsweep.stages.prep.run import EPOCH, roi_span
+from rsweep.stages.prep.format import EPOCH, blocks
+from rsweep.stages.prep.run import roi_span
 
 RAW = {"modality": "s2", "bands": "B4", "image_size": 16, "patch_size": 8}
 
@@ -26,8 +27,9 @@ def coordinates(scene, grid) -> Pixels:
 
 def read(bench, node, sensor="s2"):
     with bench.open(node) as file:
-        tile = {name: file[name][()] for name in ("roi", "top", "left", "frames", "lonlat", "gsd")}
-        return tile, {name: file[sensor][name][()] for name in ("pixels", "valid", "day")}
+        (block,) = blocks(file).values()
+        tile = {name: block[name][()] for name in ("roi", "top", "left", "frames", "lonlat", "gsd")}
+        return tile, {name: block[sensor][name][()] for name in ("pixels", "valid", "day")}
 
 
 def raw(pixels: np.ndarray) -> np.ndarray:

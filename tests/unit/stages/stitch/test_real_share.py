@@ -39,7 +39,7 @@ def test_what_is_mirrored_is_said_per_tile_token_and_roi(bench, caplog):
     assert expected < 0.6
     tiles = node.inputs["tiles"]
     with bench.open(tiles) as file:
-        np.testing.assert_allclose(file["real"][()], [expected], rtol=1e-5)
+        np.testing.assert_allclose(file["32/real"][()], [expected], rtol=1e-5)
     with bench.open(node) as file:
         np.testing.assert_allclose(file["0/real_share"][()], expected, rtol=1e-5)
     assert bench.rois(node)[0]["real_share"] == pytest.approx(expected)
@@ -57,7 +57,7 @@ def test_missing_pixels_are_not_real(bench):
     bench.use(FakeSource(scenes("06-05"), half_missing))
     node, _ = bench.run(PLACES[:1], **CLEAR)
     with bench.open(node.inputs["tiles"]) as file:
-        seen = file["s2/valid"][()].mean() / 255
-        assert file["real"][()] == pytest.approx(seen, abs=1e-3)
+        seen = file["32/s2/valid"][()].mean() / 255
+        assert file["32/real"][()] == pytest.approx(seen, abs=1e-3)
     assert 0.3 < seen < 0.7
     assert bench.rois(node)[0]["real_share"] == pytest.approx(seen, abs=1e-3)

@@ -180,12 +180,12 @@ class TestPooled:
         node, _ = bench.run([place("a", 130)], **own)
         _, vector, _, _ = grid_of(bench, node)
         with bench.open(bench.node("infer", **own)) as file:
-            vectors = file["vectors/model"][()]
+            vectors = file["16/vectors/model"][()]
         assert len(vectors) == 4
         plan = bench.rois(bench.node("prep", **own))[0]
         polygon, grid = wkt.loads(plan["polygon"]), source.grids[0]
         with bench.open(bench.node("prep", **own)) as file:
-            corners = zip(file["top"][()], file["left"][()], strict=True)
+            corners = zip(file["16/top"][()], file["16/left"][()], strict=True)
             ground = [coverage(polygon, grid.x0 + left * 10, grid.y0 - top * 10, 160, 1, 1)[0, 0]
                       for top, left in corners]  # fmt: skip
         np.testing.assert_allclose(vector, np.average(vectors, axis=0, weights=ground), rtol=1e-4,

@@ -1,0 +1,101 @@
+"""How far a tiled or resized grid is from the one of the ROI's own pixels in a single pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rsweep.core.files import get_json
+from rsweep.core.store import Store
+from rsweep.plan.profiles import Profile
+from rsweep.plan.study import Study
+
+Values = NDArray[np.float32]
+
+CUTTING = (
+    "input_prep", "image_size", "tile_size", "tile_overlap", "max_tiles", "resample", "blend",
+    "native_max_px", "native_max_tokens", "native_above", "context_m", "least_side_m",
+)  # fmt: skip
+"""How a ROI is brought to the network; profiles that differ in these knobs alone are compared."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A ROI's embeddings [D, h, w], NaN where missing, and the transform of cells to the map."""
+
+    values: Values
+    transform: tuple[float, ...]
+
+
+def grid_distance(grid: Grid, native: Grid) -> float | None:
+    """Distance of a grid from the native one, as a share of how much the native one varies.
+
+    The grid is read where the centres of the native cells lie. Root mean square difference of the
+    vectors there over the root mean square difference of the native vectors from their mean: 0 for
+    the same grid, 1 where a cell is as far off as the native mean is. None where the two share no
+    two cells or the native grid does not vary.
+    """
+    own = native.values.reshape(len(native.values), -1).T.astype(np.float64)
+    other = _at_centres(grid, native).astype(np.float64)
+    both = np.isfinite(own).all(axis=1) & np.isfinite(other).all(axis=1)
+    own, other = own[both], other[both]
+    spread = float(((own - own.mean(axis=0)) ** 2).sum()) if len(own) > 1 else 0.0
+    return float(np.sqrt(((own - other) ** 2).sum() / spread)) if spread > 0 else None
+
+
+def _at_centres(grid: Grid, native: Grid) -> Values:
+    """Vectors [cells, D] of a grid where the centres of the native grid's cells lie."""
+    _, height, width = native.values.shape
+    size, _, x0, _, _, y0 = native.transform
+    x, y = x0 + size * (np.arange(width) + 0.5), y0 - size * (np.arange(height) + 0.5)
+    own, _, left, _, _, top = grid.transform
+    cols, rows = np.floor((x - left) / own).astype(int), np.floor((top - y) / own).astype(int)
+    depth, high, wide = grid.values.shape
+    known = ((rows >= 0) & (rows < high))[:, None] & ((cols >= 0) & (cols < wide))[None]
+    picked = grid.values[:, np.clip(rows, 0, high - 1)[:, None], np.clip(cols, 0, wide - 1)[None]]
+    return np.asarray(np.where(known, picked, np.nan).reshape(depth, -1).T, np.float32)
+
+
+def native_distances(study: Study) -> dict[str, float]:
+    """Profile -> median distance of its grids from the native ones, over the ROIs of both.
+
+    Of profiles with `output: grid` that differ from a native one in nothing but how the ROI is
+    brought to the network (`CUTTING`).
+    """
+    grids = [p for p in study.profiles if p.settings["output"] == "grid"]
+    natives = {_apart(p.settings): p for p in grids if p.settings["input_prep"] == "native"}
+    found = {}
+    for profile in grids:
+        native = natives.get(_apart(profile.settings))
+        if native is not None and native is not profile:
+            distances = _distances(study, profile, native)
+            if distances:
+                found[profile.name] = round(float(np.median(distances)), 4)
+    return found
+
+
+def _apart(settings: Mapping[str, Any]) -> str:
+    """All settings of a profile but how the ROI is brought to the network."""
+    return repr(sorted((k, repr(v)) for k, v in settings.items() if k not in CUTTING))
+
+
+def _distances(study: Study, profile: Profile, native: Profile) -> list[float]:
+    store, found = Store(study.store), []
+    for shard in study.shards:
+        with store.read(profile.node, shard.name) as a, store.read(native.node, shard.name) as b:
+            for index, rows in enumerate(
+                zip(get_json(a, "rois"), get_json(b, "rois"), strict=True)
+            ):
+                if rows[1].get("mode") == "native" and not rows[0]["error"]:
+                    pair = [_grid(f, index, r) for f, r in zip((a, b), rows, strict=True)]
+                    found.append(grid_distance(*pair))
+    return [distance for distance in found if distance is not None]
+
+
+def _grid(file: h5py.File, index: int, row: Mapping[str, Any]) -> Grid:
+    return Grid(file[f"{index}/grid"][()], tuple(row["transform"]))
