@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from rsweep.models.dofa.card import CARD
-from rsweep.models.dofa.network import KERNEL_PX, Dofa
+from rsweep.models.dofa.network import Dofa
+from rsweep.models.hypernetwork import KERNEL_PX
 
 
 def run(

@@ -1,0 +1,1 @@
+"""Copernicus-FM: a ViT with generated patch kernels that is told place, date and patch area."""
