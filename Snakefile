@@ -11,6 +11,7 @@ from rsweep.jobs.estimates import runtime_min
 from rsweep.jobs.client import own_jobs
 from rsweep.jobs.packs import pack_name, release
 from rsweep.report.summary import announce, conclude
+from rsweep.plan.stored import tell
 from rsweep.plan.workflow import KEY_PATTERN, Plan
 from rsweep.stages.registry import STAGES
 
@@ -27,6 +28,7 @@ except StudyError as error:
     raise WorkflowError(str(error))
 
 own_jobs(packed=workflow.remote_exec)
+tell(config, plan.path)
 
 STORE, RESULTS = plan.store, plan.folder
 LOGS = f"{plan.study.options['results']}/logs"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
-from rsweep.plan.workflow import start_log
+from rsweep.core.log import start_log
 from rsweep.results.complete import write_complete
 
 start_log(snakemake.log[0])

@@ -4,6 +4,6 @@ import sys
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
-from rsweep.plan.workflow import run_script
+from rsweep.jobs.script import run_script
 
 run_script(snakemake)

@@ -27,6 +27,7 @@ from typing import IO, Any
 from rsweep.jobs import packs
 from rsweep.jobs.launcher import launch, listen
 from rsweep.jobs.messages import receive, send
+from rsweep.jobs.plans import plan_folder
 
 OWNER = "RSWEEP_OWNER"
 """Environment variable by which a Snakemake process tells its jobs whose they are."""
@@ -156,7 +157,7 @@ def _make(snakemake: Any) -> None:
 
 
 def _run_here(snakemake: Any) -> None:
-    from rsweep.plan.workflow import run_script
+    from rsweep.jobs.script import run_script
 
     run_script(snakemake)
 
@@ -168,7 +169,7 @@ def idle_seconds() -> float:
 
 def _request(snakemake: Any) -> dict[str, Any]:
     return {
-        "config": snakemake.config,
+        "plan": str(plan_folder(snakemake.config)),
         "key": snakemake.wildcards.key,
         "shard": snakemake.wildcards.shard,
         "threads": snakemake.threads,

@@ -7,7 +7,6 @@ middle of its cell (which was then killed, and is not to go on by itself).
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -19,16 +18,14 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from rsweep.core.errors import RsweepError
+from rsweep.core.errors import CorruptError, RsweepError
 from rsweep.jobs.client import idle_seconds, runtime_folder, started
 from rsweep.jobs.messages import receive, send
 
 if TYPE_CHECKING:
-    from rsweep.plan.workflow import Plan
     from rsweep.stages.infer.networks import Networks
 
 OWNER_POLL_S = 0.5
@@ -38,8 +35,8 @@ GRACE_S = 5.0
 log = logging.getLogger("rsweep")
 
 
-class OtherStudyError(Exception):
-    """A cell that is not one of the study as this process reads it, from its files of now."""
+class NoPlanError(Exception):
+    """A cell of which the plan that its client names says nothing."""
 
 
 def main(arguments: list[str]) -> None:
@@ -130,8 +127,8 @@ def _run(request: dict[str, Any], networks: Networks) -> dict[str, Any]:
     networks.limit_mb(request["memory_mb"])
     try:
         _run_cell(request, networks)
-    except OtherStudyError:
-        return {"error": "", "declined": "its files say another study than the client's"}
+    except NoPlanError as error:
+        return {"error": "", "declined": str(error)}
     except RsweepError as error:
         log.error(str(error))
         return {"error": f"{type(error).__name__}: {error}"}
@@ -143,26 +140,15 @@ def _run(request: dict[str, Any], networks: Networks) -> dict[str, Any]:
 
 
 def _run_cell(request: dict[str, Any], networks: Networks) -> None:
-    from rsweep.core.canonical import canonical_json
-    from rsweep.core.store import Store
     from rsweep.jobs.runner import run_job
-    from rsweep.stages.job import Job
+    from rsweep.jobs.script import open_job
 
-    plan = _plan(canonical_json(request["config"]))
-    if request["key"] not in plan.nodes or request["shard"] not in plan.shards:
-        raise OtherStudyError
-    node, shard = plan.nodes[request["key"]], plan.shards[request["shard"]]
-    options, policy = plan.study.node_options(), plan.study.options["on_roi_error"]
-    run_job(Job(node, shard, Store(plan.store), options, policy, request["threads"],
-                {"networks": networks}))  # fmt: skip
-
-
-@cache
-def _plan(config: str) -> Plan:
-    """The study: one per Snakemake process, which has read its files at its own start."""
-    from rsweep.plan.workflow import Plan
-
-    return Plan(json.loads(config))
+    try:
+        job = open_job(Path(request["plan"]), request["key"], request["shard"], request["threads"])
+    except CorruptError as error:
+        raise NoPlanError(str(error)) from error
+    job.context["networks"] = networks
+    run_job(job)
 
 
 def _start_log(path: str) -> None:

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rsweep.core.canonical import digest
+from rsweep.core.digests import known_sha256
+from rsweep.core.log import start_log
 from rsweep.core.nodes import Node
+from rsweep.plan.planning import find_plan, read_plan
 from rsweep.plan.profiles import Profile
-from rsweep.plan.study import Study, make_study
+from rsweep.plan.stored import told
+from rsweep.plan.study import Study
 from rsweep.stages.registry import STAGES
 
 KEY_PATTERN = "[0-9a-f]{16}"
 
 
 class Plan:
-    """A study as Snakemake sees it: files that other files are made of."""
+    """A study as Snakemake sees it: files that other files are made of.
+
+    Attributes:
+        path: the folder of its plan.
+        roi_digest: what result tables take from the ROI table beside the pixels: labels, windows.
+    """
 
     def __init__(self, config: Mapping[str, Any], where: str = "study") -> None:
-        self.study: Study = make_study(config, where)
+        self.path = find_plan(config, where)
+        self.study, self.roi_digest = read_plan(self.path)
         self.nodes = self.study.nodes()
         self.shards = {shard.name: shard for shard in self.study.shards}
         self.profiles = {profile.name: profile for profile in self.study.profiles}
         self.store = self.study.store
         self.folder = self.study.folder
-        self.rois = self.study.rois
 
     def file(self, node: Node, shard: str) -> str:
         """A node's file for a shard."""
@@ -78,11 +84,6 @@ class Plan:
         return names
 
     @property
-    def roi_digest(self) -> str:
-        """What result tables take from the ROI table beside the pixels: labels, order, windows."""
-        return digest([{**r.definition(), "properties": dict(r.properties)} for r in self.rois])
-
-    @property
     def keys_digest(self) -> str:
         """Identity of the sweep table: profiles by name and key, and those skipped."""
         rows = [[name, profile.node.key] for name, profile in self.profiles.items()]
@@ -93,7 +94,7 @@ class Plan:
         """Identity of the lock that a frozen study is held to, else nothing."""
         if not self.study.options["frozen"]:
             return ""
-        return hashlib.sha256(self.study.lock.read_bytes()).hexdigest()
+        return known_sha256(self.study.lock)
 
     def requests(self, key: str) -> int:
         """Earth Engine requests that a fetch job has in flight at once; 0 of other providers."""
@@ -118,41 +119,9 @@ RESULT_FILES = ("figures", "report.html")
 def open_study(snakemake: Any) -> tuple[Study, Profile]:
     """The study of a result rule's job, and its wildcard's profile (the first if it has none)."""
     start_log(snakemake.log[0])
-    plan = Plan(snakemake.config)
-    names = list(plan.profiles)
-    return plan.study, plan.profiles[dict(snakemake.wildcards).get("profile", names[0])]
-
-
-def run_script(snakemake: Any) -> None:
-    """Run the job of a stage rule: its wildcards say which node and shard."""
-    from rsweep.core.store import Store
-    from rsweep.jobs.runner import run_job
-    from rsweep.stages.job import Job
-
-    start_log(snakemake.log[0])
-    plan = Plan(snakemake.config)
-    study = plan.study
-    node = plan.nodes[snakemake.wildcards.key]
-    shard = plan.shards[snakemake.wildcards.shard]
-    policy = study.options["on_roi_error"]
-    run_job(Job(node, shard, Store(plan.store), study.node_options(), policy, snakemake.threads))
-
-
-def start_log(path: str) -> None:
-    """Write rsweep's log to a rule's log file; an exception that ends the job goes there too."""
-    logging.basicConfig(filename=path, level=logging.INFO, force=True,
-                        format="%(asctime)s %(levelname)s %(message)s")  # fmt: skip
-
-    def end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        from rsweep.core.errors import RsweepError
-
-        expected = isinstance(error, RsweepError)
-        logging.getLogger("rsweep").error(str(error), exc_info=None if expected else error)
-        if expected:
-            sys.exit(f"{kind.__name__}: {error}")
-        sys.__excepthook__(kind, error, trace)
-
-    sys.excepthook = end
+    study, _ = read_plan(told(snakemake.config) or find_plan(snakemake.config))
+    profiles = {profile.name: profile for profile in study.profiles}
+    return study, profiles[dict(snakemake.wildcards).get("profile", study.profiles[0].name)]
 
 
 def missing_files(plan: Plan) -> set[Path]:

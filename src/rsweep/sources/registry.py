@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rsweep.core.knobs import Knob, Problem, nearest
@@ -63,6 +64,12 @@ SCENE_SHARE = "scene"
 def cloud_layers(provider: str, options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
     """What a collection tells of clouds: quality layers, and `SCENE_SHARE`."""
     return tuple(provider_module(provider).cloud_layers(options, collection))
+
+
+def planning_reads(provider: str, options: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Files and folders that planning a study of a provider looks at; none of a service."""
+    reads = getattr(provider_module(provider), "planning_reads", None)
+    return tuple(reads(options)) if reads else ()
 
 
 def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -> str:

@@ -66,6 +66,13 @@ def check(options: Mapping[str, Any], where: str) -> list[Problem]:
     return problems
 
 
+def planning_reads(options: Mapping[str, Any]) -> list[Path]:
+    """The folder of the scenes, and the file that describes it."""
+    if not options.get("path"):
+        return []
+    return [Path(options["path"]), _layout_path(options)]
+
+
 def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     """The content of the scenes and how their values are read: see `folder.content`.
 

@@ -95,6 +95,12 @@ def entry_of(options: Mapping[str, Any], collection: str) -> Collection:
     return entry
 
 
+def planning_reads(options: Mapping[str, Any]) -> list[Path]:
+    """The folder of a catalogue on disk."""
+    file = None if "://" in _url(options) else _file(_url(options))
+    return [file.parent] if file else []
+
+
 def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     """The catalogue's name, what its values mean, and of one on disk the content.
 
