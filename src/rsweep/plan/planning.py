@@ -137,7 +137,8 @@ def _write_files(study: Study, folder: Path) -> None:
         write_sealed(folder / "shards" / f"{shard.name}.json", [roi_row(roi) for roi in rois])
         table.add(rois)
     write_sealed(folder / "plan.json", {
-        **{name: getattr(study, name) for name in ("name", "options", "evaluate", "retain")},
+        "name": study.name, "options": named(study.options),
+        "evaluate": named(study.evaluate), "retain": study.retain,
         "profiles": [[p.name, p.settings, p.node.key] for p in study.profiles],
         "skipped": [[s.name, named(s.settings), s.reason] for s in study.skipped],
         "nodes": {key: node_row(node) for key, node in nodes.items()},

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     Path("rois.csv").write_text(ROIS)
     return {
         "study": "s", "rois": "rois.csv", "shard_size": 8, "on_invalid": "skip",
-        "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
+        "temporal": {"start": date(2022, 6, 1), "end": "2022-09-01"},  # YAML reads dates
         "base": {"provider": "synthetic", "model": "rcf"},
         "sweep": [{"image_size": [32, 33, 64]},
                   {"model": "galileo", "weights": "random", "modality": "s1+s2", "frames": 2}],
@@ -48,8 +49,9 @@ def test_a_plan_reads_back_as_it_was_made(config):
     assert [(s.name, s.reason) for s in study.skipped] == [
         (s.name, s.reason) for s in planned.skipped
     ]
-    for name in ("name", "options", "evaluate", "retain", "store", "folder", "lock"):
+    for name in ("name", "evaluate", "retain", "store", "folder", "lock"):
         assert getattr(study, name) == getattr(planned, name)
+    assert study.options == json_round(planned.options)
     assert [(s.name, list(s.rois), s.extents) for s in study.shards] == [
         (s.name, list(s.rois), s.extents) for s in planned.shards
     ]
@@ -73,15 +75,11 @@ def test_a_job_reads_its_node_and_its_shard_and_nothing_else(config, monkeypatch
         assert list(job.node.inputs) == list(node.inputs)
         assert job.shard.rois == tuple(study.shards[1].rois)
         assert job.options.get(key) == study.node_options().get(key)
-        assert (str(job.store.root), job.on_roi_error, job.threads) == (
-            "results/store",
-            "record",
-            2,
-        )
+        assert (str(job.store.root), job.on_roi_error) == ("results/store", "record")
 
 
 def json_round(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+    return json.loads(json.dumps(value, default=str))
 
 
 def test_it_is_made_once(config, monkeypatch):
@@ -192,9 +190,10 @@ def test_a_plan_that_lacks_a_file_is_made_anew(config, monkeypatch):
 def test_a_node_under_another_key_is_refused(config):
     study = make_study(config, "s")
     rows = {key: stored.node_row(node) for key, node in study.nodes().items()}
-    first, second, *_ = rows
-    with pytest.raises(CorruptError, match=second):
-        stored.make_nodes({first: rows[second]}, Path("x"))
+    first = next(iter(rows))
+    rows[first][2] = {**rows[first][2], "scale_m": 11}
+    with pytest.raises(CorruptError, match=first):
+        stored.make_nodes(rows, Path("x"))
 
 
 def test_a_job_of_a_study_that_was_edited_meanwhile_says_so(config):
@@ -206,10 +205,10 @@ def test_a_job_of_a_study_that_was_edited_meanwhile_says_so(config):
 
 def test_what_is_wrong_with_a_study_is_said_as_before(config):
     config["base"]["scale_m"] = -1
-    with pytest.raises(StudyError, match="x.yaml: base.scale_m"):
+    with pytest.raises(StudyError, match=r"x\.yaml: base\.scale_m"):
         find_plan(config, "x.yaml")
     assert not Path("results").exists()
-    with pytest.raises(StudyError, match="rois is missing|rois: is missing"):
+    with pytest.raises(StudyError, match="ROI table"):
         find_plan({"study": "s"}, "x.yaml")
 
 
