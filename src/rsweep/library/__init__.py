@@ -1,0 +1,1 @@
+"""For notebooks: one call that embeds places, and what a study's results hold."""

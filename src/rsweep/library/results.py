@@ -1,0 +1,101 @@
+"""What a folder of results holds."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rsweep.core.errors import RsweepError
+from rsweep.core.knobs import nearest
+from rsweep.library.frames import EmbeddingFrame, Grids, read_frame, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def open_results(folder: str | Path) -> Results:
+    """The results of a study, such as "results/demo".
+
+    Raises:
+        RsweepError: there is no study's result in that folder.
+    """
+    return Results(Path(folder))
+
+
+class Results:
+    """A study that ran: its profiles as GeoDataFrame, xarray or numpy, its tables as DataFrames."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not self.profiles:
+            raise RsweepError(
+                f"{folder} has no profiles/*/meta.json; expected a folder such as results/demo"
+            )
+
+    def __repr__(self) -> str:
+        return f"Results({str(self.folder)!r}: {len(self.profiles)} profiles)"
+
+    @cached_property
+    def profiles(self) -> Sequence[str]:
+        """Names of the profiles."""
+        return sorted(path.parent.name for path in self.folder.glob("profiles/*/meta.json"))
+
+    def _of(self, profile: str) -> Path:
+        if profile not in self.profiles:
+            names = ", ".join(self.profiles)
+            raise RsweepError(f"{self.folder} has no profile {profile!r}; it has: {names}"
+                              f"{nearest(profile, self.profiles)}")  # fmt: skip
+        return self.folder / "profiles" / profile
+
+    def meta(self, profile: str) -> dict[str, Any]:
+        """Everything that was asked of a profile and everything that ran."""
+        return dict(json.loads((self._of(profile) / "meta.json").read_text()))
+
+    def frame(self, profile: str) -> EmbeddingFrame:
+        """A profile's vectors with their places and labels."""
+        return read_frame(self._of(profile) / "embeddings.parquet", self.meta(profile))
+
+    def vectors(self, profile: str) -> NDArray[np.float32]:
+        """A profile's vectors as [ROIs, D], in table order."""
+        return self.frame(profile).vectors
+
+    def grids(self, profile: str) -> Grids:
+        """A profile's grids by ROI; none for a pooled profile."""
+        folder = self._of(profile) / "grids"
+        return Grids(grid_files(folder), self.meta(profile))
+
+    @cached_property
+    def sweep(self) -> pd.DataFrame:
+        """A row per profile: every setting, every key, cost and quality."""
+        return read_table(self.folder / "sweep.csv").set_index("profile")
+
+    @property
+    def costs(self) -> pd.DataFrame:
+        """Seconds, memory, tiles and bytes of each profile."""
+        words = ("seconds", "_mb", "bytes", "tiles", "energy")
+        names = [str(name) for name in self.sweep.columns]
+        return self.sweep[[name for name in names if any(word in name for word in words)]]
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """What the probes say of each profile: the numbers of its quality.json, a row each."""
+        files = {name: self._of(name) / "quality.json" for name in self.profiles}
+        told = {name: json.loads(f.read_text()) for name, f in files.items() if f.exists()}
+        return pd.DataFrame.from_dict(told, orient="index")
+
+
+def grid_files(folder: Path) -> dict[str, Path]:
+    """ROI -> its grid's file, by the id that the file itself tells."""
+    import rasterio
+
+    found = {}
+    for path in sorted(folder.glob("*.tif")):
+        with rasterio.open(path) as raster:
+            found[raster.tags().get("roi", path.stem)] = path
+    return found
