@@ -23,7 +23,7 @@ from rsweep.models.protocol import Embedder
 from rsweep.models.registry import find_card, network_module
 from rsweep.models.weights_identity import URL
 
-CONTAINERS = ("state_dict", "model", "module")
+CONTAINERS = ("state_dict", "model", "module", "model_state", "model_state_dict")
 """Entries under which training scripts put the state dict, beside optimiser and epoch."""
 
 GLOBAL = re.compile(r"GLOBAL (\S+)")

@@ -21,7 +21,7 @@ from rsweep.models.dofa import card as dofa
 from rsweep.models.dofa.network import position_table
 from rsweep.models.initialize import draw, initialize
 from rsweep.models.scalemae.card import CARD
-from rsweep.models.weights import load_embedder, load_strictly, read_state
+from rsweep.models.weights import CONTAINERS, load_embedder, load_strictly, read_state
 from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import resolve
 
@@ -184,7 +184,7 @@ def test_a_file_that_changed_since_planning_is_refused(tmp_path):
         load_embedder(node, {"weights": str(path)})
 
 
-@pytest.mark.parametrize("container", ["state_dict", "model", "module", None])
+@pytest.mark.parametrize("container", [*CONTAINERS, None])
 @pytest.mark.parametrize("legacy", [False, True])
 def test_containers_are_opened(tmp_path, container, legacy):
     state = {"a": torch.ones(2), "b": torch.zeros(3)}

@@ -68,8 +68,9 @@ def bins(start: str, end: str, policy: str, frames: int | str, limit: int) -> li
 
     Args:
         start, end: ISO dates, end exclusive.
-        policy: "equal" parts; "30d" steps from the start, whose last is 15 to 44 days long; or
-            calendar "month"s that the window touches, cut to the window.
+        policy: "equal" parts; "30d" steps from the start, whose last is 15 to 44 days long;
+            calendar "month"s that the window touches, cut to the window; or every "day", of which
+            those without a scene make no frame.
         frames: how many; "auto" takes those that the window has, at most `limit`. Fewer than the
             window has join neighbouring steps, so that none of its scenes is left out.
 
@@ -79,7 +80,7 @@ def bins(start: str, end: str, policy: str, frames: int | str, limit: int) -> li
     first, last = date.fromisoformat(start), date.fromisoformat(end)
     if policy == "equal":
         return _equal(first, last, _count(first, last, limit) if frames == "auto" else int(frames))
-    found = _steps(first, last) if policy == "30d" else _months(first, last)
+    found = {"30d": _steps, "month": _months, "day": _days}[policy](first, last)
     wanted = min(limit, len(found)) if frames == "auto" else int(frames)
     if len(found) < wanted:
         raise RoiError(f"frames is {wanted} with frame_policy {policy}, but the window {start} to "
@@ -114,6 +115,11 @@ def _months(first: date, last: date) -> list[Bin]:
         found.append((first, min(following, last)))
         first = following
     return found
+
+
+def _days(first: date, last: date) -> list[Bin]:
+    edges = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    return list(itertools.pairwise(edges))
 
 
 def mean_date(times: list[str]) -> str:

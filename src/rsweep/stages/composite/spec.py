@@ -33,9 +33,9 @@ KNOBS = (
          "window has, up to the model's limit",
          minimum=1, maximum=366, words=("auto",), otherwise=1),
     Knob("frame_policy", "composite", "str", MODEL,
-         "how the window is cut into several frames: equal parts, 30-day steps, calendar months; "
-         "fewer frames than steps join neighbours",
-         allowed=("equal", "30d", "month"), otherwise="equal"),
+         "how the window is cut into several frames: equal parts, 30-day steps, calendar months, "
+         "single days; fewer frames than steps join neighbours",
+         allowed=("equal", "30d", "month", "day"), otherwise="equal"),
     Knob("empty_frame", "composite", "str", "drop",
          "a frame without a valid pixel: drop it, error, or repeat the nearest frame (recorded)",
          allowed=("drop", "error", "repeat")),

@@ -134,6 +134,16 @@ class TestBins:
             assert (found[0][0], found[-1][1]) == (first, last)
             assert all(found[i][1] == found[i + 1][0] for i in range(len(found) - 1))
 
+    def test_days_are_each_a_frame_and_fewer_join_neighbours(self):
+        found = bins("2024-02-27", "2024-03-02", "day", "auto", 366)
+        assert [first.isoformat() for first, _ in found] == [
+            "2024-02-27", "2024-02-28", "2024-02-29", "2024-03-01"
+        ]  # fmt: skip
+        assert all((after - first).days == 1 for first, after in found)
+        fives = bins("2024-01-01", "2024-12-31", "day", 73, 366)
+        assert [(after - first).days for first, after in fives] == [5] * 73
+        assert len(bins("2022-01-01", "2024-01-01", "day", "auto", 366)) == 366
+
     def test_months_are_the_calendars_cut_to_the_window(self):
         found = bins("2022-01-31", "2022-03-02", "month", 3, 0)
         assert [a.isoformat() for a, _ in found] == ["2022-01-31", "2022-02-01", "2022-03-01"]
