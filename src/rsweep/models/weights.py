@@ -148,9 +148,20 @@ def unwrap(found: Any) -> dict[str, Tensor]:
         tensors = {str(k): t for k, t in found.items() if isinstance(t, Tensor)}
         inner = next((found[c] for c in CONTAINERS if isinstance(found.get(c), Mapping)), None)
         if inner is None:
-            return tensors
+            return tensors or _joined(found)
         found = inner
     return {}
+
+
+def _joined(parts: Mapping[str, Any]) -> dict[str, Tensor]:
+    """One state dict of several, each under the name of its part; empty if one is anything else."""
+    if not all(isinstance(p, Mapping) and _all_tensors(p) for p in parts.values()):
+        return {}
+    return {f"{name}.{key}": t for name, part in parts.items() for key, t in part.items()}
+
+
+def _all_tensors(part: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, Tensor) for value in part.values())
 
 
 def _summary(found: Any) -> str:

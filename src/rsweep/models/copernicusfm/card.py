@@ -100,7 +100,7 @@ CARD = ModelCard(
             768,
             12,
             12,
-            139.5,
+            113.1,
             Checkpoint("wangyi111/Copernicus-FM", "CopernicusFM_ViT_base_varlang_e100.pth"),
         )
     },

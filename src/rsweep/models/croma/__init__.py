@@ -1,0 +1,1 @@
+"""CROMA: encoders of radar and optical images, and one that joins them."""
