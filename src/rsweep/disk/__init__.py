@@ -1,0 +1,1 @@
+"""What a store holds, who needs it, and what may go."""

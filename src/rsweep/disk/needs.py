@@ -1,0 +1,79 @@
+"""Who needs which files of a store: studies, locks, and locks that were pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsweep.budget.evict import Artefact
+from rsweep.core.errors import RsweepError
+from rsweep.core.store import Store
+from rsweep.plan.study import load_study
+from rsweep.results.lock import read_whole
+
+PINS = "pins"
+"""Folder of a store: a copy of a lock there keeps what the lock names."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one study or lock needs.
+
+    Attributes:
+        name: the study, for people.
+        profiles: profile -> keys of its nodes.
+        shards: names of its shards; none means every shard of its keys.
+        pinned: True of a lock, whose files are never given up.
+    """
+
+    name: str
+    profiles: dict[str, frozenset[str]]
+    shards: frozenset[str]
+    pinned: bool
+
+    def wants(self, file: Artefact) -> bool:
+        """True if it needs a file."""
+        own = not self.shards or file.shard in self.shards
+        return own and any(file.key in keys for keys in self.profiles.values())
+
+
+def read_needs(store: Store, files: Sequence[Path]) -> list[Need]:
+    """What the given studies and locks need, and the locks beside the store and pinned in it.
+
+    Raises:
+        RsweepError: a file is no study and no lock.
+    """
+    beside = sorted(store.root.parent.glob("*/study.lock.json"))
+    pins = sorted((store.root / PINS).glob("*.json"))
+    found = dict.fromkeys(path.resolve() for path in (*files, *beside, *pins))
+    return [need(path) for path in found]
+
+
+def need(path: Path) -> Need:
+    """What a study file or a lock needs.
+
+    Raises:
+        RsweepError: it is neither.
+    """
+    if path.is_dir():
+        path = path / "study.lock.json"
+    if path.suffix == ".json":
+        lock = read_whole(path)
+        shards = frozenset(lock["rois"].get("shards", ()))
+        return Need(str(lock.get("study", path)), _keys(lock["profiles"]), shards, pinned=True)
+    if not path.exists():
+        raise RsweepError(f"{path}: no such study or lock")
+    study = load_study(path)
+    keys = {p.name: frozenset(n.key for n in p.node.upstream()) for p in study.profiles}
+    return Need(study.name, keys, frozenset(shard.name for shard in study.shards), pinned=False)
+
+
+def _keys(profiles: dict[str, dict[str, str]]) -> dict[str, frozenset[str]]:
+    """Keys of each profile; a stage that runs once per sensor has several, joined by +."""
+    return {name: frozenset(_split(keys)) for name, keys in profiles.items()}
+
+
+def _split(keys: dict[str, str]) -> Iterator[str]:
+    for text in keys.values():
+        yield from text.split("+")
