@@ -87,6 +87,17 @@ def test_locks_beside_the_store_and_pinned_ones_keep_their_files(two):
     assert kept() == sorted(STAGES)
 
 
+def test_what_a_plan_beside_the_store_needs_stays(two):
+    study = load_study(two[0])
+    for part, names in (("nodes", study.nodes()), ("shards", [s.name for s in study.shards])):
+        folder = Path("results/one/plan/d") / part
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / f"{name}.json").write_text("{}")
+    assert main(["gc", "results/store", "--delete"]) == 0
+    assert kept() == sorted(STAGES)
+
+
 def test_what_is_young_or_small_stays(two):
     assert main(["gc", "results/store", "--older", "3", "--delete"]) == 0
     assert main(["gc", "results/store", "--larger", "1GB", "--delete"]) == 0
