@@ -55,11 +55,11 @@ def run(given: argparse.Namespace) -> int:
 def _to_go(store: Store, given: argparse.Namespace) -> list[Artefact]:
     from rsweep.budget.evict import cheapest_eviction
     from rsweep.disk.listing import artefacts
-    from rsweep.disk.needs import read_needs
+    from rsweep.disk.needs import planned_needs, read_needs
     from rsweep.disk.sizes import parse_size
 
     least = parse_size(given.larger)
-    needs = read_needs(store, given.keep)
+    needs = [*read_needs(store, given.keep), *planned_needs(store)]
     old = [f for f in artefacts(store) if f.age_days >= given.older and f.size >= least]
     unneeded = [f for f in old if not any(need.wants(f) for need in needs)]
     if given.free is None:

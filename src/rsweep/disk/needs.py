@@ -47,10 +47,10 @@ def read_needs(store: Store, files: Sequence[Path]) -> list[Need]:
     beside = sorted(store.root.parent.glob("*/study.lock.json"))
     pins = sorted((store.root / PINS).glob("*.json"))
     found = dict.fromkeys(path.resolve() for path in (*files, *beside, *pins))
-    return [*(need(path) for path in found), *_planned(store)]
+    return [need(path) for path in found]
 
 
-def _planned(store: Store) -> Iterator[Need]:
+def planned_needs(store: Store) -> Iterator[Need]:
     """What the plans of studies beside the store need, which may be running now."""
     for plan in sorted(store.root.parent.glob("*/plan/*")):
         keys = frozenset(path.stem for path in (plan / "nodes").glob("*.json"))
