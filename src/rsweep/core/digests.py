@@ -1,4 +1,4 @@
-"""sha256 of files, remembered by path, size and time so that a second look only stats them."""
+"""sha256 of files, remembered by path and state so that a second look only stats them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,27 @@ _SETTLED_NS = 2_000_000_000
 
 @dataclass(frozen=True)
 class File:
-    """A file of a folder: its path from there, with "/", its size, and when it changed."""
+    """A file of a folder: its path from there, with "/", its size, and when it changed.
+
+    The time of change (`ctime_ns`) and the inode tell a file that was replaced by one of the same
+    size and modification time, as archives and `cp -p` leave it.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
+
+    @classmethod
+    def of(cls, path: str, stat: os.stat_result) -> File:
+        """A file as its folder tells of it."""
+        return cls(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+    @property
+    def state(self) -> list[int]:
+        """What is no longer the same once its content may have changed."""
+        return [self.size, self.mtime_ns, self.ctime_ns, self.inode]
 
 
 _memory: dict[tuple[str, File], str] = {}
@@ -46,9 +62,7 @@ def walk(root: Path) -> list[File]:
         for name in files:
             path = Path(folder, name)
             with contextlib.suppress(FileNotFoundError):  # a broken link
-                stat = path.stat()
-                relative = path.relative_to(root).as_posix()
-                found.append(File(relative, stat.st_size, stat.st_mtime_ns))
+                found.append(File.of(path.relative_to(root).as_posix(), path.stat()))
     return sorted(found, key=lambda file: file.path)
 
 
@@ -65,14 +79,14 @@ def digests(root: Path, files: Iterable[File]) -> dict[str, str]:
         known = _load(cache)
         for file in wanted:
             entry = known.get(file.path)
-            if entry and entry[:2] == [file.size, file.mtime_ns]:
-                _memory[base, file] = entry[2]
+            if entry and entry[:-1] == file.state:
+                _memory[base, file] = entry[-1]
     absent = [file for file in wanted if (base, file) not in _memory]
     hashed = _hash_all(root, absent)
-    settled = [f for f in absent if time.time_ns() - f.mtime_ns > _SETTLED_NS]
+    settled = [f for f in absent if time.time_ns() - max(f.mtime_ns, f.ctime_ns) > _SETTLED_NS]
     if settled:
         _memory.update({(base, file): hashed[file.path] for file in settled})
-        _save(cache, known | {f.path: [f.size, f.mtime_ns, hashed[f.path]] for f in settled})
+        _save(cache, known | {f.path: [*f.state, hashed[f.path]] for f in settled})
     return {file.path: hashed.get(file.path) or _memory[base, file] for file in wanted}
 
 
@@ -94,8 +108,7 @@ def known_sha256(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    stat = path.stat()
-    return digests(path.parent, [File(path.name, stat.st_size, stat.st_mtime_ns)])[path.name]
+    return digests(path.parent, [File.of(path.name, path.stat())])[path.name]
 
 
 def _load(cache: Path) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rsweep.core.canonical import digest, digested_text
-from rsweep.core.digests import known_sha256, walk
+from rsweep.core.digests import File, known_sha256, walk
 from rsweep.core.errors import CorruptError
 from rsweep.core.nodes import KEY_LENGTH
 from rsweep.core.roi import Roi
@@ -77,11 +77,10 @@ def _fingerprint(path: Path) -> Any:
     """What tells that a file or folder has changed; None where there is none."""
     try:
         if path.is_dir():
-            return digest([[file.path, file.size, file.mtime_ns] for file in walk(path)])
-        stat = path.stat()
+            return digest([[file.path, *file.state] for file in walk(path)])
+        return File.of(path.name, path.stat()).state
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _watched(study: Study) -> Iterator[Path]:

@@ -148,7 +148,8 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     options = _options(config, where, problems)
     rois, roi_problems = read_rois(options["rois"]) if options["rois"] else ([], [])
     problems += roi_problems
-    profiles, skipped = expand(config, where, options["on_invalid"] == "skip", problems)
+    profiles, skipped = expand(config, where, options["on_invalid"] == "skip", problems,
+                               _roi_windows(rois))  # fmt: skip
     retain = _retain(config, where, problems)
     problems += _window_problems(profiles, rois, where)
     evaluate, evaluate_problems = read_evaluate(config.get("evaluate"), rois, where)
@@ -206,6 +207,11 @@ def _retain(config: Mapping[str, Any], where: str, problems: list[Problem]) -> d
                                     f"is {value!r}; expected one of {', '.join(stages)}, each "
                                     f"keep or temp{nearest(stage, stages)}"))  # fmt: skip
     return retain
+
+
+def _roi_windows(rois: Sequence[Roi]) -> str:
+    own = sum(roi.start is not None for roi in rois)
+    return "none" if not own else "all" if own == len(rois) else "some"
 
 
 def _window_problems(profiles: Sequence[Profile], rois: Sequence[Roi], where: str) -> list[Problem]:

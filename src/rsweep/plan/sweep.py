@@ -49,8 +49,9 @@ class Candidate:
 
 
 def expand(
-    config: Mapping[str, Any], where: str, skip: bool, problems: list[Problem]
-) -> tuple[list[Profile], list[Skipped]]:
+    config: Mapping[str, Any], where: str, skip: bool, problems: list[Problem],
+    roi_windows: str = "none",
+) -> tuple[list[Profile], list[Skipped]]:  # fmt: skip
     """The profiles of a study and the combinations left out.
 
     Args:
@@ -59,13 +60,14 @@ def expand(
         skip: leave out what a model cannot run; a knob or value that no model takes is a problem
             all the same.
         problems: what is wrong is added here.
+        roi_windows: how many ROIs have windows of their own: none, some or all.
     """
     base = _base(config, where, problems)
     found: list[Candidate] = []
     skipped: list[Skipped] = []
     combinations = list(_combinations(config, where, problems))
     for one, settings, errors in _resolved(combinations, base):
-        candidate, errors = _candidate(one, settings) if not errors else (None, errors)
+        candidate, errors = _candidate(one, settings, roi_windows) if not errors else (None, errors)
         if candidate:
             found.append(candidate)
         elif skip and settings:
@@ -90,10 +92,10 @@ def _resolved(
 
 
 def _candidate(
-    one: Combination, settings: Settings
+    one: Combination, settings: Settings, roi_windows: str
 ) -> tuple[Candidate | None, list[tuple[str, str]]]:
     try:
-        return Candidate(one.name, one.own, settings, build_nodes(settings)), []
+        return Candidate(one.name, one.own, settings, build_nodes(settings, roi_windows)), []
     except ValueError as error:
         return None, [("weights", str(error))]
     except (OSError, RsweepError) as error:

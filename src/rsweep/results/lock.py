@@ -128,7 +128,7 @@ def check_lock(study: Study) -> None:
     for node in study.nodes().values():
         if node.stage != "fetch":
             continue
-        lock, held = read_lock(str(study.lock), node.key), _manifests(study, node)
+        lock, held = read_lock(str(study.lock), node), _manifests(study, node)
         other = [roi for roi, told in held.items() if told != lock.entry(roi)]
         if other:
             folder = Store(study.store).folder(node)

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from rsweep.core.grid import Grid
 
+Window = tuple[str, str]
+"""ISO dates: the first day, and the day after the last."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -54,8 +57,9 @@ class Source(Protocol):
 
     - `OPTIONS`: the knobs of the study's `<provider>:` section;
     - `COLLECTIONS`: sensor -> the collections that it serves, the first being the default;
-    - `identity(options, collection) -> dict`: what of the options and of the data changes pixels,
-      for the fetch key (never a path, a URL or an account);
+    - `identity(options, collection, window) -> dict`: what of the options and of the data changes
+      pixels, for the fetch key (never a path, a URL or an account); of data on disk those of the
+      window, or all where it is None;
     - `available_bands(options, collection) -> tuple[str, ...]`: what `fetch_bands: all` reads;
     - `cloud_layers(options, collection) -> tuple[str, ...]`: what tells of clouds in its scenes:
       quality layers, and "scene" where a whole scene's cloud share is known;

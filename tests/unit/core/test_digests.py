@@ -26,6 +26,7 @@ def write(path, text: str, age_s: int) -> str:
 
 
 def test_a_file_is_read_once_also_by_the_next_process(file, monkeypatch):
+    monkeypatch.setattr(digests, "_SETTLED_NS", 0)
     expected = write(file, "one", 100)
     assert known_sha256(file) == sha256_file(file) == expected
     monkeypatch.setattr(digests, "sha256_file", lambda path: pytest.fail(f"reads {path}"))
@@ -47,6 +48,17 @@ def test_a_file_that_may_still_change_is_read_each_time(file):
     stat = file.stat()
     file.write_text("two")
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert known_sha256(file) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_read_again(file, monkeypatch):
+    monkeypatch.setattr(digests, "_SETTLED_NS", 0)
+    write(file, "one", 100)
+    known_sha256(file)
+    stat, other = file.stat(), file.with_name("other")
+    other.write_text("two")
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.replace(file)
     assert known_sha256(file) == hashlib.sha256(b"two").hexdigest()
 
 

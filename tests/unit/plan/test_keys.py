@@ -337,3 +337,13 @@ def test_keys_are_the_same_on_another_python_without_a_package(version, tmp_path
     if not installed:
         pytest.skip(f"no Python {version} here")
     assert planned(str(installed[0]), tmp_path, STUDY) == planned(sys.executable, tmp_path, STUDY)
+
+
+def test_a_study_window_that_no_roi_uses_is_in_no_key():
+    def key(roi_windows, end):
+        values, errors = profiles.resolve({**RCF, "temporal": {**WINDOW, "end": end}}, {})
+        assert not errors
+        return build_nodes(values, roi_windows).key
+
+    for roi_windows, same in (("none", False), ("some", False), ("all", True)):
+        assert (key(roi_windows, "2022-09-01") == key(roi_windows, "2022-10-01")) is same

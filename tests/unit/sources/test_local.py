@@ -511,6 +511,7 @@ class TestIdentity:
         assert local.identity(options(folder, both), "s2") != before
 
     def test_second_parse_only_stats(self, folder, monkeypatch):
+        monkeypatch.setattr(digests, "_SETTLED_NS", 0)
         for path in folder.iterdir():
             os.utime(path, (1_600_000_000, 1_600_000_000))
         here = local.identity(options(folder), "s2")
@@ -528,6 +529,51 @@ class TestIdentity:
         path.write_bytes(bytes(data))
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         assert local.identity(options(folder), "s2") != before
+
+    def test_a_file_replaced_with_the_same_size_and_time_is_hashed_again(self, folder):
+        path = folder / "20220603_B04.tif"
+        for file in folder.iterdir():
+            os.utime(file, (1_600_000_000, 1_600_000_000))
+        before = local.identity(options(folder), "s2")
+        other = folder.parent / "other.tif"
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        other.write_bytes(bytes(data))
+        os.utime(other, (1_600_000_000, 1_600_000_000))
+        other.replace(path)
+        assert local.identity(options(folder), "s2") != before
+
+    def test_a_scene_outside_the_window_does_not_matter(self, folder):
+        window = ("2022-06-01", "2022-06-10")
+        before = local.identity(options(folder), "s2", window)
+        everything = local.identity(options(folder), "s2")
+        write(folder / "20210103_B04.tif", ramp(start=9))
+        write(folder / "20220613_B04.tif", ramp(start=9))
+        assert local.identity(options(folder), "s2", window) == before
+        assert local.identity(options(folder), "s2") != everything
+        write(folder / "20220604_B04.tif", ramp(start=9))
+        assert local.identity(options(folder), "s2", window) != before
+
+    def test_the_sources_of_a_virtual_raster_matter(self, folder, tmp_path):
+        vrt = r"s2:\n  files: '(?P<date>\d{8})_(?P<band>B\w+)\.vrt'\n".replace("\\n", "\n")
+        (tmp_path / "vrt").mkdir()
+        for name, of in (("20220603_B04.vrt", "mid.vrt"), ("mid.vrt", "../data/20220603_B04.tif")):
+            (tmp_path / "vrt" / name).write_text(
+                '<VRTDataset rasterXSize="24" rasterYSize="24"><SRS>EPSG:32633</SRS>'
+                "<GeoTransform>500040,10,0,5000040,0,-10</GeoTransform>"
+                '<VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
+                f'<SourceFilename relativeToVRT="1">{of}</SourceFilename>'
+                "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+            )
+        opts = options(tmp_path / "vrt", vrt)
+        before = local.identity(opts, "s2")
+        assert "20220603_B04.tif" in [path.name for path in local.planning_reads(opts)]
+        (scene,), (pixels,) = read(opts)
+        assert np.array_equal(pixels.bands[0], ramp())
+        write(folder / "20220603_B04.tif", ramp(start=7))
+        assert local.identity(options(tmp_path / "vrt", vrt), "s2") != before
+        (changed,), _ = read(options(tmp_path / "vrt", vrt))
+        assert changed.properties["sha256"] != scene.properties["sha256"]
 
     def test_a_cache_that_cannot_be_written_is_done_without(self, folder, monkeypatch, tmp_path):
         (tmp_path / "file").write_text("")
@@ -559,3 +605,62 @@ def test_identity_uses_the_data_through_a_relative_path(tmp_path, monkeypatch):
     absolute = local.identity(options(tmp_path / "data"), "s2")
     monkeypatch.chdir(tmp_path)
     assert local.identity({"path": "data"}, "s2") == absolute
+
+
+class TestBaselines:
+    """Sentinel-2's offset of -1000, which some scenes of a folder have."""
+
+    NAMES = r"""
+s2:
+  files: 'S2A_MSIL2A_(?P<date>\d{8}T\d{6})_N\d{4}_(?P<scene>R\d+_\w+)\.tif'
+  bands: [B4]
+"""
+
+    def scenes(self, root, layout, **files):
+        for name, value in files.items():
+            write(root / f"{name}.tif", np.full((24, 24), value, "uint16"), nodata=0)
+        scenes, pixels = read(options(root, layout), window=("2022-01-01", "2023-01-01"))
+        return {s.id: float(p.bands[0, 0, 0] * s.gain + s.offset)
+                for s, p in zip(scenes, pixels, strict=True)}  # fmt: skip
+
+    def test_names_of_products_tell(self, tmp_path):
+        found = self.scenes(
+            tmp_path, self.NAMES, S2A_MSIL2A_20220110T101031_N0301_R022_a=800,
+            S2A_MSIL2A_20220301T101031_N0400_R022_b=1800,
+            S2A_MSIL2A_20220401T101031_N0510_R022_c=1800,
+        )  # fmt: skip
+        assert found == {"R022_a": 800.0, "R022_b": 800.0, "R022_c": 800.0}
+
+    def test_a_layout_s_offset_is_every_scene_s(self, tmp_path):
+        found = self.scenes(tmp_path, self.NAMES + "  offset: 0\n",
+                            S2A_MSIL2A_20220301T101031_N0400_R022_b=800)  # fmt: skip
+        assert found == {"R022_b": 800.0}
+
+    @pytest.mark.parametrize("key, told", [
+        ("baseline: PROCESSING_BASELINE", {"PROCESSING_BASELINE": "04.00"}),
+        ("offset: BOA_ADD_OFFSET", {"BOA_ADD_OFFSET": -1000}),
+    ])  # fmt: skip
+    def test_metadata_tells(self, tmp_path, key, told):
+        layout = f"s2:\n  files: '(?P<date>\\d{{8}})\\.tif'\n  bands: [B4]\n  sidecar: {{{key}}}\n"
+        old = {name: "03.01" if isinstance(value, str) else 0 for name, value in told.items()}
+        (tmp_path / "20220301.json").write_text(json.dumps(told))
+        (tmp_path / "20220110.json").write_text(json.dumps(old))
+        found = self.scenes(tmp_path, layout, **{"20220110": 800, "20220301": 1800})
+        assert set(found.values()) == {800.0}
+
+    def test_a_group_of_the_pattern_tells(self, tmp_path):
+        layout = "s2:\n  files: '(?P<date>\\d{8})_(?P<baseline>\\d{4})\\.tif'\n  bands: [B4]\n"
+        found = self.scenes(tmp_path, layout, **{"20220110_0301": 800, "20220301_0400": 1800})
+        assert set(found.values()) == {800.0}
+
+    def test_scenes_that_do_not_tell_beside_one_that_has_it_are_an_error(self, tmp_path):
+        layout = self.NAMES.replace(r"_N\d{4}_(?P<scene>R\d+_\w+)", r"_(?P<scene>\w+)")
+        with pytest.raises(SourceError, match=r"R022_a.*N0400_R022_b has, and nothing tells"):
+            self.scenes(tmp_path, layout, S2A_MSIL2A_20220110T101031_R022_a=800,
+                        S2A_MSIL2A_20220301T101031_N0400_R022_b=1800)  # fmt: skip
+        assert any("nothing tells" in str(p) for p in local.check(options(tmp_path, layout), "x"))
+
+    def test_a_folder_that_tells_nothing_is_as_it_is(self, tmp_path):
+        layout = "s2:\n  files: '(?P<date>\\d{8})_?\\w*\\.tif'\n  bands: [B4]\n"
+        found = self.scenes(tmp_path, layout, **{"20220110": 800, "20220301_N9999_R1": 800})
+        assert set(found.values()) == {800.0}

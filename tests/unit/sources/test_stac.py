@@ -643,3 +643,30 @@ def test_real_scenes_as_the_folder_that_they_came_from(server, tmp_path, monkeyp
         scenes, remote_pixels, source.read(local_scenes, grid), strict=True
     ):
         assert np.array_equal(there.bands + scene.offset, here.bands)
+
+
+def test_assets_outside_a_catalogue_s_folder_are_part_of_what_it_is(tmp_path):
+    (tmp_path / "assets").mkdir()
+    for day in ("03", "13"):
+        time = f"2022-06-{day}T10:00:00Z"
+        item = make_item(tmp_path / "assets", f"d{day}", time, href="../assets")
+        (tmp_path / "cat").mkdir(exist_ok=True)
+        (tmp_path / f"cat/d{day}.json").write_text(json.dumps(item))
+    links = [{"rel": "item", "href": f"./d{day}.json"} for day in ("03", "13")]
+    (tmp_path / "cat/catalog.json").write_text(json.dumps({
+        "type": "Catalog", "stac_version": "1.0.0", "id": "c", "description": "d", "links": links,
+    }))  # fmt: skip
+    options, window = {"url": str(tmp_path / "cat")}, ("2022-06-10", "2022-07-01")
+
+    def identities():
+        stac._content.cache_clear()
+        return [stac.identity(options, "s2", asked) for asked in (None, window)]
+
+    assert tmp_path / "cat/../assets/d13_red.tif" in stac.planning_reads(options)
+    before = identities()
+    write_cog(tmp_path / "assets/d03_red.tif", noise(77))
+    first = identities()
+    assert first[0] != before[0]
+    assert first[1] == before[1]  # it is outside the window
+    write_cog(tmp_path / "assets/d13_red.tif", noise(77))
+    assert identities()[1] != before[1]

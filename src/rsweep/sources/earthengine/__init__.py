@@ -15,6 +15,7 @@ from rsweep.sources.earthengine.endpoint import endpoint
 
 if TYPE_CHECKING:
     from rsweep.sources.earthengine.source import EarthEngine
+    from rsweep.sources.protocol import Window
 
 OPTIONS = (
     Knob("url", "fetch", "str", "high-volume",
@@ -70,7 +71,9 @@ def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, .
     return collections.find(collection).bands
 
 
-def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
+def identity(
+    options: Mapping[str, Any], collection: str, window: Window | None = None
+) -> dict[str, Any]:
     """What of the collection changes pixels; no option does.
 
     Raises:

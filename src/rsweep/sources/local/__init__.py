@@ -20,9 +20,10 @@ from rsweep.sources import stac
 from rsweep.sources.local.folder import LocalScene, content, find_scenes
 from rsweep.sources.local.layout import Layer, Section, read_layout
 from rsweep.sources.sensors import SENSORS
+from rsweep.sources.vrt import files_behind
 
 if TYPE_CHECKING:
-    from rsweep.sources.protocol import Source
+    from rsweep.sources.protocol import Source, Window
 
 OPTIONS = (
     Knob("path", "fetch", "str", None, "folder that holds the scenes; every study must name it"),
@@ -67,27 +68,32 @@ def check(options: Mapping[str, Any], where: str) -> list[Problem]:
 
 
 def planning_reads(options: Mapping[str, Any]) -> list[Path]:
-    """The folder of the scenes, and the file that describes it."""
+    """The folder of the scenes, the file that describes it, and what its virtual rasters read."""
     if not options.get("path"):
         return []
-    return [Path(options["path"]), _layout_path(options)]
+    if _is_catalogue(options):
+        return stac.planning_reads(_stac_options(options))
+    root = Path(options["path"])
+    behind = files_behind(root, [file.path for file in walk(root)])
+    return [root, _layout_path(options), *behind]
 
 
-def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
-    """The content of the scenes and how their values are read: see `folder.content`.
+def identity(
+    options: Mapping[str, Any], collection: str, window: Window | None = None
+) -> dict[str, Any]:
+    """The content of the scenes of a window and how their values are read: see `folder.content`.
 
     Raises:
         SourceError: the folder, the layout or a file cannot be read.
     """
     if _is_catalogue(options):
-        return stac.identity(_stac_options(options), collection)
+        return stac.identity(_stac_options(options), collection, window)
     folder = _opened(options, collection)
     section = folder.section
     return {
-        "content": _content_digest(folder),
+        "content": _content_digest(folder, window),
         "unit": section.unit,
         "gain": section.gain,
-        "offset": section.offset,
         "nodata": str(section.nodata),
         "quality": {name: _meaning(layer) for name, layer in section.quality.items()},
         "resampling": options.get("resampling") or "auto",
@@ -95,9 +101,10 @@ def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=32)
-def _content_digest(folder: Folder) -> str:
+def _content_digest(folder: Folder, window: Window | None) -> str:
+    asked = [s for s in folder.scenes if window is None or window[0] <= s.time < window[1]]
     try:
-        held = content(folder.root, folder.scenes)
+        held = content(folder.root, asked)
     except OSError as error:
         raise SourceError(f"local: {error.filename}: {error.strerror}") from error
     text = json.dumps(held, sort_keys=True, separators=(",", ":"), default=str)

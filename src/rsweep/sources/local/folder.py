@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rsweep.core.digests import File, digests
+from rsweep.core.digests import File
+from rsweep.sources.local.baselines import baseline_of, normal, with_offsets
 from rsweep.sources.local.layout import BandName, Layer, Section
+from rsweep.sources.vrt import content_digests
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class LocalScene:
         bands, quality: sensor's band or quality layer -> what it is read from; where several
             files overlap, the first valid pixel in the order of their names counts.
         cloud_pct: cloud share of the whole scene in percent, or None.
-        properties: the rest of what the sidecar tells.
+        properties: the rest of what the sidecar tells, and Sentinel-2's processing baseline.
+        offset: added to its values; see `baselines`.
     """
 
     id: str
@@ -42,6 +45,7 @@ class LocalScene:
     quality: Mapping[str, tuple[Pick, ...]] = field(default_factory=dict)
     cloud_pct: float | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
+    offset: float = 0.0
 
     @property
     def picks(self) -> Iterable[Pick]:
@@ -56,6 +60,7 @@ class _Draft:
 
     times: dict[str, str] = field(default_factory=dict)
     orbit: str | None = None
+    baseline: str | None = None
     bands: dict[str, list[Pick]] = field(default_factory=dict)
     quality: dict[str, list[Pick]] = field(default_factory=dict)
 
@@ -80,7 +85,8 @@ def find_scenes(
         for key, draft in drafts.items()
         if (scene := _finish(root, section, key, draft, sidecars, problems)) is not None
     ]
-    return sorted(scenes, key=lambda scene: (scene.time, scene.id)), problems
+    found, wrong = with_offsets(section, scenes)
+    return sorted(found, key=lambda scene: (scene.time, scene.id)), problems + wrong
 
 
 def _matches(
@@ -116,6 +122,7 @@ def _add_file(
     time = section.parse_date(text)
     draft = drafts.setdefault(_scene_id(file, match), _Draft())
     draft.times[time] = file.path
+    draft.baseline = normal(groups.get("baseline")) or baseline_of(file.path) or draft.baseline
     draft.orbit = section.orbit.get(groups.get("orbit") or "", draft.orbit)
     for band, name in section.bands.items():
         if "band" not in groups:
@@ -176,6 +183,9 @@ def _finish(
             told = _read_sidecar(root / sidecar, section.sidecar)
         except (OSError, ValueError) as error:
             problems.append(f"{sidecar}: {error}")
+    baseline = normal(told.pop("baseline", None)) or draft.baseline
+    if baseline and section.sensor.startswith("s2"):
+        told["baseline"] = baseline
     return LocalScene(
         key,
         time,
@@ -196,20 +206,22 @@ def _read_sidecar(path: Path, keys: Mapping[str, str]) -> dict[str, Any]:
         told["cloud_pct"] = float(told["cloud_pct"])
     if "orbit" in told:
         told["orbit"] = str(told["orbit"]).lower()
+    if "offset" in told:
+        told["offset"] = float(told["offset"])
     return told
 
 
 def content(root: Path, scenes: Iterable[LocalScene]) -> list[list[Any]]:
     """What the scenes say and hold, whatever their files are called and wherever they lie.
 
-    One entry per scene: id, time, orbit, cloud share, properties, then band and quality layer ->
-    [sha256 of the file, band in it].
+    One entry per scene: id, time, orbit, cloud share, properties, offset, then band and quality
+    layer -> [sha256 of the file, band in it].
 
     Raises:
         OSError: a file cannot be read.
     """
     scenes = list(scenes)
-    hashed = digests(root, (pick.file for scene in scenes for pick in scene.picks))
+    hashed = content_digests(root, {pick.file for scene in scenes for pick in scene.picks})
 
     def read_from(layers: Mapping[str, tuple[Pick, ...]]) -> dict[str, list[list[Any]]]:
         return {
@@ -218,7 +230,7 @@ def content(root: Path, scenes: Iterable[LocalScene]) -> list[list[Any]]:
         }
 
     return [
-        [s.id, s.time, s.orbit, s.cloud_pct, dict(s.properties), read_from(s.bands),
+        [s.id, s.time, s.orbit, s.cloud_pct, dict(s.properties), s.offset, read_from(s.bands),
          read_from(s.quality)]
         for s in scenes
     ]  # fmt: skip

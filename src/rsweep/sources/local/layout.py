@@ -59,12 +59,13 @@ class Section:
         unit: "canonical" (the sensor's own: reflectance x 10000, or dB), "reflectance" (0 to 1),
             "linear" or "amplitude" (radar, converted to dB).
         gain, offset: `gain * raw + offset` is in `unit`; for linear and amplitude the offset is
-            added in dB.
+            added in dB. Without an offset, Sentinel-2's is each scene's own (see `baselines`).
         nodata: raw value of a missing pixel; None for the file's own, or, where a file has none,
             the sensor's; "none" where no value means missing.
         date: date of every file, for names without one; date_format: strptime format of the group.
         orbit: value of the group `orbit` -> ascending | descending; the key "" is every file's.
-        sidecar: property of a scene -> its key in the JSON file beside the scene's first file.
+        sidecar: property of a scene -> its key in the JSON file beside the scene's first file;
+            `offset` there is the scene's own.
     """
 
     sensor: str
@@ -73,7 +74,7 @@ class Section:
     quality: Mapping[str, Layer] = field(default_factory=dict)
     unit: str = CANONICAL
     gain: float = 1.0
-    offset: float = 0.0
+    offset: float | None = None
     nodata: Nodata = None
     date: str | None = None
     date_format: str | None = None
@@ -155,7 +156,7 @@ class _Reader:
             self.quality(spec.get("quality", {})),
             self.unit(spec.get("unit", CANONICAL), sensor),
             self.number("gain", spec.get("gain", 1.0)),
-            self.number("offset", spec.get("offset", 0.0)),
+            self.number("offset", spec["offset"]) if "offset" in spec else None,
             self.nodata("nodata", spec.get("nodata")),
             None if spec.get("date") is None else str(spec["date"]),
             spec.get("date_format"),

@@ -12,7 +12,7 @@ import rasterio
 from numpy.typing import NDArray
 from pyproj import Geod
 
-from rsweep.core.digests import File, digests
+from rsweep.core.digests import File
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
 from rsweep.sources.cog import (
@@ -30,10 +30,11 @@ from rsweep.sources.outline import to_lonlat, touches
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
 from rsweep.sources.units import REFLECTANCE, PowerScale, power_scale, to_sensor
+from rsweep.sources.vrt import content_digests
 
 
 @functools.lru_cache(maxsize=200_000)
-def _header(path: str, size: int, mtime_ns: int) -> Header | str:
+def _header(path: str, *state: int) -> Header | str:
     """Header of a file, or why it has none; once per process while the file stays as it is."""
     try:
         with rasterio.Env(**LOCAL_ENV):
@@ -89,7 +90,7 @@ class LocalSource:
             yield pixels
 
     def _header(self, scene: LocalScene, file: File) -> Header:
-        header = _header(str(self._root / file.path), file.size, file.mtime_ns)
+        header = _header(str(self._root / file.path), *file.state)
         if isinstance(header, str):
             raise RoiError(f"scene {scene.id}: {file.path} cannot be opened: {header}")
         return header
@@ -137,9 +138,9 @@ class LocalSource:
     def _scene(self, scene: LocalScene) -> Scene:
         layers = [scene.bands[band] for band in self._bands] + list(scene.quality.values())
         files = [pick.file for picks in layers for pick in picks]
-        gain, offset = (1.0, 0.0) if self._converts(scene) else self._canonical()
+        gain, offset = (1.0, 0.0) if self._converts(scene) else self._canonical(scene)
         try:
-            hashed = digests(self._root, files)
+            hashed = content_digests(self._root, set(files))
         except OSError as error:
             raise RoiError(f"scene {scene.id}: {error.filename} cannot be read: {error}") from error
         properties: dict[str, Any] = {**scene.properties, "sha256": dict(sorted(hashed.items()))}
@@ -150,10 +151,10 @@ class LocalSource:
             properties["quality_missing"] = unknown
         return Scene(scene.id, scene.time, scene.cloud_pct, gain, offset, properties)
 
-    def _canonical(self) -> tuple[float, float]:
+    def _canonical(self, scene: LocalScene) -> tuple[float, float]:
         """Gain and offset from raw values to the sensor's unit, for reflectances."""
         scale = 10_000.0 if self._section.unit == REFLECTANCE else 1.0
-        return self._section.gain * scale, self._section.offset * scale
+        return self._section.gain * scale, scene.offset * scale
 
     def _converts(self, scene: LocalScene) -> bool:
         """True if values are converted while they are read, because they are not small integers.
@@ -210,7 +211,7 @@ class LocalSource:
         if not self._converts(scene):
             return to_sensor(raw, valid, self._sensor)
         section = self._section
-        return to_sensor(raw, valid, self._sensor, section.unit, section.gain, section.offset)
+        return to_sensor(raw, valid, self._sensor, section.unit, section.gain, scene.offset)
 
     def _quality(self, scene: LocalScene, name: str, layer: Layer, grid: Grid) -> NDArray[np.uint8]:
         values = np.full((grid.height, grid.width), MISSING[name], dtype=np.uint8)

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rsweep.core.digests import digests, walk
 from rsweep.core.errors import SourceError
 from rsweep.core.knobs import Knob, Problem
 from rsweep.sources.sensors import SENSORS
 from rsweep.sources.stac.collections import COLLECTIONS, PRESETS, TABLE, Collection
+from rsweep.sources.stac.content import asset_files, items_content
 
 if TYPE_CHECKING:
+    from rsweep.sources.protocol import Window
     from rsweep.sources.stac.catalogue import Catalogue
     from rsweep.sources.stac.source import StacSource
 
@@ -96,13 +97,15 @@ def entry_of(options: Mapping[str, Any], collection: str) -> Collection:
 
 
 def planning_reads(options: Mapping[str, Any]) -> list[Path]:
-    """The folder of a catalogue on disk."""
+    """The folder of a catalogue on disk, and the files of its items' assets."""
     file = None if "://" in _url(options) else _file(_url(options))
-    return [file.parent] if file else []
+    return [file.parent, *asset_files(file.parent)] if file else []
 
 
-def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
-    """The catalogue's name, what its values mean, and of one on disk the content.
+def identity(
+    options: Mapping[str, Any], collection: str, window: Window | None = None
+) -> dict[str, Any]:
+    """The catalogue's name, what its values mean, and of one on disk the content of a window.
 
     Raises:
         SourceError: the collection is not known, or the catalogue on disk cannot be read.
@@ -113,7 +116,7 @@ def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
         "resampling": options.get("resampling") or "auto",
     }
     if url not in PRESETS and "://" not in url:
-        return {**told, "content": _content(_static(url).parent)}
+        return {**told, "content": _content(_static(url).parent, window)}
     name = options.get("name") or (url if url in PRESETS else _plain(url))
     return {**told, "catalogue": name}
 
@@ -140,9 +143,10 @@ def _static(url: str) -> Path:
 
 
 @functools.lru_cache(maxsize=32)
-def _content(folder: Path) -> str:
+def _content(folder: Path, window: Window | None) -> str:
+    """Digest of the items of a window in a catalogue on disk, and of their assets wherever."""
     try:
-        held = digests(folder, walk(folder))
+        held = items_content(folder, window)
     except OSError as error:
         raise SourceError(f"stac: {error.filename}: {error.strerror}") from error
     text = json.dumps(held, sort_keys=True, separators=(",", ":"))

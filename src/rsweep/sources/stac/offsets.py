@@ -16,11 +16,10 @@ import rasterio
 from numpy.typing import NDArray
 
 from rsweep.core.errors import RoiError
+from rsweep.sources.baseline import FIRST_BASELINE, OFFSET
 from rsweep.sources.stac.collections import Collection
 from rsweep.sources.stac.items import Item
 
-OFFSET = -1000.0
-FIRST_BASELINE = "04.00"
 FLAG = "earthsearch:boa_offset_applied"
 SURELY_BELOW, DARKEST_RAW, DARK = 900, 1000, 1600
 ENOUGH_PIXELS = 100

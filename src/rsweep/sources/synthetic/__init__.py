@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from rsweep.core.knobs import Knob
 
 if TYPE_CHECKING:
-    from rsweep.sources.protocol import Source
+    from rsweep.sources.protocol import Source, Window
 
 WORLD_VERSION = 1
 """Raised when any pixel, quality layer or scene of the world changes."""
@@ -50,7 +50,9 @@ COLLECTIONS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
+def identity(
+    options: Mapping[str, Any], collection: str, window: Window | None = None
+) -> dict[str, Any]:
     """What the pixels of a collection depend on: the world's version, and the options it reads."""
     values = {knob.name: options.get(knob.name, knob.default) for knob in OPTIONS}
     unread = {S1: ["cloudiness"], S1_RTC: ["cloudiness"], DEM: ["cloudiness", "revisit_days"]}

@@ -22,7 +22,6 @@ from rsweep.core.errors import RoiError, SourceError
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.sources.protocol import Scene, Source
-from rsweep.stages.fetch.manifest import unpack
 from rsweep.stages.fetch.place import Place, place_of
 
 LOCKED = ("error", "provider", "collection", "grid", "start", "end", "bands", "scenes", "request",
@@ -94,22 +93,38 @@ class Lock:
         return digest(self.rois)[:8]
 
 
-def read_lock(path: str, key: str) -> Lock:
-    """The part of a lock file that is about a fetch key.
+def read_lock(path: str, node: Node) -> Lock:
+    """The part of a lock file that is about a fetch.
+
+    That is of its key; or, where files on disk have changed since and so the key, of the same
+    settings with other content: its scenes are then looked for one by one.
 
     Raises:
-        SourceError: the file cannot be read, or does not have the key.
+        SourceError: the file cannot be read, or has nothing of this fetch.
     """
     try:
         fetched = json.loads(Path(path).read_text())["fetch"]
+        same = [key for key in fetched if key == node.key]
+        same += [key for key, held in fetched.items() if _alike(held, node)]
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(f"{path} is not a lock that rsweep wrote ({error!r})") from error
-    if key not in fetched:
-        raise SourceError(f"{path} has no fetch key {key}; it has {', '.join(fetched) or 'none'}. "
-                          "Fetch settings differ from those of the lock")  # fmt: skip
-    return Lock(path, unpack(fetched[key]))
+    if not same:
+        raise SourceError(f"{path} has no fetch key {node.key}; it has "
+                          f"{', '.join(fetched) or 'none'}. Fetch settings differ from those of "
+                          "the lock")  # fmt: skip
+    return Lock(path, fetched[same[0]]["rois"])
+
+
+def _alike(held: Entry, node: Node) -> bool:
+    """True if a lock's fetch and a node differ in the content of files on disk alone."""
+    return _but_content(held.get("settings", {})) == _but_content(node.settings)
+
+
+def _but_content(settings: Entry) -> dict[str, Any]:
+    source = {k: v for k, v in settings.get("source", {}).items() if k != "content"}
+    return dict(json.loads(canonical_json({**settings, "source": source})))
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def _open(job: Job) -> Source:
     module = provider_module(settings["provider"])
     options = dict(job.options[job.node.key])
     lock = options.pop("lock", "")
-    job.context["lock"] = read_lock(lock, job.node.key) if lock else None
+    job.context["lock"] = read_lock(lock, job.node) if lock else None
     bands = settings["bands"]
     if bands == "all":
         bands = list(module.available_bands(options, settings["collection"]))

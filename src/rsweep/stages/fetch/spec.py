@@ -49,23 +49,33 @@ KNOBS = (
 )  # fmt: skip
 
 
+ROI_WINDOWS = "roi_windows"
+"""Added to a profile's settings when keys are made: how many ROIs have windows of their own,
+"none", "some" or "all". Which windows these are is in the names of shards."""
+
+
 def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     """Settings of the key: without what says nothing of radar, optical sensors or maps."""
     provider = settings["provider"]
     collection = choose_collection(provider, sensor, settings["collection"])
     bands = sensor_bands(settings, find_card(settings["model"]))[sensor]
+    windows, temporal = settings.get(ROI_WINDOWS, "none"), settings["temporal"]
+    asked = (temporal["start"], temporal["end"]) if temporal and windows == "none" else None
+    if SENSORS[sensor].static:
+        asked = None
     found = {
         "provider": provider,
         "collection": collection,
         "sensor": sensor,
-        "source": provider_module(provider).identity(options(settings), collection),
+        "source": provider_module(provider).identity(options(settings), collection, asked),
         "bands": "all" if settings["fetch_bands"] == "all" else bands,
         **{name: settings[name] for name in ("scale_m", "context_m", "least_side_m")},
     }
     if SENSORS[sensor].static:
         return found
     own = "orbit" if SENSORS[sensor].decibel else "fetch_cloudy_pct"
-    found |= {name: settings[name] for name in ("temporal", own)}
+    # A window that no ROI uses is read by nobody.
+    found |= {"temporal": None if windows == "all" else temporal, own: settings[own]}
     if settings["fetch_granularity"] == "composite":
         # What becomes of an empty frame is settled later, so it needs no new download.
         made = composite_settings(settings, sensor)
