@@ -10,6 +10,7 @@ from rsweep.core.errors import StudyError
 from rsweep.jobs.estimates import runtime_min
 from rsweep.jobs.client import own_jobs
 from rsweep.jobs.packs import pack_name, release
+from rsweep.jobs.workdir import take_over
 from rsweep.report.summary import announce, conclude
 from rsweep.plan.stored import tell
 from rsweep.plan.workflow import KEY_PATTERN, Plan
@@ -29,6 +30,8 @@ except StudyError as error:
 
 own_jobs(packed=workflow.remote_exec)
 tell(config, plan.path)
+if workflow.is_main_process:
+    take_over()
 
 STORE, RESULTS = plan.store, plan.folder
 LOGS = f"{plan.study.options['results']}/logs"

@@ -2,7 +2,12 @@
 
 
 def kept(stage, path):
-    """A stage's output, or a temporary one where the study says so under `retain`."""
+    """A stage's output, or a temporary one where the study says so under `retain`.
+
+    `update` keeps Snakemake from removing the file before a job: another study may have made it in
+    a store that is shared. For the same reason the profiles say `keep-incomplete`.
+    """
+    path = update(path)
     return temp(path) if plan.study.retain.get(stage) == "temp" else path
 
 

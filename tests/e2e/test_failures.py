@@ -154,7 +154,7 @@ def test_a_damaged_file_is_said_and_rebuilt(workplace: Workplace) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-    workplace.write_study(base={"image_size": 32})  # reads the composite again
+    workplace.write_study(base={"edge": "fill"})  # reads the composite again
     run = workplace.ran()
     logs = "".join(p.read_text() for p in (workplace.folder / "results/logs/prep").rglob("*.log"))
     assert "damaged" in logs, run.output
@@ -178,8 +178,10 @@ def test_a_killed_run_goes_on_from_what_is_there(workplace: Workplace) -> None:
     there = workplace.state()
     assert there
     assert not list((workplace.folder / "results/tiny").glob("sweep.csv"))
-    workplace.run("--unlock")
-    workplace.ran()
+    again = workplace.ran()  # the same command: no --unlock
+    assert "its lock is removed" in again.output
+    left = [*store.rglob(".*"), *(workplace.folder / "results/tiny").rglob(".*.tmp")]
+    assert not left
     after = workplace.state()
     finished = {n: s for n, s in there.items() if n.startswith(("fetch/", "composite/"))}
     assert {n: after[n][0] for n in finished} == {n: d for n, (d, _) in finished.items()}

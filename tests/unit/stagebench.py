@@ -89,8 +89,9 @@ class Bench:
     def run(
         self, rois: Sequence[Roi], stage: str = "stitch", on_roi_error: str = "record", **own: Any
     ) -> tuple[Node, Shard]:
-        """Run a stage, and those before it that the store lacks."""
+        """Run a stage anew, and those before it that the store lacks."""
         node, shard = self.node(stage, **own), Shard("shard", tuple(rois))
+        self.store.discard(node, "shard")
         run_job(Job(node, shard, self.store, self.options, on_roi_error))
         return node, shard
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 ABOUT = "damaged files of a study's store; --repair removes them"
 
@@ -16,7 +17,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
     from rsweep.core.errors import CorruptError
-    from rsweep.core.files import check_seal
     from rsweep.core.store import Store
     from rsweep.plan.study import load_study
 
@@ -25,15 +25,16 @@ def run(given: argparse.Namespace) -> int:
     for node in study.nodes().values():
         for shard in study.shards:
             path = store.path(node, shard.name)
-            if not path.exists():
+            if not os.path.lexists(path):
                 continue
             seen += 1
             try:
-                check_seal(path)
+                with store.read(node, shard.name):
+                    pass
             except CorruptError as error:
                 damaged += 1
                 print(f"{error}{'; removed' if given.repair else ''}")
                 if given.repair:
-                    path.unlink()
+                    store.discard(node, shard.name)
     print(f"{seen} files read, {damaged} damaged")
     return 1 if damaged and not given.repair else 0

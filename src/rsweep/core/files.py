@@ -12,9 +12,8 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from rsweep.core.canonical import canonical_json
 from rsweep.core.errors import CorruptError, RsweepError
+from rsweep.core.writers import own_name, remove
 
 LIBVER = ("v110", "v110")
 """One version of the format, so that the same content is the same bytes with any HDF5 library."""
@@ -44,11 +44,13 @@ REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, 
 def replacing(final: Path) -> Iterator[Path]:
     """A temporary name beside `final`, renamed to it when the block ends well, else removed."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = final.with_name(own_name(final.name, "tmp"))
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        if final.is_dir() and not final.is_symlink():
+            remove(final)
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
@@ -58,12 +60,11 @@ def replacing(final: Path) -> Iterator[Path]:
 def replacing_folder(final: Path) -> Iterator[Path]:
     """As `replacing`, for a folder of files; one that is there already gives way."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}.", suffix=".tmp"))
+    temporary = final.with_name(own_name(final.name, "tmp"))
+    temporary.mkdir()
     try:
         yield temporary
-        temporary.chmod(0o755)
-        if final.exists():
-            shutil.rmtree(final)
+        remove(final)
         temporary.rename(final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -220,6 +221,8 @@ def check_seal(path: Path) -> None:
         RsweepError: this user may not read it, which says nothing against it.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end
+            raise CorruptError(path, "it is not a file")
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END) - len(TRAILER) - DIGEST_SIZE
             file.seek(max(size, 0))

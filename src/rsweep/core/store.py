@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,27 @@ from rsweep.core.files import (
     check_seal,
     content_sha256,
     explained,
-    is_sealed,
     new_file,
     replacing,
     write_json,
 )
 from rsweep.core.nodes import Node
+from rsweep.core.writers import is_abandoned, made_by_others, remove, turn
 
 CONTENT = "content_sha256"
 """Attribute of a file that says what `content_sha256` finds in it."""
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise CorruptError(path, error) from error
+
+
+def content_of(file: h5py.File) -> str:
+    """sha256 of the values in a stage's file; files of older stores do not say it themselves."""
+    return str(file.attrs[CONTENT]) if CONTENT in file.attrs else content_sha256(file)
 
 
 class Store:
@@ -70,7 +82,7 @@ class Store:
         """
         path = self.path(node, shard)
         check_seal(path)
-        with h5py.File(path, "r", locking=False) as file:
+        with _opened(path) as file:
             if file.attrs.get("rsweep") != f"{node.stage}/{node.key}/{shard}":
                 raise CorruptError(path, "it is another node's file")
             yield file
@@ -81,18 +93,35 @@ class Store:
         Raises:
             CorruptError: the file is absent, damaged, or another node's.
         """
-        with self.read(node, shard) as file:  # files of older stores do not say it themselves
-            return str(file.attrs[CONTENT]) if CONTENT in file.attrs else content_sha256(file)
+        with self.read(node, shard) as file:
+            return content_of(file)
 
     def is_sound(self, node: Node, shard: str) -> bool:
-        """True if a node's file is there and as it was written."""
-        return is_sealed(self.path(node, shard))
+        """True if a node's file is there, as it was written, and its own."""
+        try:
+            with self.read(node, shard):
+                return True
+        except CorruptError:
+            return False
 
     def discard(self, node: Node, shard: str) -> None:
-        """Remove a damaged file, so that it is absent."""
+        """Remove what is in the place of a node's file, so that it is absent."""
         path = self.path(node, shard)
         with explained(path):
-            path.unlink(missing_ok=True)
+            remove(path)
+
+    @contextmanager
+    def turn(self, node: Node, shard: str) -> Iterator[None]:
+        """Be the one who makes a file, after others; what dead writers left of it is removed."""
+        final = self.path(node, shard)
+        with ExitStack() as stack:
+            with explained(final):
+                final.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(turn(final))
+                for path in made_by_others(final.parent, final.name, "tmp"):
+                    if is_abandoned(path):
+                        remove(path)
+            yield
 
     def write_record(self, node: Node, shard: str, record: dict[str, Any]) -> None:
         """Say what ran, beside the output that it made."""

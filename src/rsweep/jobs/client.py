@@ -112,6 +112,12 @@ def started(pid: int) -> int:
         return 0
 
 
+def planned_at() -> float:
+    """When the Snakemake process began whose job this is, else now; as time.time() has it."""
+    owner = os.environ.get(OWNER)
+    return int(owner.split("-")[1]) / 1000 if owner else time.time()
+
+
 def runtime_folder(owner: str) -> Path:
     """Folder of an owner's sockets and locks, on this machine."""
     name = f"rsweep-{os.getuid()}-{owner}"
@@ -120,20 +126,20 @@ def runtime_folder(owner: str) -> Path:
 
 
 def run_cell(snakemake: Any) -> None:
-    """Run the job of the inference rule: bring back what a pack has made of it before, or make it.
+    """Run the job of the inference rule, unless an earlier attempt at its pack has made its file.
 
     Raises:
         SystemExit: the cell failed; with its error as text.
     """
     output = Path(snakemake.output[0])
-    if packs.restore(output):
+    if packs.is_done(output):
         return
     try:
         _make(snakemake)
     except (Exception, SystemExit):
         packs.note_failure(output)
         raise
-    packs.keep(output)
+    packs.note_success(output)
 
 
 def _make(snakemake: Any) -> None:

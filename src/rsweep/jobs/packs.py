@@ -1,9 +1,9 @@
 """Packs: inference cells that one cluster job runs, with their network loaded once.
 
 A pack is a Snakemake group: cells of the same weights on consecutive shards. To Snakemake a group
-is one thing, which fails as a whole and loses its outputs when it does. So within a pack a finished
-cell is kept under a second name (a hard link: no copy, no space) and is back at once when the pack
-is tried again; and a cell that fails is noted, so that the next run puts it in a pack of its own.
+is one thing, which fails as a whole and is tried again as a whole. Cells that are finished are then
+there and not made again; and a cell that fails is noted, so that the next run puts it in a pack of
+its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,42 +62,21 @@ def _stretches(plan: Plan) -> dict[str, tuple[dict[str, int], int]]:
     return {name: (number, max(1, int(PACK_S / seconds))) for name, seconds in total.items()}
 
 
-def _kept(output: Path) -> Path:
-    return output.parent / FOLDER / output.name
-
-
 def _failed(output: Path) -> Path:
     return output.parent / FOLDER / f"{output.stem}.failed"
 
 
-def restore(output: Path) -> bool:
-    """Bring back what this cell made in an earlier attempt at its pack; False if nothing."""
-    kept = _kept(output)
-    if not os.environ.get(PACKED) or not kept.exists():
+def is_done(output: Path) -> bool:
+    """True if an earlier attempt at a pack has made this cell."""
+    if not os.environ.get(PACKED) or not output.exists():
         return False
-    from rsweep.core.errors import CorruptError
-    from rsweep.core.files import check_seal
+    from rsweep.core.files import is_sealed  # a client that has a worker needs no HDF5
 
-    try:
-        check_seal(kept)
-    except CorruptError:
-        kept.unlink(missing_ok=True)
-        return False
-    output.unlink(missing_ok=True)
-    os.link(kept, output)
-    os.utime(output)
-    return True
+    return is_sealed(output)
 
 
-def keep(output: Path) -> None:
-    """Keep a finished cell beside the name under which Snakemake may remove it."""
-    if not os.environ.get(PACKED):
-        return
-    kept = _kept(output)
-    with suppress(OSError):  # a file system without hard links: the cell is computed again
-        kept.parent.mkdir(exist_ok=True)
-        kept.unlink(missing_ok=True)
-        os.link(output, kept)
+def note_success(output: Path) -> None:
+    """Forget that a cell has failed."""
     _failed(output).unlink(missing_ok=True)
 
 
@@ -111,7 +89,7 @@ def note_failure(output: Path) -> None:
 
 
 def release(plan: Plan) -> None:
-    """Forget what was kept for other attempts: the study is complete."""
+    """Forget which cells have failed: the study is complete."""
     for node in plan.nodes.values():
         if node.stage == "infer":
             shutil.rmtree(Path(plan.file(node, "x")).parent / FOLDER, ignore_errors=True)

@@ -10,12 +10,23 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import h5py
 
 import rsweep
 from rsweep.core.errors import CorruptError
+from rsweep.core.nodes import Node
+from rsweep.core.shards import Shard
+from rsweep.core.store import Store
 from rsweep.stages.job import Job
+
+if TYPE_CHECKING:
+    from rsweep.plan.study import Study
 
 MAX_REBUILDS = 5
 """Inputs that one job makes again; more, and the disk itself is failing."""
@@ -24,7 +35,27 @@ log = logging.getLogger("rsweep")
 
 
 def run_job(job: Job) -> None:
-    """Make a job's output; an input that turns out damaged is said so, rebuilt, and read again."""
+    """Make a job's output, unless another process has; one of them makes it at a time."""
+    with job.store.turn(job.node, job.shard.name):
+        if not _is_made(job):
+            _make(job)
+
+
+def _is_made(job: Job) -> bool:
+    """True if another process has made the output since it was found to be wanted."""
+    path = job.store.path(job.node, job.shard.name)
+    try:
+        younger = path.stat().st_mtime >= job.planned
+    except OSError:
+        return False
+    if not younger or not job.store.is_sound(job.node, job.shard.name):
+        return False
+    log.info("%s was made by another process", path)
+    return True
+
+
+def _make(job: Job) -> None:
+    """Make an output; an input that turns out damaged is said so, rebuilt, and read again."""
     module = importlib.import_module(f"rsweep.stages.{job.node.stage}.run")
     for attempt in itertools.count():
         began = time.perf_counter()
@@ -45,12 +76,34 @@ def _rebuild(job: Job, error: CorruptError) -> None:
     for node in job.node.inputs.values():
         if str(job.store.path(node, job.shard.name)) != error.path:
             continue
-        if not job.store.is_sound(node, job.shard.name):  # else another job was faster
-            _say(error)
-            job.store.discard(node, job.shard.name)
-            run_job(Job(node, job.shard, job.store, job.options, job.on_roi_error, job.threads))
+        rebuild(replace(job, node=node, context={}), error)
         return
     raise error
+
+
+def rebuild(job: Job, error: CorruptError) -> None:
+    """Make a file again that was read and found damaged, or another's, or not there."""
+    if not job.store.is_sound(job.node, job.shard.name):  # else another job was faster
+        _say(error)
+        run_job(job)
+
+
+@contextmanager
+def reading(study: Study, node: Node, shard: Shard) -> Iterator[h5py.File]:
+    """A stage's file of a study; one that is damaged is made again first.
+
+    Raises:
+        RsweepError: it cannot be made.
+    """
+    store = Store(study.store)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(store.read(node, shard.name))
+        except CorruptError as error:
+            policy = study.options["on_roi_error"]
+            rebuild(Job(node, shard, store, study.node_options(), policy), error)
+            file = stack.enter_context(store.read(node, shard.name))
+        yield file
 
 
 def _say(error: CorruptError) -> None:

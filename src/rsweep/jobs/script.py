@@ -10,6 +10,7 @@ from rsweep.core.errors import CorruptError, RsweepError
 from rsweep.core.log import start_log
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
+from rsweep.jobs.client import planned_at
 from rsweep.jobs.plans import plan_folder
 from rsweep.jobs.runner import run_job
 from rsweep.plan.stored import discard, read_node, read_shard
@@ -53,4 +54,5 @@ def open_job(folder: Path, key: str, shard: str, threads: int) -> Job:
     """
     known = read_node(folder, key)
     rois = Shard(shard, read_shard(folder, shard))
-    return Job(known.node, rois, Store(known.store), known.options, known.on_roi_error, threads)
+    return Job(known.node, rois, Store(known.store), known.options, known.on_roi_error, threads,
+               planned_at())  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -350,8 +349,3 @@ def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return [("tile_overlap", f"is {overlap}, so tiles {size - overlap} px apart do not meet on "
                              f"whole tokens ({float(step):g} px); nearest: "
                              f"{', '.join(map(str, closest))}")]  # fmt: skip
-
-
-def slug(text: str) -> str:
-    """A word that is safe as a folder name on any system."""
-    return re.sub(r"[^A-Za-z0-9._=+-]+", "-", text).strip("-.") or "profile"

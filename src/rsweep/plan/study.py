@@ -9,13 +9,14 @@ from typing import Any
 
 from rsweep.core.errors import StudyError
 from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.names import clash, slug
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard, make_shards
 from rsweep.evaluate.settings import read_evaluate
 from rsweep.plan.nodes import node_options
-from rsweep.plan.profiles import Profile, slug
+from rsweep.plan.profiles import Profile
 from rsweep.plan.sweep import Skipped, expand, section
 from rsweep.plan.table import CORE
 from rsweep.stages.registry import STAGES
@@ -152,6 +153,7 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
                                _roi_windows(rois))  # fmt: skip
     retain = _retain(config, where, problems)
     problems += _window_problems(profiles, rois, where)
+    problems += _name_problems(profiles, rois, options["rois"])
     evaluate, evaluate_problems = read_evaluate(config.get("evaluate"), rois, where)
     problems += evaluate_problems
     if not problems and not profiles:
@@ -212,6 +214,16 @@ def _retain(config: Mapping[str, Any], where: str, problems: list[Problem]) -> d
 def _roi_windows(rois: Sequence[Roi]) -> str:
     own = sum(roi.start is not None for roi in rois)
     return "none" if not own else "all" if own == len(rois) else "some"
+
+
+def _name_problems(profiles: Sequence[Profile], rois: Sequence[Roi], table: str) -> list[Problem]:
+    """Two ROIs whose grids would be one file."""
+    grids = any(profile.settings["output"] == "grid" for profile in profiles)
+    both = clash([roi.id for roi in rois]) if grids else None
+    if not both:
+        return []
+    return [Problem(table, f"ids {both[0]!r} and {both[1]!r} give one name of a grid's file; "
+                           f"rename one")]  # fmt: skip
 
 
 def _window_problems(profiles: Sequence[Profile], rois: Sequence[Roi], where: str) -> list[Problem]:

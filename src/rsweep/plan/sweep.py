@@ -9,10 +9,11 @@ from typing import Any
 
 from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.names import slug
 from rsweep.core.nodes import Node
 from rsweep.models.registry import families, find_card
 from rsweep.plan.nodes import build_nodes
-from rsweep.plan.profiles import Profile, resolve, slug, window
+from rsweep.plan.profiles import Profile, resolve, window
 from rsweep.plan.table import CORE
 from rsweep.stages.prep.tiling import settle_surroundings
 

@@ -16,6 +16,7 @@ from rsweep.core.grid import Grid, roi_polygon
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.store import Store
+from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.report.colours import Components, find_components, sample_cells, true_colour
@@ -136,7 +137,7 @@ def _frames(
         if not store.path(node, shard.name).exists():
             yield None
             continue
-        with store.read(node, shard.name) as file:
+        with reading(study, node, shard) as file:
             index = shard.rois.index(roi)
             entry = get_json(file, "rois")[index]
             seen = (file[f"{index}/count"][()] > 0).sum(axis=(1, 2))

@@ -6,6 +6,7 @@ import csv
 import time
 from pathlib import Path
 
+from rsweep.jobs.workdir import clear_leftovers, set_aside
 from rsweep.plan.workflow import Plan, missing_files
 from rsweep.results.complete import failures
 from rsweep.stages.registry import STAGES
@@ -17,6 +18,8 @@ _MISSING: set[Path] = set()
 def announce(plan: Plan) -> None:
     """Say what a study is about to do."""
     _START["time"] = time.monotonic()
+    clear_leftovers(plan)
+    set_aside(plan)
     _MISSING.update(missing_files(plan))
     study = plan.study
     total = len(plan.nodes) * len(plan.shards)

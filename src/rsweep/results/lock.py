@@ -16,7 +16,8 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, write_json
 from rsweep.core.nodes import Node
 from rsweep.core.redact import without_secrets
-from rsweep.core.store import Store
+from rsweep.core.store import Store, content_of
+from rsweep.jobs.runner import reading
 from rsweep.plan.study import Study
 from rsweep.results.profile import versions
 from rsweep.sources.registry import endpoint
@@ -97,7 +98,8 @@ def _artefacts(study: Study, node: Node) -> Iterator[tuple[str, str]]:
     store = Store(study.store)
     for shard in study.shards:
         if store.path(node, shard.name).exists():
-            yield shard.name, store.content(node, shard.name)
+            with reading(study, node, shard) as file:
+                yield shard.name, content_of(file)
 
 
 def embeddings_digest(folder: Path, profile: str) -> str:
@@ -142,7 +144,7 @@ def _manifests(study: Study, node: Node) -> dict[str, Any]:
     for shard in study.shards:
         if not store.path(node, shard.name).exists():
             continue  # a store may have dropped what only finished stages have read
-        with store.read(node, shard.name) as file:
+        with reading(study, node, shard) as file:
             for roi in get_json(file, "rois"):
                 found[roi["id"]] = {name: roi[name] for name in LOCKED if name in roi}
     return found

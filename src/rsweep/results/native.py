@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsweep.core.files import get_json
-from rsweep.core.store import Store
+from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 
@@ -85,9 +85,12 @@ def _apart(settings: Mapping[str, Any]) -> str:
 
 
 def _distances(study: Study, profile: Profile, native: Profile) -> list[float]:
-    store, found = Store(study.store), []
+    found = []
     for shard in study.shards:
-        with store.read(profile.node, shard.name) as a, store.read(native.node, shard.name) as b:
+        with (
+            reading(study, profile.node, shard) as a,
+            reading(study, native.node, shard) as b,
+        ):
             for index, rows in enumerate(
                 zip(get_json(a, "rois"), get_json(b, "rois"), strict=True)
             ):

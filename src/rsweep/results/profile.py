@@ -22,10 +22,12 @@ import rsweep
 from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, replacing, replacing_folder, write_json
 from rsweep.core.grid import lonlat_polygon
+from rsweep.core.names import file_names
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.store import Store
-from rsweep.plan.profiles import Profile, slug
+from rsweep.jobs.runner import reading
+from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 
 BLOCK_PX = 128
@@ -56,9 +58,9 @@ def read_rows(study: Study, profile: Profile, grids: bool = False) -> Iterator[R
     Raises:
         RsweepError: a ROI failed and the study says `on_roi_error: fail`.
     """
-    store, fail = Store(study.store), study.options["on_roi_error"] == "fail"
+    fail = study.options["on_roi_error"] == "fail"
     for shard in study.shards:
-        with store.read(profile.node, shard.name) as file:
+        with reading(study, profile.node, shard) as file:
             vectors = file["embedding"][()]
             for index, outcome in enumerate(get_json(file, "rois")):
                 if outcome["error"] and fail:
@@ -107,11 +109,12 @@ def _geo(shapes: list[BaseGeometry | None]) -> dict[str, Any]:
 
 
 def write_grids(study: Study, profile: Profile, folder: Path) -> None:
-    """Write a profile's grids as cloud-optimised GeoTIFFs, `<roi>.tif`, UTM and north up."""
+    """Write a profile's grids as cloud-optimised GeoTIFFs, a file per ROI, UTM and north up."""
+    names = file_names([roi.id for roi in study.rois])
     with replacing_folder(folder) as temporary:
         for row in read_rows(study, profile, grids=True):
             if row.grid is not None:
-                write_cog(temporary / f"{slug(row.roi.id)}.tif", row, profile)
+                write_cog(temporary / f"{names[row.roi.id]}.tif", row, profile)
 
 
 def write_cog(path: Path, row: Row, profile: Profile) -> None:

@@ -29,6 +29,8 @@ class Job:
             (its folder, its account), where the weights lie.
         on_roi_error: "record" a ROI that cannot be embedded, or "fail".
         threads: cores to use.
+        planned: when the output was found to be wanted, as time.time() has it; a file that is
+            younger was made by another process, and is not made again.
     """
 
     node: Node
@@ -37,6 +39,7 @@ class Job:
     options: Mapping[str, Any] = field(default_factory=dict)
     on_roi_error: str = "record"
     threads: int = 1
+    planned: float = field(default_factory=time.time)
     context: dict[str, Any] = field(default_factory=dict)
 
     def write(self) -> AbstractContextManager[h5py.File]:

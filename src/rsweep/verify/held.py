@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rsweep.core.errors import CorruptError
+from rsweep.core.names import file_names
 from rsweep.core.nodes import Node
 from rsweep.core.store import Store
 from rsweep.explain.causes import chain_causes
@@ -160,11 +161,10 @@ def _wrong_grids(study: Study, profile: Profile, folder: Path) -> Iterator[tuple
 
 def grid_files(study: Study, profile: Profile, folder: Path) -> Iterator[tuple[Path, Any]]:
     """Each grid's file and the values that it is to hold."""
-    from rsweep.plan.profiles import slug
-
+    names = file_names([roi.id for roi in study.rois])
     for row in read_rows(study, profile, grids=True):
         if row.grid is not None:
-            yield folder / f"{slug(row.roi.id)}.tif", row.grid
+            yield folder / f"{names[row.roi.id]}.tif", row.grid
 
 
 def _packages(lock: Lock) -> Iterator[Row]:

@@ -66,40 +66,28 @@ def test_a_cell_that_failed_is_alone_the_next_time(plan, monkeypatch):
     assert packs.pack_name(plan, node.key, shard) == f"infer-{node.key}-{shard}" != together
 
 
-def test_a_finished_cell_is_back_after_snakemake_removed_it(output):
-    content = output.read_bytes()
-    packs.keep(output)
-    output.unlink()
-    assert packs.restore(output)
-    assert output.read_bytes() == content
-
-
 def test_a_client_that_finds_its_cell_done_does_nothing(output):
-    packs.keep(output)
-    output.unlink()
     client.run_cell(SimpleNamespace(output=[str(output)]))
     assert output.exists()
 
 
-def test_a_damaged_cell_is_not_brought_back(output):
-    packs.keep(output)
-    output.write_bytes(output.read_bytes()[:-1] + b"x")  # the same file under both names
-    output.unlink()
-    assert not packs.restore(output)
+@pytest.mark.parametrize("spoil", [b"x", b""])
+def test_a_damaged_cell_is_not_taken_for_done(output, spoil):
+    output.write_bytes(output.read_bytes()[:-1] + spoil)
+    assert not packs.is_done(output)
 
 
-def test_outside_a_cluster_nothing_is_kept(output, monkeypatch):
+def test_outside_a_cluster_nothing_is_noted(output, monkeypatch):
     monkeypatch.delenv(packs.PACKED)
-    packs.keep(output)
     packs.note_failure(output)
     assert not (output.parent / packs.FOLDER).exists()
-    assert not packs.restore(output)
+    assert not packs.is_done(output)
 
 
 def test_success_clears_the_note_of_a_failure_and_the_end_clears_all(output, plan):
     packs.note_failure(output)
-    packs.keep(output)
-    assert [p.name for p in (output.parent / packs.FOLDER).iterdir()] == [output.name]
+    packs.note_success(output)
+    assert not list((output.parent / packs.FOLDER).iterdir())
     packs.release(plan)
     assert not (output.parent / packs.FOLDER).exists()
     assert output.exists()

@@ -86,6 +86,8 @@ def cells(study):
 
 
 def run_client(cell, **environment):
+    """Run a cell anew, in a client of the owner's."""
+    Path(cell["output"]).unlink(missing_ok=True)
     return subprocess.run(
         [sys.executable, "-c", CLIENT, json.dumps(cell)], capture_output=True, text=True,
         env=os.environ | environment, timeout=120,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from rsweep.core.files import (
     chunk_rows,
     explained,
     get_json,
-    is_sealed,
     new_file,
     put_json,
     replacing,
@@ -29,7 +28,8 @@ from rsweep.sources.protocol import Scene, Source
 from rsweep.sources.registry import provider_module
 from rsweep.sources.sensors import SENSORS
 from rsweep.stages.composite.frames import scenes_by_frame
-from rsweep.stages.fetch.locks import Pinned, PixelDigest, pin, read_lock, request_digest
+from rsweep.stages.fetch.locks import Lock, Pinned, PixelDigest, pin, read_lock, request_digest
+from rsweep.stages.fetch.parts import own_parts
 from rsweep.stages.fetch.place import Place, place_of
 from rsweep.stages.job import Job
 
@@ -41,11 +41,16 @@ def run(job: Job) -> dict[str, Any]:
     """Fetch a shard; a ROI already fetched by a run that was stopped is not fetched again."""
     source, lock = _open(job), job.context["lock"]
     tag = f".{lock.tag}" if lock else ""
-    parts = job.store.folder(job.node) / f".{job.shard.name}{tag}.parts"
-    with explained(parts):
-        parts.mkdir(parents=True, exist_ok=True)
+    folder = job.store.folder(job.node)
+    with ExitStack() as stack:
+        with explained(folder):
+            parts = stack.enter_context(own_parts(folder, f"{job.shard.name}{tag}"))
+        return _run(job, source, lock, parts)
+
+
+def _run(job: Job, source: Source, lock: Lock | None, parts: Path) -> dict[str, Any]:
     tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
-    absent = [task for task in tasks if not is_sealed(task[1])]
+    absent = [task for task in tasks if not task[1].exists()]
     if lock:
         rois = [roi for roi, _ in absent]
         job.context["pinned"] = pin(lock, job.node, job.context["bands"], source, rois)
@@ -53,7 +58,6 @@ def run(job: Job) -> dict[str, Any]:
     with job.write() as file:
         found = [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
         put_json(file, "rois", [job.carry(roi) if roi["error"] else roi for roi in found])
-    shutil.rmtree(parts, ignore_errors=True)
     reused = len(tasks) - len(absent)
     return {"reused_rois": reused, **dict(getattr(source, "stats", {}))}
 

@@ -183,7 +183,7 @@ def test_what_a_stopped_fetch_left_is_not_taken_for_the_lock_s(bench, locked, mo
     locked.file.unlink()
     with pytest.raises(ZeroDivisionError):
         bench.run(ROIS, "fetch")
-    assert len(list(bench.store.folder(locked.node).glob(".shard.parts/*.h5"))) == 3
+    assert len(list(bench.store.folder(locked.node).glob(".shard.*.parts/*.h5"))) == 3
     monkeypatch.undo()
     Bench.use(bench, FakeSource(LISTED, image))
     assert locked.fetch() == locked.bytes
