@@ -1,0 +1,1 @@
+"""DINOv3 of the satellite pictures, through timm."""
