@@ -30,6 +30,7 @@ docs: setup
 	rsweep schema > config/study.schema.json
 	python -m rsweep.report.knob_docs > docs/settings.md
 	python -m rsweep.report.model_docs docs/models
+	python -m rsweep.report.count_operations
 
 setup: $(VENV)/.ready
 

@@ -8,6 +8,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -17,8 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rsweep.core.errors import RsweepError
-from rsweep.plan.catalogue import cards, open_families
+from rsweep.plan.catalogue import open_families
 from rsweep.report import words
+from rsweep.report.compare import HEADS, cells, compare
 from rsweep.report.facts import card_facts, find_model
 
 WIDTH = 100
@@ -29,19 +31,27 @@ HARD = "\N{NO-BREAK SPACE}"
 Facts = dict[str, Any]
 
 
-def list_models() -> str:
-    """A table of all models: input, tokens, size and licence by default."""
-    rows = []
-    for card in cards():
-        facts = card_facts(card)
-        variant = next(iter(card.variants.values()))
-        size = f"{variant.parameters_m:g}" if variant.parameters_m else "none"
-        tokens = words.tokens_text(next(iter(facts["token_groups"].values())))
-        rows.append([card.id, card.title, " ".join(card.modalities), words.input_text(facts),
-                     tokens, size, card.licence_weights])  # fmt: skip
-    rows += [[f"{family}:NAME", f"any {family} network", *[""] * 5] for family in open_families()]
-    heads = ("model", "title", "modalities", "default input", "tokens", "params M", "weights")
-    return _render([_table(heads, rows), Text("rsweep describe MODEL says all about one.")])
+def list_models(sensors: Sequence[str] = (), licence: str = "", as_json: bool = False) -> str:
+    """Models side by side, all or those that fit (see `compare`): a table, or JSON for programs.
+
+    Raises:
+        RsweepError: there is no such sensor.
+    """
+    found = compare(sensors, licence)
+    if as_json:
+        return json.dumps([asdict(row) for row in found], indent=1)
+    rows = [cells(row) for row in found]
+    if not sensors and not licence:
+        rows += [[f"{f}:NAME", f"any {f} network", *[""] * 6] for f in open_families()]
+    return _render(
+        [_table(HEADS, rows), Text(f"{NOTE}\nrsweep describe MODEL says all about one.")]
+    )
+
+
+NOTE = (
+    "By default settings: pixels on the ground times pixels per token; operations of the forward "
+    "pass alone, tiles side by side (frames of a year where the window decides)."
+)
 
 
 def describe_model(model: str, as_json: bool = False) -> str:

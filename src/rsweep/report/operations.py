@@ -1,0 +1,33 @@
+"""Operations of one tile under each model's default settings, as `describe` says them.
+
+They are in operations.json, since describe must not wait for torch;
+`python -m rsweep.report.count_operations` counts them.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rsweep.models.card import ModelCard
+
+COUNTED = Path(__file__).with_name("operations.json")
+YEAR_FRAMES = 12
+"""Frames of a model that takes as many as the window has, or all that it takes if fewer."""
+
+
+@functools.cache
+def counted() -> Mapping[str, float]:
+    """Model -> operations of one tile in 1e9."""
+    found: dict[str, float] = json.loads(COUNTED.read_text(encoding="utf-8"))
+    return found
+
+
+def frames_of(card: ModelCard, settings: Mapping[str, Any]) -> int:
+    """Frames of a tile; of a model that takes what a window has, those of a year."""
+    if settings["frames"] == "auto":
+        return min(YEAR_FRAMES, card.frames_range[1])
+    return int(settings["frames"])
