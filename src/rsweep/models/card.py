@@ -42,6 +42,8 @@ class Normalization:
     Attributes:
         stats: band -> (mean, std), in the units after gain; a band without an entry is refused.
         clip: range of raw values kept, before the gain.
+        white: band -> raw value that an 8-bit image shows as 255, 0 being 0; values are then such
+            integers, and `clip`, `gain` and `truncate` say nothing.
         center: band -> value in the units after gain that a missing pixel is given before
             normalisation; the mean where absent.
         source: where the constants were published.
@@ -53,6 +55,7 @@ class Normalization:
     gain: float = 1.0
     truncate: bool = False
     eight_bit: bool = False
+    white: Mapping[str, float] = field(default_factory=dict)
     kind: Literal["affine", "tile_zscore"] = "affine"
     center: Mapping[str, float] = field(default_factory=dict)
 

@@ -7,6 +7,14 @@ from collections.abc import Mapping
 Stats = Mapping[str, tuple[float, float]]
 """Band -> (mean, standard deviation), in the sensor's unit."""
 
+CLEAR_S2: Mapping[str, float] = {
+    "B1": 740, "B2": 530, "B3": 758, "B4": 558, "B5": 1256, "B6": 2435, "B7": 2810, "B8": 2895,
+    "B8A": 3442, "B9": 1582, "B10": 11, "B11": 1993, "B12": 1258,
+}  # fmt: skip
+"""Band -> median reflectance x 10000 of clear scenes of European fields and forest: what a missing
+pixel is given where a model's own mean is that of cloud or snow. By
+`tools/input_statistics.py DATA --bands`."""
+
 S2_L2A_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
 S2_L1C_BANDS = (*S2_L2A_BANDS[:10], "B10", *S2_L2A_BANDS[10:])
 

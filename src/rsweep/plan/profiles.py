@@ -24,7 +24,7 @@ from rsweep.sources.registry import (
 from rsweep.sources.sensors import SENSORS
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.rules import MASK_RULES
-from rsweep.stages.prep.tiling import has_tiles, takes_any_size, tile_size, token_step
+from rsweep.stages.prep.tiling import has_tiles, native_limit, tile_size, token_step
 
 Errors = list[tuple[str, str]]
 """(knob, what is wrong with its value)"""
@@ -323,10 +323,11 @@ def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
 
 
 def _check_native(settings: Mapping[str, Any], card: ModelCard) -> Errors:
-    if settings["input_prep"] != "native" or takes_any_size(settings, card):
+    if settings["input_prep"] != "native" or native_limit(settings, card):
         return []
-    return [("input_prep", f"is 'native'; {card.id} takes inputs of one size only; allowed: "
-                           "resize, tile, auto")]  # fmt: skip
+    return [("input_prep", f"is 'native'; {card.id} takes inputs of one size only, or none up to "
+                           f"native_max_px ({settings['native_max_px']}); allowed: resize, tile, "
+                           "auto")]  # fmt: skip
 
 
 def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:

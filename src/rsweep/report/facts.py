@@ -109,6 +109,7 @@ def _normalization(n: Normalization) -> Facts:
         "gain": n.gain,
         "truncate": n.truncate,
         "eight_bit": n.eight_bit,
+        "white": dict(n.white),
         "mean": {band: mean for band, (mean, _) in n.stats.items()},
         "std": {band: std for band, (_, std) in n.stats.items()},
         "missing": {band: n.center[band] for band in n.stats if band in n.center},

@@ -23,6 +23,8 @@ def formula(n: Facts) -> str:
         steps.append(f"clip to {n['clip'][0]:g}..{n['clip'][1]:g}")
     if n["kind"] == "tile_zscore":
         return ", ".join([*steps, "then (x - mean) / std of each tile and band"])
+    if n["white"]:
+        steps.append(f"8-bit with {_whites(n['white'])} as 255")
     if n["gain"] != 1.0:
         inverse = 1 / n["gain"]
         whole = abs(inverse - round(inverse)) < 1e-9 and inverse > 1
@@ -34,6 +36,14 @@ def formula(n: Facts) -> str:
     if n["eight_bit"]:
         steps.append("clip to 0..1, round down to 1/255")
     return ", ".join(steps) or "as it is"
+
+
+def _whites(white: Facts) -> str:
+    """`3558 (B4 B3 B2), 8160 (B5 …)`: which raw value is white in which bands."""
+    bands: dict[float, list[str]] = {}
+    for band, value in white.items():
+        bands.setdefault(value, []).append(band)
+    return ", ".join(f"{number(value)} ({' '.join(names)})" for value, names in bands.items())
 
 
 def constants(n: Facts) -> list[str]:

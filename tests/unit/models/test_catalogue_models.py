@@ -20,7 +20,7 @@ from rsweep.models.registry import find_card
 from rsweep.models.satmaepp.card import BANDS, GROUPS, NAMES
 from rsweep.models.wildsat.network import without_floor
 from rsweep.stages.prep.normalize import normalize
-from rsweep.stages.prep.spec import _normalization
+from rsweep.stages.prep.spec import resolved_normalization
 
 WIDTH, DEPTH = 64, 3
 
@@ -194,7 +194,7 @@ def prepared(model: str, sensor: str, raw: np.ndarray, name: str = "") -> np.nda
     (needed,) = next(m for m in card.modalities.values() if [n.sensor for n in m] == [sensor])
     rule = card.normalizations[name or next(iter(card.normalizations))][sensor]
     values = raw.astype(np.float32).reshape(1, -1, 1, 1)
-    constants = _normalization(rule, list(needed.bands))
+    constants = resolved_normalization(rule, list(needed.bands))
     return normalize(values, np.ones((1, 1, 1), bool), constants).ravel()
 
 
@@ -208,7 +208,7 @@ def test_satmaepp_takes_two_deviations_by_way_of_eight_bits():
 
 
 def test_pictures_are_eight_bits_of_reflectance():
-    found = prepared("remoteclip", "s2", np.array([1234.0, 0.0, 20000.0]))
+    found = prepared("remoteclip", "s2", np.array([1234.0, 0.0, 20000.0]), "clip")
     expected = (
         np.array([np.floor(1234 * 255 / 10000), 0, 255]) / 255 - [0.48145466, 0.4578275, 0.40821073]
     ) / [0.26862954, 0.26130258, 0.27577711]

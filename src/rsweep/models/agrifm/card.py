@@ -16,6 +16,7 @@ from rsweep.models.card import (
 )
 from rsweep.models.envelope import Envelope
 from rsweep.models.layers import chosen
+from rsweep.models.statistics import CLEAR_S2
 
 FRAME_STEP = 4
 """Frames that the patch embedding folds into one temporal token."""
@@ -39,6 +40,7 @@ _STD = (
     3085.9151435, 2937.56005119, 2806.04462314, 1808.30013156, 1694.20220774,
 )  # fmt: skip
 _STATS = {band: (m, s) for band, m, s in zip(_BANDS, _MEAN, _STD, strict=True)}
+_CENTER = {band: CLEAR_S2[band] for band in _BANDS}
 _SOURCE = "flyakon/AgriFM configs/cropland_mapping.py, reflectance x 10000"
 
 
@@ -65,10 +67,13 @@ CARD = ModelCard(
     "Agriculture Mapping, arXiv:2505.21357",
     modalities={"s2": (SensorInput("s2", _BANDS),)},
     normalizations={
-        "agrifm": {"s2": Normalization(_STATS, _SOURCE)},
+        "agrifm": {"s2": Normalization(_STATS, _SOURCE, center=_CENTER)},
         "agrifm_clipped": {
             "s2": Normalization(
-                _STATS, _SOURCE + ", after the clip that rs-embed adds", clip=(0.0, 10000.0)
+                _STATS,
+                _SOURCE + ", after the clip that rs-embed adds",
+                clip=(0.0, 10000.0),
+                center=_CENTER,
             )
         },
     },

@@ -15,12 +15,18 @@ from rsweep.models.card import (
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
+from rsweep.models.statistics import CLEAR_S2
 
 S2_BANDS = ("B4", "B3", "B2", "B5", "B6", "B7", "B8", "B11", "B12")
 _S2_MEAN = (114.1099739, 114.81779093, 126.63977424, 84.33539309, 97.84789168, 103.94461911,
             101.435633, 72.32804172, 56.66528851)  # fmt: skip
 _S2_STD = (77.84352553, 69.96844919, 67.42465279, 64.57022983, 61.72545487, 61.34187099,
            60.29744676, 47.88519516, 42.55886798)  # fmt: skip
+
+_S2_STATS = dict(zip(S2_BANDS, zip(_S2_MEAN, _S2_STD, strict=True), strict=True))
+_WHITE = {band: 3558.0 if band in ("B4", "B3", "B2") else 8160.0 for band in S2_BANDS}
+"""Reflectance x 10000 that is 255 in SatlasPretrain's images: ESA's true-colour image is white at
+0.3558; other bands are divided by 32 and clipped."""
 
 WAVELENGTHS_UM = {
     "s2": {
@@ -97,10 +103,22 @@ CARD = ModelCard(
     normalizations={
         "dofa": {
             "s2": Normalization(
-                stats=dict(zip(S2_BANDS, zip(_S2_MEAN, _S2_STD, strict=True), strict=True)),
+                stats=_S2_STATS,
+                white=_WHITE,
+                center={band: CLEAR_S2[band] * 255 / white for band, white in _WHITE.items()},
+                source="DOFA's Sentinel-2 statistics, which are of SatlasPretrain's 8-bit images "
+                "(red, green and blue of ESA's true-colour image, other bands divided by 32); none "
+                "for B1, B8A, B9 and B10",
+            ),
+        },
+        "dofa_linear": {
+            "s2": Normalization(
+                stats=_S2_STATS,
                 clip=(0.0, 10000.0),
                 gain=255 / 10000,
-                source="DOFA's Sentinel-2 statistics in 0..255; none for B1, B8A, B9 and B10",
+                center={band: CLEAR_S2[band] * 255 / 10000 for band in S2_BANDS},
+                source="the same statistics of 255 times reflectance, as rs-embed has it: 1.2 to "
+                "2.8 times darker than what they belong to",
             ),
         },
         "unit": {

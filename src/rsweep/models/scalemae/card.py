@@ -8,18 +8,24 @@ from typing import Any
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
-    Normalization,
     SensorInput,
     TokenGroup,
     Variant,
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
+from rsweep.models.pictures import of_pictures
 
 PATCH_PX = 16
 BANDS = ("B4", "B3", "B2")
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)  # red, green, blue, of values 0..1
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+_NORMALIZATIONS = of_pictures(
+    "imagenet", _IMAGENET_MEAN, _IMAGENET_STD,
+    "ImageNet statistics of 8-bit RGB, as in upstream's pre-training on fMoW",
+)  # fmt: skip
 
 
 def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
@@ -39,20 +45,7 @@ CARD = ModelCard(
     title="ScaleMAE",
     paper="https://arxiv.org/abs/2212.14532",
     modalities={"s2": (SensorInput("s2", BANDS),)},
-    normalizations={
-        "imagenet": {
-            "s2": Normalization(
-                stats={
-                    band: (255 * mean, 255 * std)
-                    for band, mean, std in zip(BANDS, _IMAGENET_MEAN, _IMAGENET_STD, strict=True)
-                },
-                clip=(0.0, 10000.0),
-                gain=255 / 10000,
-                truncate=True,
-                source="ImageNet statistics of 8-bit RGB, as in upstream's pre-training on fMoW",
-            ),
-        },
-    },
+    normalizations={name: {"s2": sensors["s2"]} for name, sensors in _NORMALIZATIONS.items()},
     variants={
         "large": Variant(
             1024, 24, 16, 303.3, Checkpoint("MVRL/scalemae-vitlarge-800", "model.safetensors")

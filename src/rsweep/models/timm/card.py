@@ -120,12 +120,10 @@ def _normalizations(index: int) -> dict[str, dict[str, Normalization]]:
     others = "; their average for bands that are not red, green or blue"
     plain, none = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
     decibel = "-30..0 dB onto 0..1: this project's"
+    radar = _s1(mean, std, f"{decibel}, then the average of timm's constants")
     return {
-        "model": {
-            "s2": _s2(mean, std, 10000.0, whole + others),
-            "s1": _s1(mean, std, f"{decibel}, then the average of timm's constants"),
-        },
-        "stretch": {"s2": _s2(mean, std, TRUE_COLOUR, bright + others)},
+        "stretch": {"s2": _s2(mean, std, TRUE_COLOUR, bright + others), "s1": radar},
+        "model": {"s2": _s2(mean, std, 10000.0, whole + others), "s1": radar},
         "unit": {
             "s2": _s2(none, plain, 10000.0, "0..1 for reflectance 0..1: this project's"),
             "s1": _s1(none, plain, decibel),

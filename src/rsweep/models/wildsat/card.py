@@ -45,8 +45,8 @@ CARD = ModelCard(
     paper="https://arxiv.org/abs/2412.14428",
     modalities={"s2": (SensorInput("s2", RGB),), "s2_l1c": (SensorInput("s2_l1c", RGB),)},
     normalizations={
-        "wildsat": _eight_bit(WHITE, "reflectance 1 is white"),
         "true_colour": _eight_bit(TRUE_COLOUR, "reflectance 0.3 is white, as in usual pictures"),
+        "wildsat": _eight_bit(WHITE, "reflectance 1 is white"),
     },
     variants={
         "vitb16": Variant(

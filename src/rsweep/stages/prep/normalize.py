@@ -29,14 +29,22 @@ def normalize(
     mean, std, center = (
         np.asarray(constants[name], np.float32)[:, None, None] for name in ("mean", "std", "center")
     )
-    scaled = values * np.float32(constants["gain"])
-    if constants["truncate"]:
-        scaled = np.floor(scaled)
+    scaled = _scaled(values, constants)
     scaled = np.where(valid[:, None], scaled, center)
     result: NDArray[np.float32] = (scaled - mean) / std
     if constants.get("eight_bit"):
         result = np.floor(np.clip(result, 0, 1) * np.float32(255)) / np.float32(255)
     return result
+
+
+def _scaled(values: NDArray[np.float32], constants: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Raw values in the units of the constants' mean."""
+    if "white" in constants:
+        white = np.asarray(constants["white"], np.float32)[:, None, None]
+        bright: NDArray[np.float32] = np.clip(values * np.float32(255) / white, 0, 255)
+        return np.floor(bright)
+    scaled: NDArray[np.float32] = values * np.float32(constants["gain"])
+    return np.floor(scaled) if constants["truncate"] else scaled
 
 
 def _tile_zscore(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

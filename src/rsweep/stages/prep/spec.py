@@ -11,6 +11,7 @@ from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.prep.tiling import (
     has_tiles,
+    native_limit,
     native_step,
     tile_align,
     tile_size,
@@ -59,7 +60,7 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     constants = card.normalizations[settings["normalization"]]
     found: dict[str, Any] = {
         "bands": bands,
-        "normalization": {n: _normalization(constants[n], bands[n]) for n in bands},
+        "normalization": {n: resolved_normalization(constants[n], bands[n]) for n in bands},
         "min_frames": card.frames_range[0],
         **{name: settings[name] for name in ("input_prep", "edge")},
     }
@@ -79,19 +80,23 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
 
 
 def _native(settings: Settings, card: ModelCard) -> dict[str, Any]:
-    limits = ("native_max_px", "native_max_tokens", "native_above")
+    limits = ("native_max_tokens", "native_above")
     return {
         "step": native_step(settings, card),
         "align": tile_align(settings, card),
         "patches_px": [group.patch_px for group in card.groups(settings)],
+        "native_max_px": native_limit(settings, card),
         **{name: settings[name] for name in limits},
     }
 
 
-def _normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
+def resolved_normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
+    """A normalisation of some bands as values, for the key and for `normalize`."""
     if n.kind != "affine":
         return {"kind": n.kind, "clip": n.clip}
-    coarse = {"eight_bit": True} if n.eight_bit else {}
+    coarse: dict[str, Any] = {"eight_bit": True} if n.eight_bit else {}
+    if n.white:
+        coarse["white"] = [n.white[b] for b in bands]
     return {
         **coarse, "kind": n.kind, "clip": n.clip, "gain": n.gain, "truncate": n.truncate,
         "mean": [n.stats[b][0] for b in bands],

@@ -50,12 +50,13 @@ def native_step(settings: Settings, card: ModelCard) -> int:
     return math.lcm(*(group.patch_px for group in card.groups(settings)))
 
 
-def takes_any_size(settings: Settings, card: ModelCard) -> bool:
-    """True if a network runs on any whole number of its patches."""
-    if len(card.allowed.get("image_size", ())) == 1:
-        return False
-    step = native_step(settings, card)
-    return not any(card.check({**settings, "image_size": step * n}) for n in (5, 7, 12))
+def native_limit(settings: Settings, card: ModelCard) -> int:
+    """Largest native input that the study and the network both take; 0 if its size is fixed."""
+    if card.allowed.get("image_size"):
+        return 0
+    step, most = native_step(settings, card), settings["native_max_px"]
+    sides = range(most // step * step, 0, -step)
+    return next((s for s in sides if not card.check({**settings, "image_size": s})), 0)
 
 
 def tile_align(settings: Settings, card: ModelCard) -> int:

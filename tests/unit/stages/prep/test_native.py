@@ -15,7 +15,7 @@ from rsweep.plan.profiles import resolve
 from rsweep.sources.protocol import Pixels
 from rsweep.stages.prep.format import blocks
 from rsweep.stages.prep.geometry import Span, native_lattice
-from rsweep.stages.prep.tiling import takes_any_size
+from rsweep.stages.prep.tiling import native_limit
 
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
 RCF = {"patch_size": 8, "features": 8, "bands": "B4"}
@@ -103,11 +103,15 @@ def test_every_network_whose_size_is_free_takes_native(family):
     settings, errors = resolve({"model": family, "temporal": WINDOW}, {})
     if errors:
         pytest.skip(f"its defaults need a source: {errors[0]}")
-    fixed = len(card.allowed.get("image_size", ())) == 1
-    assert takes_any_size(settings, card) == (not fixed)
+    limit = native_limit(settings, card)
+    if card.allowed.get("image_size"):
+        assert limit == 0
+    else:
+        assert 64 <= limit <= settings["native_max_px"]
+        assert not card.check({**settings, "image_size": limit})
 
 
 def test_a_network_of_one_size_refuses_native():
     own: dict[str, Any] = {"model": "timm:mixer_b16_224", "temporal": WINDOW, "weights": "random"}
     _, errors = resolve({**own, "input_prep": "native"}, {})
-    assert dict(errors)["input_prep"].startswith("is 'native'; timm:mixer_b16_224 takes inputs of")
+    assert "timm:mixer_b16_224 takes inputs of one size only" in dict(errors)["input_prep"]
