@@ -159,7 +159,11 @@ def _other_optical(to: Builder) -> None:
     bands["state_1km"] = random("state", "int16", 0, 16000)
     to.image(f"{MOD09}/2022_06_10", bands, 9, nodata=-28672)
     del bands["state_1km"]
-    to.image(f"{MOD13}/2022_06_10", {**bands, "SummaryQA": random("q", "int16", 0, 4)}, 9)
+    start = JUNE_MS + 9 * DAY_MS
+    to.image(
+        f"{MOD13}/2022_06_10", {**bands, "SummaryQA": random("q", "int16", 0, 4)}, 9,
+        system__time_start=start, system__time_end=start + 16 * DAY_MS,
+    )  # fmt: skip
     for year, east in ((0, 0.0), (365, 0.0)):
         bands = {f"A{i:02d}": random(f"{year}{i}", "float32", -1, 1) for i in range(64)}
         start = JUNE_MS - 151 * DAY_MS + year * DAY_MS

@@ -64,7 +64,7 @@ class Collection:
         properties: what else is kept of a scene: our name -> theirs.
         native_m: pixel in metres, where it is not that of the sensor's bands.
         radar: scenes are chosen by mode, polarisation and orbit direction.
-        whole_interval: scenes summarise an interval, and belong to a window that touches it.
+        whole_interval: scenes stand for an interval (see `sources.interval`), not for a moment.
     """
 
     sensor: str
@@ -182,9 +182,9 @@ def _hls(assets: Mapping[str, Mapping[str, str]]) -> Collection:
     )  # fmt: skip
 
 
-def _modis(asset: str, bands: str, layer: Layer, native_m: int) -> Collection:
+def _modis(asset: str, bands: str, layer: Layer, native_m: int, days: int = 1) -> Collection:
     names = {asset: _same(bands, "sur_refl_{}")}
-    return Collection("modis", names, (layer,), native_m=native_m)
+    return Collection("modis", names, (layer,), native_m=native_m, whole_interval=days > 1)
 
 
 COLLECTIONS: Mapping[str, Collection] = {
@@ -213,7 +213,7 @@ COLLECTIONS: Mapping[str, Collection] = {
     _L30: _hls({_L30: _HLSL}),
     _S30: _hls({_S30: _HLSS}),
     "MODIS/061/MOD09GA": _modis("MODIS/061/MOD09GA", "b01 b02 b03 b04 b05 b06 b07", _STATE, 500),
-    "MODIS/061/MOD13Q1": _modis("MODIS/061/MOD13Q1", "b01 b02 b03 b07", _SUMMARY, 250),
+    "MODIS/061/MOD13Q1": _modis("MODIS/061/MOD13Q1", "b01 b02 b03 b07", _SUMMARY, 250, 16),
     "GOOGLE/SATELLITE_EMBEDDING/V1/ANNUAL": Collection(
         "alphaearth",
         {"GOOGLE/SATELLITE_EMBEDDING/V1/ANNUAL": {f"A{i:02d}": f"A{i:02d}" for i in range(64)}},

@@ -15,9 +15,11 @@ from rsweep.core.errors import RoiError, SourceError
 from rsweep.core.grid import Grid
 from rsweep.sources.earthengine.client import Client
 from rsweep.sources.earthengine.collections import Collection, Layer
+from rsweep.sources.interval import chosen, interval_of
 from rsweep.sources.protocol import Scene
 
 INDEX, TIME, VERSION = "system:index", "system:time_start", "system:version"
+TIME_END = "system:time_end"
 PINS_PER_REQUEST = 200
 """A pin is about 300 bytes of expression; the service takes requests of 10 MB."""
 
@@ -44,7 +46,8 @@ def list_scenes(
             raise SourceError(str(error)) from error
         raise
     tables = {name: [f["properties"] for f in t["features"]] for name, t in answer.items()}
-    scenes = _scenes(collection, tables)
+    listed = _scenes(collection, tables)
+    scenes = chosen(listed, [interval_of(scene) for scene in listed], (start, end))
     if not scenes:
         raise RoiError(f"no scene of {what}")
     return scenes
@@ -113,6 +116,7 @@ def _expression(
         images = _in_window(ee.ImageCollection(asset), collection, start, end)
         images = _radar(images, bands, orbit) if collection.radar else images
         names = [collection.cloud, *collection.properties.values()]
+        names += [TIME_END] if collection.whole_interval else []
         tables[asset] = _table(images.filterBounds(region), [n for n in names if n])
     for layer in collection.layers:
         if layer.asset:
@@ -127,7 +131,7 @@ def _in_window(images: Any, collection: Collection, start: str, end: str) -> Any
     if not collection.whole_interval:
         return images.filterDate(start, end)
     return images.filter(ee.Filter.lt(TIME, milliseconds(end))).filter(
-        ee.Filter.gt("system:time_end", milliseconds(start))
+        ee.Filter.gt(TIME_END, milliseconds(start))
     )
 
 
@@ -175,6 +179,8 @@ def _scene(
         for layer, found in quality.items()
         if found
     }
+    if collection.whole_interval:
+        properties["interval"] = [timestamp(row[TIME]), timestamp(row[TIME_END])]
     cloud = row.get(collection.cloud) if collection.cloud else None
     return Scene(
         f"{asset}/{row[INDEX]}", timestamp(row[TIME]), None if cloud is None else float(cloud),

@@ -102,7 +102,7 @@ def identity(
 
 @functools.lru_cache(maxsize=32)
 def _content_digest(folder: Folder, window: Window | None) -> str:
-    asked = [s for s in folder.scenes if window is None or window[0] <= s.time < window[1]]
+    asked = [s for s in folder.scenes if window is None or s.within(*window)]
     try:
         held = content(folder.root, asked)
     except OSError as error:

@@ -36,6 +36,7 @@ class LocalScene:
         cloud_pct: cloud share of the whole scene in percent, or None.
         properties: the rest of what the sidecar tells, and Sentinel-2's processing baseline.
         offset: added to its values; see `baselines`.
+        interval: ISO dates of what it stands for, end exclusive; None for an acquisition.
     """
 
     id: str
@@ -46,6 +47,13 @@ class LocalScene:
     cloud_pct: float | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     offset: float = 0.0
+    interval: tuple[str, str] | None = None
+
+    def within(self, start: str, end: str) -> bool:
+        """True if it is of start <= time < end, or its interval shares a part of that."""
+        if self.interval:
+            return self.interval[0] < end and start < self.interval[1]
+        return start <= self.time < end
 
     @property
     def picks(self) -> Iterable[Pick]:
@@ -61,6 +69,7 @@ class _Draft:
     times: dict[str, str] = field(default_factory=dict)
     orbit: str | None = None
     baseline: str | None = None
+    interval: tuple[str, str] | None = None
     bands: dict[str, list[Pick]] = field(default_factory=dict)
     quality: dict[str, list[Pick]] = field(default_factory=dict)
 
@@ -122,6 +131,7 @@ def _add_file(
     time = section.parse_date(text)
     draft = drafts.setdefault(_scene_id(file, match), _Draft())
     draft.times[time] = file.path
+    draft.interval = section.interval(text)
     draft.baseline = normal(groups.get("baseline")) or baseline_of(file.path) or draft.baseline
     draft.orbit = section.orbit.get(groups.get("orbit") or "", draft.orbit)
     for band, name in section.bands.items():
@@ -194,6 +204,7 @@ def _finish(
         {name: tuple(picks) for name, picks in draft.quality.items()},
         told.pop("cloud_pct", None),
         told,
+        interval=draft.interval,
     )
 
 
@@ -214,8 +225,8 @@ def _read_sidecar(path: Path, keys: Mapping[str, str]) -> dict[str, Any]:
 def content(root: Path, scenes: Iterable[LocalScene]) -> list[list[Any]]:
     """What the scenes say and hold, whatever their files are called and wherever they lie.
 
-    One entry per scene: id, time, orbit, cloud share, properties, offset, then band and quality
-    layer -> [sha256 of the file, band in it].
+    One entry per scene: id, time, orbit, cloud share, properties, offset, interval, then band and
+    quality layer -> [sha256 of the file, band in it].
 
     Raises:
         OSError: a file cannot be read.
@@ -230,7 +241,7 @@ def content(root: Path, scenes: Iterable[LocalScene]) -> list[list[Any]]:
         }
 
     return [
-        [s.id, s.time, s.orbit, s.cloud_pct, dict(s.properties), s.offset, read_from(s.bands),
-         read_from(s.quality)]
+        [s.id, s.time, s.orbit, s.cloud_pct, dict(s.properties), s.offset, s.interval,
+         read_from(s.bands), read_from(s.quality)]
         for s in scenes
     ]  # fmt: skip

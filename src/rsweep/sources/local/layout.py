@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from rsweep.sources.units import AMPLITUDE, CANONICAL, LINEAR, REFLECTANCE
 MISSING = {"scl": 0, "cloud": 255, "clear": 255}
 """Quality layers, and the value of each where nothing is known."""
 _KEYS = ("files", "bands", "quality", "unit", "gain", "offset", "nodata", "date", "date_format",
-         "orbit", "sidecar")  # fmt: skip
+         "days", "orbit", "sidecar")  # fmt: skip
 _LAYER_KEYS = ("files", "band", "gain", "offset", "values", "nodata")
-_DATE_FORMATS = {6: "%Y%m", 7: "%Y%j", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_DATE_FORMATS = {4: "%Y", 6: "%Y%m", 7: "%Y%j", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 BandName = str | int
 Nodata = float | str | None
 
@@ -63,6 +63,9 @@ class Section:
         nodata: raw value of a missing pixel; None for the file's own, or, where a file has none,
             the sensor's; "none" where no value means missing.
         date: date of every file, for names without one; date_format: strptime format of the group.
+        days: length of the interval that an image stands for, such as 16 of a MODIS composite; a
+            date without a day or a month stands for its whole month or year. See
+            `sources.interval`.
         orbit: value of the group `orbit` -> ascending | descending; the key "" is every file's.
         sidecar: property of a scene -> its key in the JSON file beside the scene's first file;
             `offset` there is the scene's own.
@@ -78,6 +81,7 @@ class Section:
     nodata: Nodata = None
     date: str | None = None
     date_format: str | None = None
+    days: float = 0.0
     orbit: Mapping[str, str] = field(default_factory=dict)
     sidecar: Mapping[str, str] = field(default_factory=dict)
 
@@ -97,6 +101,20 @@ class Section:
             raise ValueError(f"date {text!r} does not read as {form}") from None
         timed = "%H" in form
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if timed else moment.strftime("%Y-%m-%d")
+
+    def interval(self, text: str) -> tuple[str, str] | None:
+        """ISO dates of what an image with such a date stands for; None for a day or a moment."""
+        first = date.fromisoformat(self.parse_date(text)[:10])
+        if self.days > 1:
+            return first.isoformat(), (first + timedelta(days=self.days)).isoformat()
+        form = self.date_format or _DATE_FORMATS[len(re.sub(r"\D", "", text))]
+        if "%d" in form or "%j" in form:
+            return None
+        months = 1 if "%m" in form or "%b" in form or "%B" in form else 12
+        after = (first.replace(day=1) + timedelta(days=31 * months)).replace(day=1)
+        if months == 12:
+            after = date(first.year + 1, 1, 1)
+        return first.isoformat(), after.isoformat()
 
 
 def _date_forms() -> str:
@@ -160,6 +178,7 @@ class _Reader:
             self.nodata("nodata", spec.get("nodata")),
             None if spec.get("date") is None else str(spec["date"]),
             spec.get("date_format"),
+            self.number("days", spec.get("days", 0)),
             self.orbit(spec.get("orbit", {})),
             self.names("sidecar", spec.get("sidecar", {})),
         )

@@ -24,6 +24,7 @@ from rsweep.sources.cog import (
     read_window,
     reason,
 )
+from rsweep.sources.interval import chosen
 from rsweep.sources.local.folder import LocalScene, Pick
 from rsweep.sources.local.layout import MISSING, Layer, Nodata, Section
 from rsweep.sources.outline import to_lonlat, touches
@@ -65,8 +66,9 @@ class LocalSource:
         Raises:
             RoiError: there are none, or one of them has no such band or cannot be opened.
         """
-        inside = [s for s in self._scenes.values() if start <= s.time < end]
+        inside = [s for s in self._scenes.values() if s.within(start, end)]
         found = [scene for scene in inside if self._touches(scene, grid)]
+        found = chosen(found, [scene.interval for scene in found], (start, end))
         if not found:
             raise RoiError(self._why_none(grid, start, end))
         for scene in found:
@@ -144,6 +146,8 @@ class LocalSource:
         except OSError as error:
             raise RoiError(f"scene {scene.id}: {error.filename} cannot be read: {error}") from error
         properties: dict[str, Any] = {**scene.properties, "sha256": dict(sorted(hashed.items()))}
+        if scene.interval:
+            properties["interval"] = list(scene.interval)
         if scene.orbit:
             properties["orbit"] = scene.orbit
         unknown = [name for name in self.quality_layers if name not in scene.quality]

@@ -85,7 +85,7 @@ class ApiCatalogue:
                 )  # fmt: skip
                 for data in found.items_as_dicts():
                     item = parse_item(data)
-                    if _moment(start) <= item.time < _moment(end):  # the API includes the end
+                    if item.within(_moment(start), _moment(end)):  # the API includes the end
                         yield item
         except APIError as error:
             raise _failure(self._url, error) from error
@@ -136,7 +136,7 @@ class StaticCatalogue:
         for item in self._all:
             if collection and item.collection != collection:
                 continue
-            if not _moment(start) <= item.time < _moment(end):
+            if not item.within(_moment(start), _moment(end)):
                 continue
             if _has(item, query) and any(_meet(item.footprint.bounds, box) for box in boxes):
                 yield item

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shapely.affinity import translate
@@ -48,6 +48,21 @@ class Item:
             return str(told)
         found = _PRODUCT.search(str(self.properties.get("s2:product_uri", self.id)))
         return f"{found[1]}.{found[2]}" if found else None
+
+    @property
+    def interval(self) -> tuple[str, str] | None:
+        """What it stands for, where that is longer than a day; None for an acquisition."""
+        told = [self.properties.get(name) for name in ("start_datetime", "end_datetime")]
+        if not all(told):
+            return None
+        first, last = (utc_seconds(str(text)) for text in told)
+        days = datetime.fromisoformat(last) - datetime.fromisoformat(first)
+        return (first, last) if days > timedelta(days=1) else None
+
+    def within(self, start: str, end: str) -> bool:
+        """True if it is of start <= time < end, or its interval shares a part of that."""
+        first, last = self.interval or (self.time, self.time)
+        return first < end and (last > start or self.time >= start)
 
     @property
     def orbit(self) -> str | None:

@@ -16,6 +16,7 @@ from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
 from rsweep.sources.cog import read_window
 from rsweep.sources.earthengine.quality import to_scene_classes
+from rsweep.sources.interval import chosen
 from rsweep.sources.outline import grid_outline, to_lonlat
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.sensors import SENSORS
@@ -64,6 +65,7 @@ class StacSource:
             self._collection, _boxes(outline), start, end, self._entry.query
         )
         items = without_duplicates(item for item in found if item.touches(outline))
+        items = chosen(items, [item.interval for item in items], (start, end))
         if self._orbit:
             items = [item for item in items if item.orbit == self._orbit]
         if not items:
@@ -134,6 +136,8 @@ class StacSource:
                 properties[name] = str(item.properties[name])
         if self._entry.baseline != "none":
             properties["baseline"] = item.baseline
+        if item.interval:
+            properties["interval"] = list(item.interval)
         if item.orbit:
             properties["orbit"] = item.orbit
         return Scene(item.id, item.time, item.cloud_pct, gain, offset, properties)
