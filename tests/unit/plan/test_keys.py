@@ -121,6 +121,8 @@ READ = {
     "rcf.bias": (RCF, 0.5, "infer"),
     "anysat.patch_m": (ANYSAT, 20, "infer"),
     "anysat.features": (ANYSAT, "dense", "infer"),
+    "clay.metadata": ({**FIXED, "model": "clay", "weights": "random"}, False, "infer"),
+    "clay.hour": ({**FIXED, "model": "clay", "weights": "random"}, "midnight", "infer"),
     "tessera.dimensions": ({**FIXED, "model": "tessera", "weights": "random"}, 64, "infer"),
     "wildsat.branch": ({"model": "wildsat", "weights": "random"}, "text", "infer"),
 }

@@ -1,0 +1,1 @@
+"""Clay: a ViT for the bands of any sensor, told wavelengths, metres per pixel, time and place."""
