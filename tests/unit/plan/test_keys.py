@@ -123,6 +123,7 @@ READ = {
     "anysat.features": (ANYSAT, "dense", "infer"),
     "clay.metadata": ({**FIXED, "model": "clay", "weights": "random"}, False, "infer"),
     "clay.hour": ({**FIXED, "model": "clay", "weights": "random"}, "midnight", "infer"),
+    "copernicusfm.told": ({**FIXED, "model": "copernicusfm", "weights": "random"}, False, "infer"),
     "tessera.dimensions": ({**FIXED, "model": "tessera", "weights": "random"}, 64, "infer"),
     "wildsat.branch": ({"model": "wildsat", "weights": "random"}, "text", "infer"),
 }
