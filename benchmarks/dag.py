@@ -72,7 +72,9 @@ def place(disk: Path, latency_ms: float | None, cache_s: float) -> Iterator[Plac
 
 def make_study(folder: Path, rois: int, shard_size: int) -> None:
     """A study of so many ROIs and 24 profiles; its paths are the folder's own."""
-    rows = (f"r{i},{14 + i % 100 * 0.02:.2f},{44 + i // 100 * 0.02:.2f},200" for i in range(rois))
+    rows = (
+        f"r{i},{14 + i % 1000 * 0.02:.2f},{-20 + i // 1000 * 0.02:.2f},200" for i in range(rois)
+    )
     (folder / "rois.csv").write_text("\n".join(["id,lon,lat,buffer_m", *rows]) + "\n")
     study = {
         "study": "size", "rois": "rois.csv", "shard_size": shard_size,

@@ -13,18 +13,15 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def digested_text(value: Any) -> str:
-    """The canonical JSON that `digest` is of: 224.0 and 224 are one number."""
-    return canonical_json(_whole(value))
-
-
 def digest(value: Any) -> str:
     """sha256 of the canonical JSON of a value, in hex; 224.0 and 224 are one number."""
-    return hashlib.sha256(digested_text(value).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(_whole(value)).encode()).hexdigest()
 
 
 def _whole(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if type(value) in (str, int, bool, type(None)):  # most of them: a table has millions
+        return value
+    if isinstance(value, dict | Mapping):
         return {name: _whole(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_whole(item) for item in value]

@@ -6,18 +6,24 @@ from collections.abc import Sequence
 
 from rsweep.core.knobs import Problem
 
+LISTED = 100
+"""Problems that a message lists: a table of a million ROIs may have one in each row."""
+
 
 class RsweepError(Exception):
     """Root of every error that rsweep raises on purpose."""
 
 
 class StudyError(RsweepError):
-    """A study that cannot run: all its problems at once."""
+    """A study that cannot run: all its problems at once, of which the message lists the first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
         count = len(self.problems)
+        listed = [*map(str, self.problems[:LISTED])]
+        if count > LISTED:
+            listed.append(f"and {count - LISTED} more")
+        lines = "\n".join(f"  {line}" for line in listed)
         super().__init__(f"{count} problem{'s' if count != 1 else ''} in the study\n{lines}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -52,8 +52,17 @@ def _ends_shard(name: str, target: int) -> bool:
 
 
 def _shard(rois: Sequence[Roi]) -> Shard:
-    name = digest([roi.definition() for roi in rois])[:KEY_LENGTH]
-    return Shard(name, rois, Counter(_rounded_up(extent_m(roi)) for roi in rois))
+    made = list(rois)
+    name = digest([roi.definition() for roi in made])[:KEY_LENGTH]
+    extents = Counter(extent_m(roi) for roi in made)
+    return Shard(name, rois, _summed((_rounded_up(side), n) for side, n in extents.items()))
+
+
+def _summed(counts: Iterable[tuple[int, int]]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for value, count in counts:
+        found[value] = found.get(value, 0) + count
+    return found
 
 
 def _rounded_up(metres: float) -> int:

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsweep.core.canonical import digest, digested_text
+from rsweep.core.canonical import digest
 from rsweep.core.digests import File, known_sha256, walk
 from rsweep.core.errors import CorruptError
 from rsweep.core.nodes import KEY_LENGTH
-from rsweep.core.roi import Roi
 from rsweep.core.sealed_json import read_sealed, write_sealed
 from rsweep.core.shards import Shard
 from rsweep.plan.profiles import Profile
@@ -130,11 +129,11 @@ def _write_files(study: Study, folder: Path) -> None:
             "options": {k: options[k] for k in chain if k in options},
             "store": str(study.store), "on_roi_error": study.options["on_roi_error"],
         })  # fmt: skip
-    table = _TableDigest()
+    table = hashlib.sha256()  # a shard's name tells all of its ROIs but their labels
     for shard in study.shards:
-        rois = list(shard.rois)
-        write_sealed(folder / "shards" / f"{shard.name}.json", [roi_row(roi) for roi in rois])
-        table.add(rois)
+        rois = [roi_row(roi) for roi in shard.rois]
+        write_sealed(folder / "shards" / f"{shard.name}.json", rois)
+        table.update(digest([shard.name, [labels for *_, labels in rois]]).encode())
     write_sealed(folder / "plan.json", {
         "name": study.name, "options": named(study.options),
         "evaluate": named(study.evaluate), "retain": study.retain,
@@ -146,22 +145,6 @@ def _write_files(study: Study, folder: Path) -> None:
         "roi_digest": table.hexdigest(),
         "watched": {str(path): _fingerprint(path) for path in _watched(study)},
     })  # fmt: skip
-
-
-class _TableDigest:
-    """The digest of what results take from a ROI table: a list of all its ROIs, bit by bit."""
-
-    def __init__(self) -> None:
-        self.found, self.separator = hashlib.sha256(), b"["
-
-    def add(self, rois: list[Roi]) -> None:
-        told = [{**roi.definition(), "properties": dict(roi.properties)} for roi in rois]
-        self.found.update(self.separator + digested_text(told)[1:-1].encode())
-        self.separator = b","
-
-    def hexdigest(self) -> str:
-        self.found.update(b"]")
-        return self.found.hexdigest()
 
 
 def read_plan(folder: Path) -> tuple[Study, str]:

@@ -203,3 +203,14 @@ class TestFiles:
         path.write_text("\ufeffstudy: s\nrois: rois.csv\n"
                         "temporal: {start: 2022-06-01, end: 2022-09-01}\n")  # fmt: skip
         assert load_study(path).profiles[0].node.key == study().profiles[0].node.key
+
+
+def test_a_message_lists_the_first_of_very_many_problems(study, tmp_path):
+    rows = [f"r{i},14,{91 + i},100" for i in range(150)]
+    (tmp_path / "many.csv").write_text("\n".join(["id,lon,lat,buffer_m", *rows]))
+    with pytest.raises(StudyError) as error:
+        study(rois=str(tmp_path / "many.csv"))
+    assert len(error.value.problems) == 150
+    lines = str(error.value).splitlines()
+    assert (lines[0], lines[-1]) == ("150 problems in the study", "  and 50 more")
+    assert len(lines) == 102
