@@ -1,19 +1,66 @@
+rule design:
+    output:
+        f"{RESULTS}/evaluation/design.json",
+    log:
+        f"{RESULTS}/logs/design.log",
+    benchmark:
+        f"{RESULTS}/logs/design.benchmark.jsonl"
+    priority: 10
+    conda:
+        "../envs/base.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        rois=plan.roi_digest,
+        design=plan.design_options(),
+    message:
+        "Draw blocks and folds"
+    script:
+        "../scripts/design.py"
+
+
 rule evaluate:
     input:
-        f"{RESULTS}/profiles/{{profile}}/embeddings.parquet",
+        lambda wildcards: plan.embeddings(wildcards.batch),
+        design=f"{RESULTS}/evaluation/design.json",
     output:
-        f"{RESULTS}/profiles/{{profile}}/quality.json",
+        f"{RESULTS}/evaluation/batch-{{batch}}.json",
     log:
-        f"{RESULTS}/logs/evaluate/{{profile}}.log",
+        f"{RESULTS}/logs/evaluate/{{batch}}.log",
     benchmark:
-        f"{RESULTS}/logs/evaluate/{{profile}}.benchmark.jsonl"
+        f"{RESULTS}/logs/evaluate/{{batch}}.benchmark.jsonl"
     conda:
         "../envs/base.yaml"
     resources:
         mem_mb=2000,
     params:
-        evaluate=plan.study.evaluate,
+        probes=plan.probe_options(),
     message:
-        "Probe embeddings of {wildcards.profile}"
+        "Probe embeddings, batch {wildcards.batch}"
     script:
         "../scripts/evaluate.py"
+
+
+rule verdict:
+    input:
+        plan.evaluations(),
+        expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
+        design=f"{RESULTS}/evaluation/design.json",
+    output:
+        verdict=f"{RESULTS}/verdict.json",
+        pairs=f"{RESULTS}/comparisons.parquet",
+    log:
+        f"{RESULTS}/logs/verdict.log",
+    benchmark:
+        f"{RESULTS}/logs/verdict.benchmark.jsonl"
+    conda:
+        "../envs/base.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        matters=plan.study.evaluate.get("matters"),
+        prices=plan.study.options["prices"],
+    message:
+        "Compare the profiles"
+    script:
+        "../scripts/verdict.py"

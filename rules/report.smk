@@ -42,7 +42,7 @@ rule grids:
 rule sweep:
     input:
         expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
-        plan.quality_files(),
+        plan.verdict_files(),
     output:
         **plan.sweep_files(),
     log:
@@ -84,6 +84,7 @@ rule figures:
 
 rule report:
     input:
+        plan.verdict_files(),
         table=f"{RESULTS}/sweep.csv",
         metas=expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
         lock=str(plan.study.lock),

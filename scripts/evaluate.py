@@ -1,12 +1,13 @@
-"""What a profile's embeddings are worth."""
+"""What the embeddings of a batch of profiles are worth."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
-from rsweep.evaluate.quality import write_quality
-from rsweep.plan.workflow import open_study
+from rsweep.evaluate.tasks import evaluate_batch
+from rsweep.plan.workflow import batches, open_study
 
 study, _ = open_study(snakemake)
-write_quality(study.evaluate, Path(snakemake.input[0]), Path(snakemake.output[0]))
+names = batches(study.profiles)[snakemake.wildcards.batch]
+evaluate_batch(study, names, Path(snakemake.input.design), Path(snakemake.output[0]))

@@ -102,6 +102,20 @@ def roi_polygon(roi: Roi) -> tuple[str, BaseGeometry]:
     return f"EPSG:{epsg}", polygon
 
 
+def centre_and_size(roi: Roi) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Centre (longitude, latitude) of the box around a ROI, and the box's width and height in m.
+
+    Raises:
+        RoiError: as `roi_polygon`.
+    """
+    crs, polygon = roi_polygon(roi)
+    left, bottom, right, top = polygon.bounds
+    to_utm = _to_utm(int(crs.removeprefix("EPSG:")))
+    middle = ((left + right) / 2, (bottom + top) / 2)
+    lon, lat = to_utm.transform(*middle, direction="INVERSE")
+    return (float(lon), float(lat)), (right - left, top - bottom)
+
+
 def _project(epsg: int, lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack(_to_utm(epsg).transform(lonlat[:, 0], lonlat[:, 1]))
 

@@ -1,130 +1,144 @@
-"""Probes: how well a simple model predicts labels from embeddings, cross-validated.
+"""Probes: simple models that predict labels from embeddings.
 
-All is seeded, so the same embeddings give the same numbers. Features are standardised by the
-training folds alone.
+All are seeded, so the same embeddings give the same predictions. Features are standardised by the
+training ROIs alone. Classes weigh the same however many ROIs they have, since quality is balanced
+accuracy: by class weights, and by weighted votes of neighbours.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    mean_absolute_error,
-    r2_score,
-)
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from rsweep.evaluate.folds import Fold, random_folds, spatial_folds
-from rsweep.evaluate.settings import is_missing
-
-FEW = 20
-"""Whole numbers of at most this many values are taken for classes."""
-RIDGE = np.logspace(-2, 6, 17)
-"""Strengths of ridge regression tried by leave-one-out on the training folds."""
-
-METRICS = {
-    "classification": {"balanced_accuracy": balanced_accuracy_score, "accuracy": accuracy_score},
-    "regression": {"r2": r2_score, "mae": mean_absolute_error},
+STRENGTHS: Mapping[str, tuple[float, ...]] = {
+    "classification": (1.0, 10.0, 100.0, 1000.0, 10_000.0),
+    "regression": (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0),
 }
+"""Penalties of the linear probe that `strength: auto` tries, on the sum of squared weights."""
+INNER_FITS = 1500
+"""ROIs that are fitted to choose a strength: small studies try it on up to three splits."""
+TOLERANCE = 1e-3
+ITERATIONS = 300
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Places with an embedding and a label.
+class Training:
+    """What a probe may learn from.
 
     Attributes:
         features: [N, D].
-        labels: [N] strings; None or empty where a place has none.
-        lonlat: [N, 2] degrees, centres of the places.
+        targets: [N] words or numbers.
+        groups: [N] blocks that stay whole when a setting is chosen.
+        validation: [N] true for ROIs on which a setting is chosen, if the study names them.
     """
 
     features: Floats
-    labels: Sequence[str | None]
-    lonlat: Floats
+    targets: NDArray[Any]
+    groups: Indices
+    validation: NDArray[np.bool_]
+
+    def splits(self) -> list[tuple[Indices, Indices]]:
+        """Inner splits (rows to train on, rows to score): of blocks, or the validation ROIs."""
+        if self.validation.any() and not self.validation.all():
+            return [(np.flatnonzero(~self.validation), np.flatnonzero(self.validation))]
+        blocks = np.random.default_rng(0).permutation(np.unique(self.groups))
+        count = int(np.clip(INNER_FITS // max(len(self.targets), 1), 1, 3))
+        parts = [np.isin(self.groups, part) for part in np.array_split(blocks, 3)[:count]]
+        return [(np.flatnonzero(~part), np.flatnonzero(part)) for part in parts]
 
 
-def evaluate(data: Labelled, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores of the probes: mean and standard deviation over folds, flat, for a table.
+def predict(
+    probe: str, task: str, training: Training, features: Floats, options: Mapping[str, Any]
+) -> NDArray[Any]:
+    """What a probe that learnt from `training` says of other ROIs [M].
 
-    A place with a NaN in its embedding or without a label is left out and counted. Where nothing
-    can be scored there is a `quality_note` that says why, and no score.
+    One that saw a single label can only repeat it.
     """
-    labelled = np.array([not is_missing(label) for label in data.labels])
-    usable = np.logical_and(labelled, np.isfinite(data.features).all(axis=1))
-    labels = [str(label) for label, use in zip(data.labels, usable, strict=True) if use]
-    data = Labelled(data.features[usable], labels, data.lonlat[usable])
-    task = task_of(data.labels, options["task"])
-    found = {"label": options["label"], "task": task, "cv": options["cv"],
-             "rois_probed": len(labels), "rois_left_out": int((~usable).sum())}  # fmt: skip
-    try:
-        return found | _scored(data, task, options)
-    except ValueError as error:
-        return found | {"folds": 0, "quality_note": str(error)}
+    if len(np.unique(training.targets)) < 2:
+        return np.repeat(training.targets[:1], len(features))
+    scale = StandardScaler().fit(training.features)
+    scaled = replace(training, features=scale.transform(training.features))
+    return np.asarray(_PROBES[probe](scaled, scale.transform(features), task, options))
 
 
-def task_of(labels: Sequence[str | None], asked: str) -> str:
-    """Classification or regression: what the study asks for, or what the labels look like."""
-    if asked != "auto":
-        return asked
-    try:
-        numbers = np.array([float(str(label)) for label in labels])
-    except ValueError:
-        return "classification"
-    few_whole = (numbers == np.round(numbers)).all() and len(np.unique(numbers)) <= FEW
-    return "classification" if few_whole else "regression"
+def _knn(
+    t: Training, features: Floats, task: str, options: Mapping[str, Any], metric: str = "euclidean"
+) -> NDArray[Any]:
+    k = min(options["k"], len(t.targets))
+    if task == "regression":
+        regressor = KNeighborsRegressor(k, metric=metric, algorithm="brute")
+        return np.asarray(regressor.fit(t.features, t.targets).predict(features))
+    voters = KNeighborsClassifier(k, metric=metric, algorithm="brute").fit(t.features, t.targets)
+    sizes = np.array([(t.targets == name).sum() for name in voters.classes_])
+    votes = voters.predict_proba(features) / sizes
+    return np.asarray(voters.classes_[votes.argmax(axis=1)])
 
 
-def _scored(data: Labelled, task: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    targets = _targets(data.labels, task)
-    split = spatial_folds if options["cv"] == "spatial" else random_folds
-    folds = split(data.lonlat, targets, options["folds"])
-    found: dict[str, Any] = {"folds": len(folds)}
-    for probe in options["probes"]:
-        scores = [_score(data.features, targets, fold, probe, task, options) for fold in folds]
-        for name in METRICS[task]:
-            values = [score[name] for score in scores]
-            found[f"{probe}_{name}"] = round(float(np.mean(values)), 4)
-            found[f"{probe}_{name}_std"] = round(float(np.std(values, ddof=len(values) > 1)), 4)
-    return found
+def _knn_cosine(
+    t: Training, features: Floats, task: str, options: Mapping[str, Any]
+) -> NDArray[Any]:
+    return _knn(t, features, task, options, "cosine")
 
 
-def _targets(labels: Sequence[str | None], task: str) -> NDArray[Any]:
-    if len(set(labels)) < 2:
-        raise ValueError(f"{len(labels)} ROIs can be probed, of {len(set(labels))} labels")
-    words = np.array(labels, dtype=str)
-    return words if task == "classification" else words.astype(np.float64)
+def _forest(t: Training, features: Floats, task: str, options: Mapping[str, Any]) -> NDArray[Any]:
+    if task == "regression":
+        model = RandomForestRegressor(options["trees"], max_features=1 / 3, random_state=0)
+    else:
+        model = RandomForestClassifier(options["trees"], class_weight="balanced", random_state=0)
+    return np.asarray(model.fit(t.features, t.targets).predict(features))
 
 
-def _score(
-    features: Floats, targets: NDArray[Any], fold: Fold, probe: str, task: str,
-    options: Mapping[str, Any],
-) -> dict[str, float]:  # fmt: skip
-    model = make_pipeline(StandardScaler(), make_probe(probe, task, options["k"], len(fold.train)))
-    with warnings.catch_warnings():
-        # A fold may lack a class that the others have: its scores are over those it has.
-        warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
-        model.fit(features[fold.train], targets[fold.train])
-        guess = model.predict(features[fold.test])
-        return {n: float(m(targets[fold.test], guess)) for n, m in METRICS[task].items()}
+def _linear(t: Training, features: Floats, task: str, options: Mapping[str, Any]) -> NDArray[Any]:
+    strength = options["strength"]
+    if strength == "auto":
+        strength = _choose_strength(t, task)
+    return np.asarray(_fitted(t.features, t.targets, task, strength).predict(features))
 
 
-def make_probe(probe: str, task: str, k: int, train_size: int) -> Any:
-    """An unfitted probe; knn takes no more neighbours than there are."""
-    if probe == "knn":
-        kind = KNeighborsClassifier if task == "classification" else KNeighborsRegressor
-        return kind(min(k, train_size))
-    if task == "classification":
-        return LogisticRegression(max_iter=2000)
-    return RidgeCV(RIDGE)
+def _choose_strength(t: Training, task: str) -> float:
+    """The penalty that predicts held-out blocks of the training ROIs best; the larger of equals."""
+    found = np.zeros(len(STRENGTHS[task]))
+    for train, test in t.splits():
+        if task == "classification":  # what no ROI teaches is found with no penalty
+            test = test[np.isin(t.targets[test], t.targets[train])]
+        if len(np.unique(t.targets[train])) < 2 or len(test) < 2:
+            continue
+        scale = StandardScaler().fit(t.features[train])
+        seen, unseen = scale.transform(t.features[train]), scale.transform(t.features[test])
+        for place, strength in enumerate(STRENGTHS[task]):
+            model = _fitted(seen, t.targets[train], task, strength)
+            found[place] += _score(t.targets[test], model.predict(unseen), task)
+    best = np.flatnonzero(found >= found.max() - 1e-12)
+    return STRENGTHS[task][int(best[-1])]
+
+
+def _score(truth: NDArray[Any], guess: NDArray[Any], task: str) -> float:
+    """Balanced accuracy, or less the mean squared error: enough to choose by."""
+    if task == "regression":
+        return -float(np.mean((truth - guess) ** 2))
+    return float(np.mean([np.mean(guess[truth == name] == name) for name in np.unique(truth)]))
+
+
+def _fitted(features: Floats, targets: NDArray[Any], task: str, strength: float) -> Any:
+    if task == "regression":
+        return Ridge(strength).fit(features, targets)
+    model = LogisticRegression(
+        C=1 / strength, class_weight="balanced", max_iter=ITERATIONS, tol=TOLERANCE
+    )
+    return model.fit(features, targets)
+
+
+_PROBES: Mapping[str, Any] = {
+    "knn": _knn, "knn_cosine": _knn_cosine, "linear": _linear, "forest": _forest,
+}  # fmt: skip

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
-from rsweep.evaluate import settings as evaluate
 from rsweep.models.card import ModelCard
+from rsweep.plan import evaluation
 from rsweep.plan.catalogue import allowed_values, cards, defaults, open_families
 from rsweep.plan.study import OPTIONS
 from rsweep.plan.table import CORE
@@ -74,10 +74,13 @@ def _sections() -> dict[str, Schema]:
     block = {"$ref": "#/$defs/block"}
     profile = {"anyOf": [{"$ref": "#/$defs/profile"}, {"type": "null"}]}
     keep = {"enum": ["keep", "temp"], "description": "temp: delete its files once they are read"}
-    labels = {name: knob_schema(knob) for name, knob in evaluate.OPTIONS.items()}
-    probes = {"type": "array", "items": {"enum": list(evaluate.PROBES)}, "minItems": 1}
+    labels = {name: knob_schema(knob) for name, knob in evaluation.OPTIONS.items()}
+    probes = {"type": "array", "items": {"enum": list(evaluation.PROBES)}, "minItems": 1}
     labels["probes"] = {**labels["probes"], "anyOf": [probes, {"type": "string"}]}
     labels["label"]["type"] = "string"
+    count = {"type": "integer", "minimum": 1}
+    labels["labels_per_class"] |= {"anyOf": [{"type": "array", "items": count}, count,
+                                             {"type": "null"}]}  # fmt: skip
     return {
         "base": {**_closed(_references()),
                  "description": "the baseline: settings of every profile that sets no other"},

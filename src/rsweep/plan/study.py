@@ -14,7 +14,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard, make_shards
-from rsweep.evaluate.settings import read_evaluate
+from rsweep.plan.evaluation import read_evaluate
 from rsweep.plan.nodes import node_options
 from rsweep.plan.profiles import Profile
 from rsweep.plan.sweep import Skipped, expand, section
@@ -22,6 +22,7 @@ from rsweep.plan.table import CORE
 from rsweep.stages.registry import STAGES
 
 Settings = dict[str, Any]
+PRICES = ("gpu_hour", "cpu_hour", "gb", "currency")
 SECTIONS = ("base", "sweep", "profiles", "evaluate", "retain")
 
 OPTIONS: dict[str, Knob] = {
@@ -48,6 +49,8 @@ OPTIONS: dict[str, Knob] = {
              "fetch exactly the scenes of the lock, which is then never written"),
         Knob("lock", "stitch", "str", None,
              "lock that `frozen` reads; unset: <results>/<study>/study.lock.json"),
+        Knob("prices", "stitch", "mapping", {},
+             "what costs are worth: gpu_hour, cpu_hour, gb (of results kept) and their currency"),
     )
 }  # fmt: skip
 """What a study says beside knobs; none of it changes an embedding, none is in a key."""
@@ -186,6 +189,7 @@ def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> 
             options[name] = knob.parse(config[name])
         except ValueError as error:
             problems.append(Problem(f"{where}: {name}", str(error)))
+    problems += _check_prices(options["prices"], where)
     if options["study"] and slug(options["study"]) != options["study"]:
         what = f"is {options['study']!r}; it names a folder: letters, digits and . _ = + - only"
         problems.append(Problem(f"{where}: study", what))
@@ -193,6 +197,18 @@ def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> 
         what = f"is true, but {_lock_file(options)} is not there; `lock` may name another file"
         problems.append(Problem(f"{where}: frozen", what))
     return options
+
+
+def _check_prices(prices: Mapping[str, Any], where: str) -> list[Problem]:
+    problems = []
+    for name, value in prices.items():
+        place = f"{where}: prices.{name}"
+        if name not in PRICES:
+            what = f"is not a price; prices: {', '.join(PRICES)}{nearest(name, PRICES)}"
+            problems.append(Problem(place, what))
+        elif name != "currency" and not (isinstance(value, int | float) and value >= 0):
+            problems.append(Problem(place, f"is {value!r}; expected a number from 0"))
+    return problems
 
 
 def _lock_file(options: Mapping[str, Any]) -> Path:

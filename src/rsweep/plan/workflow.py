@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from rsweep.core.canonical import digest
 from rsweep.core.digests import known_sha256
 from rsweep.core.log import start_log
 from rsweep.core.nodes import Node
+from rsweep.plan.evaluation import DESIGN, PROBING
 from rsweep.plan.planning import find_plan, read_plan
 from rsweep.plan.profiles import Profile
 from rsweep.plan.stored import told
@@ -101,16 +102,47 @@ class Plan:
         provider = self.nodes[key].settings["provider"]
         return int(self.study.node_options()[key]["parallel"]) if provider == "earthengine" else 0
 
-    def quality_files(self) -> list[str]:
-        """What the probes say of each profile, where the study asks for an evaluation."""
-        if not self.study.evaluate:
-            return []
-        return [f"{self.folder}/profiles/{name}/quality.json" for name in self.profiles]
+    def embeddings(self, batch: str) -> list[str]:
+        """The embeddings that a batch of evaluations reads."""
+        names = batches(self.study.profiles)[batch]
+        return [f"{self.folder}/profiles/{name}/embeddings.parquet" for name in names]
+
+    def evaluations(self) -> list[str]:
+        """The files that say that every batch of profiles is evaluated."""
+        folder = f"{self.folder}/evaluation"
+        return [f"{folder}/batch-{batch}.json" for batch in batches(self.study.profiles)]
+
+    def verdict_files(self) -> list[str]:
+        """What the sweep table and the page take the verdict from, if the study evaluates."""
+        return [f"{self.folder}/verdict.json"] if self.study.evaluate else []
+
+    def design_options(self) -> dict[str, Any]:
+        """What of the `evaluate` section changes the design."""
+        return {k: v for k, v in self.study.evaluate.items() if k in DESIGN}
+
+    def probe_options(self) -> dict[str, Any]:
+        """What of the `evaluate` section changes the evaluation of a profile."""
+        return {k: v for k, v in self.study.evaluate.items() if k in PROBING}
 
     def memory_mb(self, key: str, attempt: int) -> int:
         """Memory that a job asks for, in MB: with each attempt that much more."""
         node = self.nodes[key]
         return round(STAGES[node.stage].memory_mb(node.settings)) * attempt
+
+
+BATCH = 64
+"""Profiles of a batch, about: probes take longer to import than to run on a small study."""
+
+
+def batches(profiles: Sequence[Profile]) -> dict[str, list[str]]:
+    """Batch -> profiles that one job evaluates, by their keys: a new profile moves few others."""
+    count = 1
+    while count * BATCH < len(profiles):
+        count *= 2
+    found: dict[str, list[str]] = {}
+    for profile in profiles:
+        found.setdefault(f"{int(profile.node.key, 16) % count:03d}", []).append(profile.name)
+    return found
 
 
 RESULT_FILES = ("figures", "report.html")

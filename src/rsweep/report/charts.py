@@ -58,18 +58,14 @@ def cost_measure() -> Measure:
 
 
 def quality_measure(probe: str, metric: str) -> Measure:
-    """A probe's metric, with its standard deviation over folds."""
+    """A probe's metric, of the predictions of all folds together."""
 
     def label(row: Row) -> str:
         found = score(row, probe, metric)
-        return f"{found.mean:.2f}\n± {found.std:.2f}" if found else ""
-
-    def value(row: Row) -> float | None:
-        found = score(row, probe, metric)
-        return found.mean if found else None
+        return "" if found is None else f"{found:.2f}"
 
     title = f"Quality: {METRIC_NAMES[metric]} of {PROBE_NAMES[probe]}"
-    return Measure(f"{title} (mean ± standard deviation over folds)", value, label, "high", 0.1)
+    return Measure(title, lambda row: score(row, probe, metric), label, "high", 0.1)
 
 
 def draw_sweep(

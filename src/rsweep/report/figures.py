@@ -32,7 +32,7 @@ def write_figures(study: Study, folder: Path) -> None:
         probes = probes_of(list(rows.values()), metric)
         measures = [quality_measure(probe, metric) for probe in probes]
         _save(draw_sweep(facets, rows, measures), folder / "quality.png")
-        _save(draw_scatter(list(rows.values()), probes, metric), folder / "quality_cost.png")
+        _save(draw_scatter(list(rows.values()), metric), folder / "quality_cost.png")
     save_pictures(study, folder)
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from rsweep.core.knobs import Knob
-from rsweep.evaluate import settings as evaluate
+from rsweep.plan import evaluation
 from rsweep.plan.catalogue import cards
 from rsweep.plan.study import OPTIONS
 from rsweep.report import words
@@ -47,7 +47,7 @@ def _parts() -> Iterator[str]:
     yield knob_table(OPTIONS.values())
     yield heading(2, "Evaluation")
     yield "\nUnder `evaluate`: probes that predict a column of the ROI table.\n\n"
-    yield knob_table(evaluate.OPTIONS.values())
+    yield knob_table(evaluation.OPTIONS.values())
 
 
 def _own_knobs() -> Iterator[str]:

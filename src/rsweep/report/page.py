@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from rsweep.core.files import replacing
+from rsweep.evaluate.verdict import Verdict, read_verdict
 from rsweep.plan.departures import profile_departures
 from rsweep.plan.study import Study
 from rsweep.report.layout import by_name, varying
@@ -30,11 +31,9 @@ from rsweep.report.markup import (
 from rsweep.report.ranking import (
     METRIC_NAMES,
     PROBE_NAMES,
-    Score,
-    Standing,
+    by_quality,
     metric_of,
     probes_of,
-    rank,
     score,
 )
 from rsweep.report.seconds import seconds
@@ -55,10 +54,6 @@ CAPTIONS = {
     "quality_cost": "Each profile's quality against its cost. A dearer profile is worth it only "
     "if it stands above the line.",
 }
-FOLDS = {
-    "spatial": "folds that keep ROIs which lie together in one fold",
-    "random": "folds drawn at random, so that ROIs near to each other may be on both sides",
-}
 MOST_FAILURES = 200
 
 
@@ -67,7 +62,7 @@ def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
     ran = read_ran(study)
     rows = sweep_rows(study, ran)
     sections = {
-        "Ranking": _ranking(rows),
+        "Ranking": _ranking(study, rows),
         "Figures": _figures(figures),
         "What was asked": _asked(study),
         "Outside what models were trained on": _outside(study),
@@ -104,15 +99,11 @@ def _window(study: Study) -> str:
 
 
 def _cards(study: Study, rows: Sequence[Row], ran: Mapping[str, Ran]) -> Html:
-    done, standings = list(by_name(rows).values()), rank(list(by_name(rows).values()))
+    done, verdict = list(by_name(rows).values()), _verdict(study)
     failed = {roi for each in ran.values() for roi in each.failed}
     facts: dict[str, tuple[Any, Any]] = {}
-    if standings and standings[0].score:
-        tied = sum(s.tied for s in standings)
-        others = f"not told apart from {tied} other{'s' * (tied != 1)}" if tied else "ahead of all"
-        facts["Best profile"] = (standings[0].row["profile"], others)
-        cheap = min((s for s in standings if s.best or s.tied), key=lambda s: s.row["seconds"])
-        facts["Cheapest of those"] = (cheap.row["profile"], seconds(cheap.row["seconds"]))
+    if verdict and verdict.best:
+        facts["Recommended"] = (verdict.recommended or "undecided", f"best: {verdict.best}")
     alone = seconds(sum(row["seconds"] for row in done))
     shared = f"each stage counted once; alone, the profiles take {alone}"
     facts["Computed in all"] = (seconds(unique_seconds(ran.values())), shared)
@@ -121,19 +112,23 @@ def _cards(study: Study, rows: Sequence[Row], ran: Mapping[str, Ran]) -> Html:
     return cards(facts)
 
 
-def _ranking(rows: Sequence[Row]) -> Html:
-    done = list(by_name(rows).values())
-    metric, standings = metric_of(done), rank(done)
+def _verdict(study: Study) -> Verdict | None:
+    path = study.folder / "verdict.json"
+    return read_verdict(path) if study.evaluate and path.exists() else None
+
+
+def _ranking(study: Study, rows: Sequence[Row]) -> Html:
+    done, verdict = by_quality(list(by_name(rows).values())), _verdict(study)
+    metric = metric_of(done)
     probes = probes_of(done, metric) if metric else []
-    columns = [Column("Profile"), *(Column(PROBE_NAMES[p], True) for p in probes),
-               *(Column(n, True) for n in ("Mean",) if metric),
+    columns = [Column("Profile"), *(Column(n, True) for n in STANDING if metric),
+               *(Column(PROBE_NAMES[p], True) for p in probes),
                *(Column(n, True) for n in COSTS)]  # fmt: skip
-    body = [_rank_row(s, probes, metric) for s in standings]
-    marked = ["best" if s.best else "" for s in standings]
+    chosen = verdict.recommended if verdict else None
+    body = [_rank_row(row, probes, metric, chosen) for row in done]
+    marked = ["best" if row["profile"] == chosen else "" for row in done]
     caption = "Profiles by quality, best first" if metric else "Profiles by cost, cheapest first"
-    return join(
-        [_explained(done, metric), *_filled_in(done), table(caption, columns, body, marked)]
-    )
+    return join([_explained(verdict), *_filled_in(done), table(caption, columns, body, marked)])
 
 
 def _filled_in(rows: Sequence[Row]) -> list[Html]:
@@ -146,21 +141,40 @@ def _filled_in(rows: Sequence[Row]) -> list[Html]:
 
 
 COSTS = ("Total", "Inference", "Tiles", "Peak memory", "Valid share", "Real share", "ROIs failed")
+STANDING = ("Quality", "Behind the best", "On the front")
+MARKS = {"within": "≈ good enough", "worse": "worse", "undecided": "undecided",
+         "not compared": "not compared"}  # fmt: skip
 
 
-def _rank_row(standing: Standing, probes: Sequence[str], metric: str | None) -> list[Any]:
-    row = standing.row
-    mark = "★ best" if standing.best else "≈ tied" if standing.tied else ""
-    scores = [_score(score(row, probe, metric)) for probe in probes if metric]
-    whole = [_score(standing.score)] if metric else []
+def _rank_row(row: Row, probes: Sequence[str], metric: str | None, chosen: str | None) -> list[Any]:
+    mark = "★ recommended" if row["profile"] == chosen else MARKS.get(row.get("verdict", ""), "")
+    standing = [_between(row, "quality"), _between(row, "behind"), _share(row.get("front"))]
     failed = row["rois_failed"]
     name = join([breakable(row["profile"]), " ", tag("span", mark, class_="mark")])
     return [
-        name, *scores, *whole, seconds(row["seconds"]),
+        name, *(standing if metric else ()), *(_number(row, p, metric) for p in probes if metric),
+        seconds(row["seconds"]),
         seconds(row["infer_seconds"]), f"{row['tiles']:,}", f"{row['peak_memory_mb']:,.0f} MB",
         f"{row['valid_share']:.0%}", _real_share(row["real_share"]),
         tag("span", failed, class_="bad") if failed else "0",
     ]  # fmt: skip
+
+
+def _between(row: Row, name: str) -> Any:
+    """A value with its interval."""
+    if not isinstance(row.get(name), float):
+        return "none"
+    ends = f"{row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}"
+    return join([f"{row[name]:.3f} ", tag("span", ends, class_="soft")])
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.0%}"
+
+
+def _number(row: Row, probe: str, metric: str) -> str:
+    found = score(row, probe, metric)
+    return "none" if found is None else f"{found:.3f}"
 
 
 def _real_share(share: float) -> Any:
@@ -168,30 +182,21 @@ def _real_share(share: float) -> Any:
     return f"{share:.0%}" if share >= 0.5 else tag("span", f"{share:.0%}", class_="bad")
 
 
-def _score(found: Score | None) -> Any:
-    if found is None:
-        return "none"
-    return join([f"{found.mean:.3f} ", tag("span", f"± {found.std:.3f}", class_="soft")])
-
-
-def _explained(rows: Sequence[Row], metric: str | None) -> Html:
-    if metric is None:
+def _explained(verdict: Verdict | None) -> Html:
+    if verdict is None:
         return tag("p", "No quality: the study has no evaluate section, so profiles are by cost.")
-    scored = [row for row in rows if row.get("folds")]
-    notes = [tag("p", f"{row['profile']}: {row['quality_note']}", class_="alert")
-             for row in rows if row.get("quality_note")]  # fmt: skip
-    if not scored:
-        return join(notes)
-    row = scored[0]
-    how = FOLDS[row["cv"]]
+    notes = [f"{s.profile}: {s.note}" for s in verdict.standings if s.note]
+    classes = ", ".join(f"{name} {count}" for name, count in verdict.classes.items())
     words = (
-        f"{METRIC_NAMES[metric].capitalize()} of predicting {row['label']}, mean ± standard "
-        f"deviation over {row['folds']} {how}; {row['rois_probed']} ROIs with a label and an "
-        f"embedding, {row['rois_left_out']} left out. ★ is the highest mean of the probes; ≈ is "
-        "below it by less than twice the standard error of the difference (of the deviations over "
-        "folds), so these folds do not tell the two apart."
+        f"{METRIC_NAMES[verdict.metric].capitalize()} of predicting {verdict.label}, mean of the "
+        f"probes, from predictions of ROIs that were not trained on: {verdict.cv}. Chance is "
+        f"{verdict.chance:.3f}. {verdict.labelled} of {verdict.rois} ROIs have a label"
+        f"{f' ({classes})' if classes else ''}; profiles are compared on the {verdict.compared} "
+        f"that all of them have. In grey, 95 % intervals: of quality by itself; of the distance "
+        f"behind the best for all pairs at once, from resampling {verdict.blocks} blocks."
     )
-    return join([tag("p", words), *notes])
+    alerts = [tag("p", note, class_="alert") for note in (*verdict.notes, *notes)]
+    return join([tag("p", tag("strong", verdict.answer)), tag("p", words), *alerts])
 
 
 def _figures(folder: Path) -> Html:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rsweep.report.charts import WIDE
-from rsweep.report.ranking import METRIC_NAMES, PROBE_NAMES, score
+from rsweep.report.ranking import METRIC_NAMES
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 """Okabe and Ito's, which the colour-blind tell apart; shapes tell models apart besides."""
@@ -28,35 +28,36 @@ LEADER = {"arrowstyle": "-", "relpos": (0, 0.5), "color": "#bbbbbb", "linewidth"
 Row = Mapping[str, Any]
 
 
-def draw_scatter(rows: Sequence[Row], probes: Sequence[str], metric: str) -> Figure:
-    """A plot per probe; the frontier (none is both cheaper and better) is a line."""
+def draw_scatter(rows: Sequence[Row], metric: str) -> Figure:
+    """The frontier (none is both cheaper and better) is a line; bars are 95 % intervals."""
+    rows = [row for row in rows if isinstance(row.get("quality"), float)]
     named = min(len(rows), MOST_NAMED)
-    longest = min(max(len(str(row["profile"])) for row in rows), 60)
+    longest = min(max((len(str(row["profile"])) for row in rows), default=0), 60)
     margin = 0.075 * longest + 0.35
     height, width = max(3.2, LINE * named + 1.1), PLOT_W + margin + 0.75
-    figure = Figure(figsize=(width, (height + 0.25) * len(probes) + 0.35))
+    figure = Figure(figsize=(width, height + 0.6))
     total = figure.get_figheight()
-    for place, probe in enumerate(probes):
-        bottom = total - (place + 1) * (height + 0.25) + 0.5
-        box = (0.7 / width, bottom / total, PLOT_W / width, (height - 0.65) / total)
-        _draw_probe(figure.add_axes(box), rows, probe, metric)
-    _legend(figure, rows)
+    box = (0.7 / width, 0.85 / total, PLOT_W / width, (height - 0.65) / total)
+    if rows:
+        _draw_points(figure.add_axes(box), rows, metric)
+        _legend(figure, rows)
     return figure
 
 
-def _draw_probe(ax: Axes, rows: Sequence[Row], probe: str, metric: str) -> None:
-    found = [(row, s) for row in rows if (s := score(row, probe, metric)) is not None]
+def _draw_points(ax: Axes, rows: Sequence[Row], metric: str) -> None:
     models = _models(rows)
-    for row, s in found:
+    for row in rows:
         style = models.index(row["model"]) % len(COLOURS)
-        ax.errorbar(row["seconds"], s.mean, s.std, color=COLOURS[style], marker=SHAPES[style],
-                    markersize=6, elinewidth=0.8, alpha=0.9, linestyle="none")  # fmt: skip
-    points = np.array([(row["seconds"], s.mean) for row, s in found])
+        ends = [[row["quality"] - row["quality_low"]], [row["quality_high"] - row["quality"]]]
+        ax.errorbar(row["seconds"], row["quality"], ends, color=COLOURS[style],
+                    marker=SHAPES[style], markersize=6, elinewidth=0.8, alpha=0.9,
+                    linestyle="none")  # fmt: skip
+    points = np.array([(row["seconds"], row["quality"]) for row in rows])
     edge = frontier(points)
     ax.step(points[edge, 0], points[edge, 1], where="post", color="#777777", linewidth=1, zorder=0)
-    _axes(ax, points, probe, metric)
+    _axes(ax, points, metric)
     named = list(range(len(points))) if len(points) <= MOST_NAMED else edge[:MOST_NAMED]
-    _names(ax, points[named], [str(found[i][0]["profile"]) for i in named])
+    _names(ax, points[named], [str(rows[i]["profile"]) for i in named])
 
 
 def frontier(points: np.ndarray[Any, Any]) -> list[int]:
@@ -69,13 +70,13 @@ def frontier(points: np.ndarray[Any, Any]) -> list[int]:
     return kept
 
 
-def _axes(ax: Axes, points: np.ndarray[Any, Any], probe: str, metric: str) -> None:
+def _axes(ax: Axes, points: np.ndarray[Any, Any], metric: str) -> None:
     low, high = points[:, 0].min(), points[:, 0].max()
     if low > 0 and high / low > WIDE:
         ax.set_xscale("log")
     ax.set_xlabel("seconds of all five stages, as if run alone", fontsize=9)
     ax.set_ylabel(METRIC_NAMES[metric], fontsize=9)
-    ax.set_title(f"{PROBE_NAMES[probe]} (bars: standard deviation over folds)", fontsize=10,
+    ax.set_title("mean of the probes (bars: 95 % interval of each by itself)", fontsize=10,
                  loc="left", fontweight="bold")  # fmt: skip
     ax.tick_params(labelsize=8)
     ax.grid(color="#dddddd", linewidth=0.6)

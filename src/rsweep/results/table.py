@@ -17,11 +17,10 @@ from rsweep.results.ran import Ran, read_ran
 
 def sweep_rows(study: Study, ran: Mapping[str, Ran]) -> list[dict[str, Any]]:
     """A row per profile: every setting, every stage key, cost, quality; then those skipped."""
-    rows = []
+    rows, standings = [], _standings(study)
     distance = {name: {"native_distance": d} for name, d in native_distances(study).items()}
     for profile in study.profiles:
         own = ran[profile.name]
-        quality = _read(study.folder / "profiles" / profile.name / "quality.json")
         rows.append({
             "profile": profile.name,
             "status": "ok",
@@ -29,7 +28,7 @@ def sweep_rows(study: Study, ran: Mapping[str, Ran]) -> list[dict[str, Any]]:
             **{f"key_{stage}": key for stage, key in profile.keys().items()},
             **own.cost,
             **distance.get(profile.name, {}),
-            **quality,
+            **_quality(standings.get(profile.name, {})),
             "outside_training": "; ".join(profile_departures(profile.settings)),
             **{name: _cell(value) for name, value in profile.settings.items()},
         })  # fmt: skip
@@ -61,8 +60,27 @@ def counted(failed: Mapping[str, str]) -> list[str]:
             for reason, rois in ordered]  # fmt: skip
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+def _standings(study: Study) -> dict[str, dict[str, Any]]:
+    """Profile -> what verdict.json says of it, if the study evaluates."""
+    path = study.folder / "verdict.json"
+    held = json.loads(path.read_text())["standings"] if study.evaluate and path.exists() else []
+    return {standing["profile"]: standing for standing in held}
+
+
+def _quality(standing: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a standing: its verdict, quality and distance from the best, every score."""
+    if not standing:
+        return {}
+    found = {"verdict": standing["status"], "rois_scored": standing["rois"],
+             "rois_lost": standing["lost"]}  # fmt: skip
+    for name in ("quality", "behind"):
+        held = standing[name] or dict.fromkeys(("value", "low", "high"), "")
+        found |= {name: held["value"], f"{name}_low": held["low"], f"{name}_high": held["high"]}
+    found |= {name: standing[name] for name in ("p_better", "p_equivalent", "p_worse", "front")}
+    found |= {f"{probe}_{metric}": value for probe, scores in standing["probes"].items()
+              for metric, value in scores.items()}  # fmt: skip
+    costs = {f"cost_{name}": value for name, value in standing["cost"].items() if name != "seconds"}
+    return {**found, **costs, "quality_note": standing["note"]}
 
 
 def _cell(value: Any) -> Any:

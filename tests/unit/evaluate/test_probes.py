@@ -1,172 +1,264 @@
-"""Probes and folds: against scikit-learn by hand, and on data whose answer is known."""
+"""Probes and scores: against scikit-learn by hand, and on data whose answer is known."""
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from test_design import clusters, options, points
 
-from rsweep.evaluate.folds import random_folds, spatial_blocks, spatial_folds
-from rsweep.evaluate.probes import Labelled, evaluate, task_of
-
-OPTIONS = {"label": "x", "task": "auto", "probes": ["knn", "linear"], "cv": "random", "folds": 4,
-           "k": 3}  # fmt: skip
-
-
-def clusters(count=6, size=10, seed=0, spread=0.02):
-    """Places in groups some 100 km apart."""
-    rng = np.random.default_rng(seed)
-    centres = np.stack([np.arange(count) * 1.3 + 8, 50 + (np.arange(count) % 2) * 1.3], axis=1)
-    return np.repeat(centres, size, axis=0) + rng.normal(0, spread, (count * size, 2))
-
-
-def places(noise, seed=0, size=60, dims=8):
-    rng = np.random.default_rng(seed)
-    lonlat = clusters()
-    classes = rng.integers(0, 3, size)
-    features = np.eye(dims)[classes] * 5 + rng.normal(0, noise, (size, dims))
-    return Labelled(features, [f"class{c}" for c in classes], lonlat)
-
-
-def by_hand(model, data, splits):
-    scores = []
-    labels = np.array(data.labels)
-    for train, test in splits:
-        scale = StandardScaler().fit(data.features[train])
-        model.fit(scale.transform(data.features[train]), labels[train])
-        guess = model.predict(scale.transform(data.features[test]))
-        scores.append(balanced_accuracy_score(labels[test], guess))
-    return np.mean(scores), np.std(scores, ddof=1)
-
-
-@pytest.mark.parametrize(
-    "probe, model",
-    [("knn", KNeighborsClassifier(3)), ("linear", LogisticRegression(max_iter=2000))],
+from rsweep.evaluate.design import make_design
+from rsweep.evaluate.evaluation import (
+    evaluate,
+    evaluate_profile,
+    evaluation_key,
+    read_evaluation,
+    read_predictions,
+    trainings,
 )
-def test_equals_scikit_learn_by_hand(probe, model):
-    data = places(noise=3)
-    splits = StratifiedKFold(4, shuffle=True, random_state=0).split(data.features, data.labels)
-    mean, std = by_hand(model, data, splits)
-    found = evaluate(data, OPTIONS)
-    assert found[f"{probe}_balanced_accuracy"] == pytest.approx(mean, abs=1e-4)
-    assert found[f"{probe}_balanced_accuracy_std"] == pytest.approx(std, abs=1e-4)
-    assert 0.4 < mean < 0.95
+from rsweep.evaluate.metrics import scores
+from rsweep.evaluate.probes import Training, predict
+
+
+def made(noise, seed=0, size=60, dims=8, shares=(1 / 3, 1 / 3, 1 / 3), **own):
+    """Embeddings of three classes and the design of their places."""
+    rng = np.random.default_rng(seed)
+    classes = rng.choice(3, size, p=shares)
+    features = np.eye(dims)[classes] * 5 + rng.normal(0, noise, (size, dims))
+    labels = [f"class{c}" for c in classes]
+    design = make_design(points(clusters(size // 5, 5), labels), options(**own))
+    return features.astype(np.float32), design
+
+
+CHOSEN = {"strength": 1.0}
 
 
 @pytest.mark.parametrize("cv", ["spatial", "random"])
-def test_separable_is_perfect_and_noise_is_chance(cv):
-    options = {**OPTIONS, "cv": cv}
-    perfect = evaluate(places(noise=0.01), options)
-    assert perfect["knn_accuracy"] == perfect["linear_balanced_accuracy"] == 1.0
-    assert perfect["linear_accuracy_std"] == 0.0
-    noise = evaluate(places(noise=1e6), options)
-    assert abs(noise["linear_balanced_accuracy"] - 1 / 3) < 0.2
+@pytest.mark.parametrize(
+    "probe, model",
+    [("linear", LogisticRegression(C=1.0, max_iter=2000, class_weight="balanced"))],
+)
+def test_equals_scikit_learn_by_hand(cv, probe, model):
+    features, design = made(noise=3, cv=cv)
+    guess = np.empty(60, object)
+    for fold in design.fold_names(0):
+        train, test = design.train(0, fold), design.test(0, fold)
+        scale = StandardScaler().fit(features[train])
+        model.fit(scale.transform(features[train]), design.targets[train])
+        guess[test] = model.predict(scale.transform(features[test]))
+    found, _ = evaluate(features, design, options(probes=[probe], **CHOSEN))
+    expected = balanced_accuracy_score(design.targets, guess.astype(str))
+    assert found.scores[probe]["balanced_accuracy"] == pytest.approx(expected, abs=0.03)
+    assert 0.4 < expected < 0.95
 
 
-def test_same_numbers_again():
-    data = places(noise=3)
-    for cv in ("spatial", "random"):
-        assert evaluate(data, {**OPTIONS, "cv": cv}) == evaluate(data, {**OPTIONS, "cv": cv})
+def training(features, targets):
+    return Training(features, targets, np.arange(len(targets)), np.zeros(len(targets), bool))
 
 
-@pytest.mark.parametrize("numeric", [True, False])
-@pytest.mark.parametrize("folds", [2, 3, 5])
-def test_spatial_folds_never_share_a_block(numeric, folds):
-    lonlat = clusters()
-    rng = np.random.default_rng(1)
-    targets = rng.normal(size=60) if numeric else rng.choice(["a", "b", "c"], 60)
-    blocks = spatial_blocks(lonlat, folds)
-    found = spatial_folds(lonlat, targets, folds)
-    assert len(set(blocks)) >= len(found) == folds
-    for fold in found:
-        assert not set(blocks[fold.train]) & set(blocks[fold.test])
-        assert len(fold.train) + len(fold.test) == 60
-    assert sorted(np.concatenate([f.test for f in found])) == list(range(60))
-
-
-def test_places_drawn_in_groups_are_held_out_by_group():
-    blocks = spatial_blocks(clusters(count=6, size=10), folds=5)
-    groups = np.repeat(np.arange(6), 10)
-    assert len({(b, g) for b, g in zip(blocks, groups, strict=True)}) == 6
-
-
-def test_blocks_hold_across_the_antimeridian():
-    lonlat = np.array([[179.99, 0], [-179.99, 0], [180.01, 0], [0, 0], [0.01, 0], [0.02, 0]])
-    blocks = spatial_blocks(lonlat, folds=2)
-    assert len(set(blocks[:3])) == len(set(blocks[3:])) == 1
-
-
-def test_spatial_folds_are_harsher_where_a_place_gives_the_label_away():
-    # Every group has its own label-free fingerprint, and labels that follow the group.
+@pytest.mark.parametrize("probe, metric", [("knn", "euclidean"), ("knn_cosine", "cosine")])
+def test_neighbours_of_equal_classes_are_scikit_learns(probe, metric):
     rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(12), 5)
-    prints = rng.normal(size=(12, 6))[groups] + rng.normal(0, 0.05, (60, 6))
-    labels = [("a", "b")[g % 2] for g in groups]
-    data = Labelled(prints, labels, clusters(count=12, size=5))
-    random = evaluate(data, {**OPTIONS, "probes": ["knn"]})
-    spatial = evaluate(data, {**OPTIONS, "probes": ["knn"], "cv": "spatial"})
-    assert random["knn_accuracy"] == 1.0
-    assert spatial["knn_accuracy"] < 0.8
+    targets = np.repeat(["a", "b"], 40)
+    features = rng.normal(size=(80, 4)).astype(np.float32) + (targets == "a")[:, None]
+    unseen = rng.normal(size=(50, 4)).astype(np.float32)
+    scale = StandardScaler().fit(features)
+    model = KNeighborsClassifier(5, metric=metric).fit(scale.transform(features), targets)
+    found = predict(probe, "classification", training(features, targets), unseen, options())
+    assert list(found) == list(model.predict(scale.transform(unseen)))
 
 
-def test_regression():
+@pytest.mark.parametrize("probe, model", [("knn", KNeighborsRegressor(5)), ("linear", Ridge(10.0))])
+def test_numbers_are_scikit_learns(probe, model):
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(60, 5))
-    values = features @ [1.0, 2, 0, 0, -1] + 0.01 * rng.normal(size=60)
-    found = evaluate(Labelled(features, [str(v) for v in values], clusters()), OPTIONS)
-    assert found["task"] == "regression"
-    assert found["linear_r2"] > 0.99
-    assert found["linear_mae"] < 0.05
-    assert found["knn_r2"] < found["linear_r2"]
-    assert "linear_accuracy" not in found
+    features = rng.normal(size=(80, 4)).astype(np.float32)
+    targets = features @ [1.0, 2, 0, 0] + rng.normal(size=80)
+    unseen = rng.normal(size=(50, 4)).astype(np.float32)
+    pipe = make_pipeline(StandardScaler(), model).fit(features, targets)
+    found = predict(probe, "regression", training(features, targets), unseen,
+                    options(strength=10.0))  # fmt: skip
+    assert found == pytest.approx(pipe.predict(unseen), abs=1e-4)
+
+
+@pytest.mark.parametrize("probe", ["knn", "knn_cosine", "linear", "forest"])
+@pytest.mark.parametrize("cv", ["spatial", "random"])
+def test_separable_is_perfect_and_noise_is_chance(probe, cv):
+    few = {"probes": [probe], "trees": 20}
+    features, design = made(noise=0.01, cv=cv)
+    assert evaluate(features, design, options(**few))[0].scores[probe]["accuracy"] == 1.0
+    features, design = made(noise=1e6, cv=cv)
+    noise = evaluate(features, design, options(**few))[0].scores[probe]
+    assert abs(noise["balanced_accuracy"] - 1 / 3) < 0.22
+
+
+@pytest.mark.parametrize("probe", ["knn", "linear"])
+def test_a_rare_class_counts_as_much_as_a_common_one(probe):
+    """An unweighted probe never says "rare": 0.70 balanced accuracy where 0.9 can be had."""
+    rng = np.random.default_rng(0)
+    rare = rng.random(500) < 0.06
+    features = (rng.normal(size=(500, 5)) + 1.2 * rare[:, None]).astype(np.float32)
+    labels = np.where(rare, "rare", "common")
+    lonlat = rng.uniform(0, 5, (500, 2)) + 40
+    design = make_design(points(lonlat, labels), options(cv="random"))
+    found, _ = evaluate(features, design, options(probes=[probe]))
+    plain = {"knn": KNeighborsClassifier(5), "linear": LogisticRegression()}[probe]
+    unweighted = balanced_accuracy_score(labels, cross_val_predict(plain, features, labels, cv=5))
+    assert found.scores[probe]["balanced_accuracy"] > unweighted + 0.08
+
+
+def test_strength_is_chosen_inside_the_training_rois():
+    """Few ROIs and many noisy dimensions want a strong penalty: choosing it must pay."""
+    rng = np.random.default_rng(0)
+    sides = np.where(np.arange(90) % 2, 1.0, -1.0)
+    features = rng.normal(size=(90, 300)).astype(np.float32) + 0.18 * sides[:, None]
+    labels = np.where(sides > 0, "a", "b")
+    design = make_design(points(clusters(18, 5), labels), options(cv="random", repeats=3))
+
+    def quality(strength):
+        found, _ = evaluate(features, design, options(probes=["linear"], strength=strength))
+        return found.scores["linear"]["balanced_accuracy"]
+
+    assert quality("auto") >= quality(1e-4) - 0.02
+    assert quality("auto") > 0.75
+
+
+def test_validation_rois_choose_and_are_trained_on():
+    rng = np.random.default_rng(0)
+    parts = (["train"] * 3 + ["validation"] + ["test"]) * 12
+    labels = rng.choice(["a", "b"], 60)
+    design = make_design(points(clusters(), labels, part=parts),
+                         options(cv="column", column="part"))  # fmt: skip
+    features = (rng.normal(size=(60, 3)) + 2 * (labels == "a")[:, None]).astype(np.float32)
+    found, held = evaluate(features, design, options(probes=["linear"]))
+    assert found.rois == 12
+    assert (held["linear", 0][0] >= 0).sum() == 12
+
+
+def test_regression_scores_pool_all_folds():
+    """Ten sites whose means differ: R2 within a site is low, over all predictions it is high."""
+    rng = np.random.default_rng(0)
+    values = np.repeat(rng.normal(0, 5, 10), 30) + rng.normal(0, 1, 300)
+    lonlat = np.stack([np.repeat(np.arange(10) * 3.0, 30), np.full(300, 45.0)], axis=1)
+    lonlat += rng.normal(0, 0.02, (300, 2))
+    features = np.stack([values + rng.normal(0, 1.5, 300), *rng.normal(size=(3, 300))], axis=1)
+    design = make_design(points(lonlat, values), options(folds=10, block_km=50))
+    found, held = evaluate(features.astype(np.float32), design, options(probes=["linear"]))
+    guess = held["linear", 0][0]
+    by_fold = [r2_score(values[design.test(0, f)], guess[design.test(0, f)]) for f in range(10)]
+    assert found.scores["linear"]["r2"] == pytest.approx(r2_score(values, guess), abs=1e-6)
+    assert found.scores["linear"]["r2"] > 0.85 > np.mean(by_fold) + 0.2
+
+
+def test_a_class_that_no_fold_can_learn_is_never_right():
+    """All ROIs of a class in one place: it used to be dropped with its fold, which scored 1.0."""
+    labels = np.array(["far" if i < 5 else "ab"[i % 2] for i in range(60)])
+    names = ["a", "b", "far"]
+    features = np.eye(3)[[names.index(v) for v in labels]].astype(np.float32)
+    design = make_design(points(clusters(), labels), options(block_km=20))
+    found, held = evaluate(features, design, options(probes=["linear"]))
+    assert found.scores["linear"]["balanced_accuracy"] == pytest.approx(2 / 3)
+    assert (held["linear", 0][0] >= 0).all()
+
+
+def test_labels_that_follow_the_places_are_scored_and_not_dropped():
+    labels = ["a"] * 30 + ["b"] * 30
+    lonlat = np.repeat([[8.0, 50.0], [12.0, 50.0]], 30, axis=0) + np.arange(60)[:, None] * 1e-4
+    design = make_design(points(lonlat, labels, 5), options(folds=2, block_km=50))
+    features = np.eye(2)[[0] * 30 + [1] * 30].astype(np.float32)
+    found, _ = evaluate(features, design, options())
+    assert found.scores["knn"]["balanced_accuracy"] == 0.0
 
 
 def test_missing_is_left_out_and_counted():
-    data = places(noise=0.01)
-    features, labels = data.features.copy(), list(data.labels)
+    features, design = made(noise=0.01)
     features[3, 2] = np.nan
-    labels[7], labels[9] = None, " "
-    found = evaluate(Labelled(features, labels, data.lonlat), OPTIONS)
-    assert (found["rois_probed"], found["rois_left_out"]) == (57, 3)
-    assert found["knn_accuracy"] == 1.0
+    found, held = evaluate(features, design, options())
+    assert (found.rois, found.lost) == (59, 1)
+    assert held["knn", 0][0, 3] == -1
+    assert found.scores["knn"]["accuracy"] == 1.0
 
 
-@pytest.mark.parametrize("cv", ["spatial", "random"])
-@pytest.mark.parametrize("keep", [0, 1, 3])
-def test_too_few_places_say_so(cv, keep):
-    data = places(noise=1)
-    features = np.where(np.arange(60)[:, None] < keep, data.features, np.nan)
-    found = evaluate(Labelled(features, data.labels, data.lonlat), {**OPTIONS, "cv": cv})
-    assert found["rois_probed"] == keep
-    assert "ROIs can be probed" in found["quality_note"] or "places" in found["quality_note"]
-    assert not any(name.endswith("accuracy") for name in found)
+@pytest.mark.parametrize("keep", [0, 1])
+def test_too_few_embeddings_say_so(keep):
+    features, design = made(noise=1)
+    features[keep:] = np.nan
+    found, held = evaluate(features, design, options())
+    assert found.scores == held == {}
+    assert f"{keep} of 60 ROIs have an embedding" in found.note
 
 
-def test_labels_that_follow_the_places_say_so():
-    labels = ["a"] * 30 + ["b"] * 30
-    data = Labelled(np.zeros((60, 2)), labels, clusters(count=2, size=30))
-    found = evaluate(data, {**OPTIONS, "cv": "spatial", "folds": 2})
-    assert "cv: random" in found["quality_note"]
+def test_curves_use_the_first_of_each_class():
+    features, design = made(noise=2)
+    by_limit = {}
+    for repeat, fold, limit, train in trainings(design, [0, 3, 6]):
+        by_limit[repeat, fold, limit] = set(train.tolist())
+    for fold in range(5):
+        assert by_limit[0, fold, 3] < by_limit[0, fold, 6] < by_limit[0, fold, 0]
+        own = design.targets[sorted(by_limit[0, fold, 3])]
+        assert [int((own == name).sum()) for name in design.classes] == [3, 3, 3]
+    found, held = evaluate(features, design, options(labels_per_class=[3, 6]))
+    assert set(held) == {(p, n) for p in ("knn", "linear") for n in (0, 3, 6)}
+    assert set(found.scores) == {"knn", "linear"}
 
 
-@pytest.mark.parametrize(
-    "labels, task",
-    [
-        (["1", "2", "3"], "classification"),
-        (["1.5", "2", "3"], "regression"),
-        ([str(i) for i in range(30)], "regression"),
-        (["a", "1"], "classification"),
-    ],
-)
-def test_task_of_labels(labels, task):
-    assert task_of(labels, "auto") == task
-    assert task_of(labels, "classification") == "classification"
+def test_same_numbers_again():
+    features, design = made(noise=3, repeats=2)
+    one, two = (evaluate(features, design, options(probes=["knn", "linear", "forest"], trees=10))
+                for _ in range(2))  # fmt: skip
+    assert one[0] == two[0]
+    assert all(np.array_equal(one[1][k], two[1][k]) for k in one[1])
 
 
-def test_rare_class_does_not_stop_random_folds():
-    targets = np.array(["a"] * 9 + ["b"])
-    folds = random_folds(np.zeros((10, 2)), targets, 5)
-    assert folds
-    assert all(len(set(targets[fold.train])) == 2 for fold in folds)
+@pytest.mark.parametrize("numeric", [True, False])
+def test_files_are_what_was_written(tmp_path, numeric):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(0)
+    labels = rng.normal(size=60) if numeric else rng.choice(["none", "b"], 60)
+    design = make_design(points(clusters(), labels), options(repeats=2))
+    features = rng.normal(size=(60, 4)).astype(np.float32)
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), 4)
+    table = pa.table({"id": pa.array(design.ids), "embedding": flat})
+    pq.write_table(table, tmp_path / "embeddings.parquet")
+    own = options(labels_per_class=None if numeric else [2])
+    found = evaluate_profile(tmp_path, design, own)
+    again, held = evaluate(features, design, own)
+    assert read_evaluation(tmp_path) == found == again
+    read = read_predictions(tmp_path, design)
+    assert set(read) == set(held)
+    assert all(np.array_equal(read[k], held[k], equal_nan=numeric) for k in held)
+    told = pq.read_table(tmp_path / "predictions.parquet").to_pylist()
+    assert {row["roi"] for row in told} == set(design.ids)
+    assert told[0]["truth"] == (float(labels[0]) if numeric else labels[0])
+    before = (tmp_path / "evaluation.json").stat().st_mtime_ns
+    evaluate_profile(tmp_path, design, own)
+    assert (tmp_path / "evaluation.json").stat().st_mtime_ns == before
+    evaluate_profile(tmp_path, design, {**own, "k": 3})
+    assert (tmp_path / "evaluation.json").stat().st_mtime_ns != before
+
+
+def test_what_changes_an_evaluation_is_in_its_key():
+    features, design = made(noise=3)
+    keys = {evaluation_key(features, design, options())}
+    for own in ({"probes": ["knn"]}, {"k": 7}, {"strength": 3.0}, {"trees": 9},
+                {"labels_per_class": [5]}):  # fmt: skip
+        keys.add(evaluation_key(features, design, options(**own)))
+    keys.add(evaluation_key(features + 1e-3, design, options()))
+    keys.add(evaluation_key(features, made(noise=3, seed=1)[1], options()))
+    assert len(keys) == 8
+    assert evaluation_key(features, design, options(matters=0.3)) in keys
+
+
+def test_scores_of_a_perfect_and_a_constant_guess():
+    truth = np.array(["a", "a", "b", "c"])
+    assert set(scores("classification", truth, truth).values()) == {1.0}
+    constant = scores("classification", truth, np.array(["a"] * 4))
+    assert constant["balanced_accuracy"] == pytest.approx(1 / 3)
+    values = np.array([1.0, 2.0, 4.0])
+    mean = scores("regression", values, np.full(3, values.mean()))
+    assert mean["r2"] == pytest.approx(0, abs=1e-9)
+    assert mean["spearman"] == 0.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rsweep.core.store import Store
-from rsweep.evaluate.quality import write_quality
+from rsweep.evaluate.tasks import design_study, evaluate_batch, judge_study
 from rsweep.jobs.runner import run_job
 from rsweep.plan.study import Study, make_study
 from rsweep.report.figures import write_figures
@@ -60,7 +60,11 @@ def study(tmp_path_factory):
         folder.mkdir(parents=True)
         write_embeddings(study, profile, folder / "embeddings.parquet")
         write_meta(study, profile, folder / "meta.json")
-        write_quality(study.evaluate, folder / "embeddings.parquet", folder / "quality.json")
+    design = study.folder / "evaluation" / "design.json"
+    design_study(study, design)
+    names = [profile.name for profile in study.profiles]
+    evaluate_batch(study, names, design, study.folder / "evaluation" / "batch-000.json")
+    judge_study(study, design, study.folder / "verdict.json", study.folder / "pairs.parquet")
     write_sweep(study, study.folder / "sweep.csv")
     write_lock(study, study.folder / "study.lock.json")
     write_figures(study, study.folder / "figures")

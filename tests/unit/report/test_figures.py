@@ -16,7 +16,7 @@ from rsweep.report.colours import find_components, rgb_bands, sample_cells, true
 from rsweep.report.figures import write_figures
 from rsweep.report.layout import lay_out, varying
 from rsweep.report.pictures import choose_rois, draw_pictures
-from rsweep.report.ranking import rank
+from rsweep.report.ranking import by_quality
 from rsweep.report.scatter import draw_scatter, frontier, spread
 from rsweep.sources.sensors import SENSORS
 
@@ -31,7 +31,8 @@ def made_up(combinations):
         rows[name] = {"profile": name, "status": "ok", "model": settings["model"],
                       "seconds": 1.0 + number, "infer_seconds": 0.5, "folds": 5,
                       "knn_balanced_accuracy": 0.5 + 0.4 * ((number * 7) % 10) / 10,
-                      "knn_balanced_accuracy_std": 0.02}  # fmt: skip
+                      "quality": 0.5 + 0.4 * ((number * 7) % 10) / 10, "quality_low": 0.4,
+                      "quality_high": 0.95}  # fmt: skip
     return SimpleNamespace(profiles=profiles), rows
 
 
@@ -180,7 +181,7 @@ def test_names_never_overlap(wanted):
 @pytest.mark.parametrize("count", [1, 9, 60])
 def test_scatter_names_lie_inside_the_figure(count):
     _, rows = made_up([{"model": "ab"[i % 2], "n": i} for i in range(count)])
-    figure = draw_scatter(list(rows.values()), ["knn"], "balanced_accuracy")
+    figure = draw_scatter(list(rows.values()), "balanced_accuracy")
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
@@ -196,17 +197,8 @@ def test_frontier():
     assert frontier(points) == [0, 2]
 
 
-def test_ties_are_what_the_folds_cannot_tell_apart():
-    def row(name, mean, std):
-        return {"profile": name, "seconds": 1.0, "folds": 4, "knn_r2": mean, "knn_r2_std": std}
-
-    found = rank([row("far", 0.5, 0.05), row("near", 0.85, 0.05), row("top", 0.9, 0.05)])
-    assert [(s.row["profile"], s.best, s.tied) for s in found] == [
-        ("top", True, False), ("near", False, True), ("far", False, False),
-    ]  # fmt: skip
-
-
 def test_without_quality_the_cheapest_is_first():
     rows = [{"profile": n, "seconds": s} for n, s in (("dear", 9.0), ("cheap", 1.0))]
-    assert [s.row["profile"] for s in rank(rows)] == ["cheap", "dear"]
-    assert not any(s.best or s.tied for s in rank(rows))
+    assert [row["profile"] for row in by_quality(rows)] == ["cheap", "dear"]
+    rows[0]["quality"] = 0.5
+    assert [row["profile"] for row in by_quality(rows)] == ["dear", "cheap"]

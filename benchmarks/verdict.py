@@ -1,0 +1,191 @@
+"""Is the verdict right as often as it says? Planted effects in invented embeddings, many times.
+
+Each replay draws labels and noise that are alike in space, embeds them in a dozen profiles of known
+worth, and lets rsweep evaluate and compare them as it does in a study: same folds, same probes,
+same bootstrap. What a profile is truly worth is its mean quality over all replays. Beside it stands
+the rule that rsweep had before: mean over folds, tied if within two standard errors of the best.
+
+    python benchmarks/verdict.py [REPLAYS] [PROCESSES]
+
+writes benchmarks/results/verdict.csv; `python benchmarks/verdict.py large` times 500 profiles.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from measure import facts, write_csv
+
+from rsweep.core.roi import Roi
+from rsweep.evaluate.design import Design, make_design
+from rsweep.evaluate.evaluation import evaluate
+from rsweep.evaluate.judge import compare_profiles
+from rsweep.evaluate.metrics import PRIMARY, scores
+from rsweep.plan.evaluation import OPTIONS
+
+MATTERS = 0.05
+DIMS = 8
+
+
+@dataclass(frozen=True)
+class World:
+    """A kind of study.
+
+    Attributes:
+        name: what it is called.
+        strengths: how strongly each profile shows the labels; its cost rises in this order.
+        rois, cv, task, repeats, probes: as in a study.
+        range_km: distance over which labels and noise are alike, in a square of 100 km.
+        shared: share of the noise that all profiles have in common.
+    """
+
+    name: str
+    strengths: tuple[float, ...]
+    rois: int = 400
+    probes: tuple[str, ...] = ("knn",)
+    cv: str = "spatial"
+    task: str = "classification"
+    repeats: int = 1
+    range_km: float = 5.0
+    shared: float = 0.8
+
+
+EQUAL, RISING = (1.0,) * 8, (0.4, 0.7, 1.0, 1.2, 1.3, 1.3, 1.3, 1.3)
+WORLDS = (
+    World("equal", EQUAL),
+    World("equal, folds at random", EQUAL, cv="random"),
+    World("rising", RISING),
+    World("rising, numbers", RISING, task="regression", probes=("linear",)),
+    World("rising, labels alike over 15 km", RISING, range_km=15.0),
+    World("rising, three repeats", RISING, repeats=3, rois=200),
+    World("rising, two probes", RISING, probes=("knn", "linear")),
+    World("rising, much alike", RISING, rois=1000, probes=("linear",), repeats=3, shared=0.97),
+)
+
+
+def smooth(lonlat: np.ndarray, range_km: float, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Fields [N, count] of mean 0 and variance 1, alike up to about `range_km`."""
+    waves = rng.normal(0, 1 / range_km, (2, 200, count)) / 0.6
+    phase = rng.uniform(0, 2 * np.pi, (200, count))
+    km = (lonlat - lonlat.mean(axis=0)) * 111.2
+    angle = np.einsum("nd,dwc->nwc", km, waves) + phase
+    return np.sqrt(2 / 200) * np.cos(angle).sum(axis=1)
+
+
+def noise(lonlat: np.ndarray, world: World, rng: np.random.Generator) -> np.ndarray:
+    """Features without meaning, half of their variance alike in space."""
+    alike = smooth(lonlat, world.range_km, DIMS, rng)
+    return np.sqrt(0.5) * alike + np.sqrt(0.5) * rng.normal(size=alike.shape)
+
+
+def places(lonlat: np.ndarray, labels: list[str]) -> list[Roi]:
+    """A ROI table."""
+    return [
+        Roi(f"r{i}", {"type": "point", "lon": lon, "lat": lat, "buffer_m": 50}, None, None,
+            {"y": label})
+        for i, ((lon, lat), label) in enumerate(zip(lonlat.tolist(), labels, strict=True))
+    ]  # fmt: skip
+
+
+def replay(world: World, seed: int) -> dict[str, np.ndarray | int | float]:
+    """One study: qualities, intervals and decisions of its profiles."""
+    warnings.filterwarnings("ignore")
+    rng = np.random.default_rng([seed, len(world.name)])
+    lonlat = rng.uniform(0, 0.9, (world.rois, 2))
+    hidden = 0.7 * smooth(lonlat, world.range_km, 2, rng) + 0.7 * rng.normal(size=(world.rois, 2))
+    angle = np.arctan2(*hidden.T)
+    labels = [f"class {int(v)}" for v in (angle + np.pi) // (np.pi / 2 + 1e-9)]
+    if world.task == "regression":
+        labels = [repr(float(v)) for v in hidden[:, 0]]
+    options = {n: k.default for n, k in OPTIONS.items()} | {
+        "label": "y", "task": world.task, "cv": world.cv, "repeats": world.repeats,
+        "probes": list(world.probes), "strength": 10.0, "block_km": 2 * world.range_km,
+    }  # fmt: skip
+    design = make_design(places(lonlat, labels), options)
+    predictions, naive = {}, []
+    common = noise(lonlat, world, rng)
+    for place, strength in enumerate(world.strengths):
+        own = noise(lonlat, world, rng)
+        features = np.sqrt(world.shared) * common + np.sqrt(1 - world.shared) * own
+        features[:, :2] += strength * hidden
+        _, found = evaluate(features.astype(np.float32), design, options)
+        predictions[f"p{place}"] = found
+        naive.append(by_fold(found, design))
+    costs = {name: 1.0 + i for i, name in enumerate(predictions)}
+    compared = compare_profiles(predictions, design, costs, MATTERS)
+    assert compared is not None
+    means, spreads = np.array(naive).T
+    top = int(means.argmax())
+    apart = means[top] - means > 2 * np.sqrt((spreads**2 + spreads[top] ** 2) / 5)
+    chosen = compared.decision.recommended
+    return {
+        "quality": compared.draws.quality, "low": compared.pairs.low, "high": compared.pairs.high,
+        "recommended": -1 if chosen is None else chosen, "apart": apart, "top": top,
+        "cheapest tied": int(np.flatnonzero(~apart)[0]),
+        "more": compared.decision.more or np.nan, "critical": compared.pairs.critical,
+    }  # fmt: skip
+
+
+def by_fold(found: dict, design: Design) -> tuple[float, float]:
+    """Mean and deviation over folds of the probes' mean score, as the earlier rule had it."""
+    truth = np.searchsorted(design.classes, design.targets) if design.classes else design.targets
+    values = []
+    for fold in design.fold_names(0):
+        test = design.test(0, fold)
+        each = [scores(design.task, truth[test], guess[0, test])[PRIMARY[design.task]]
+                for guess in found.values()]  # fmt: skip
+        values.append(np.mean(each))
+    return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
+def summary(world: World, runs: list[dict]) -> dict[str, object]:
+    """Shares of replays in which what was said was so."""
+    quality = np.array([run["quality"] for run in runs])
+    true = quality.mean(axis=0)
+    error = quality.std(axis=0).max() / np.sqrt(len(runs))
+    gap = true[:, None] - true[None]
+    if len(set(world.strengths)) == 1:
+        gap, true = np.zeros_like(gap), np.full_like(true, true.mean())
+    low, high = np.array([r["low"] for r in runs]), np.array([r["high"] for r in runs])
+    off = ~np.eye(len(true), dtype=bool)
+    false_better = ((low > 0) & (gap <= 0) & off).any(axis=(1, 2))
+    covered = ((low <= gap) & (gap <= high) | ~off).all(axis=(1, 2))
+    chosen = np.array([r["recommended"] for r in runs])
+    decided = chosen >= 0
+    good = true.max() - true[chosen] <= MATTERS
+    naive = np.array([r["cheapest tied"] for r in runs])
+    naive_better = np.array([(r["apart"] & (true >= true[r["top"]])).any() for r in runs])
+    more = np.array([r["more"] for r in runs])
+    return {
+        "world": world.name, "profiles": len(true), "rois": world.rois, "replays": len(runs),
+        "best": round(true.max(), 4), "cheapest": round(true[0], 4),
+        "error of these": round(error, 5),
+        "matters": MATTERS,
+        "falsely better": round(false_better.mean(), 4),
+        "all intervals cover": round(covered.mean(), 4),
+        "decided": round(decided.mean(), 4),
+        "recommended is within matters": round(good[decided].mean(), 4) if decided.any() else "",
+        "median ROIs to decide": int(np.nanmedian(more) * world.rois) if (~decided).any() else "",
+        "old rule: falsely better": round(naive_better.mean(), 4),
+        "old rule: recommended is within matters": round(
+            (true.max() - true[naive] <= MATTERS).mean(), 4),
+    }  # fmt: skip
+
+
+def main(replays: int, processes: int) -> None:
+    rows = []
+    with ProcessPoolExecutor(processes) as pool:
+        for world in WORLDS:
+            start = time.perf_counter()
+            runs = list(pool.map(replay, [world] * replays, range(replays), chunksize=5))
+            rows.append({**summary(world, runs), "seconds": round(time.perf_counter() - start)})
+            write_csv("verdict", rows, facts())
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:3])) if len(sys.argv) > 2 else main(1000, 2)

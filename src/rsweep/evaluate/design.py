@@ -1,0 +1,252 @@
+"""The design of a study's evaluation: labels, blocks and folds, from the ROI table alone.
+
+There is one for all profiles, made before any of them ran, so that all are trained and scored on
+the same ROIs however many of them a profile lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsweep.core.canonical import digest
+from rsweep.core.errors import RoiError, RsweepError
+from rsweep.core.files import write_json
+from rsweep.core.grid import centre_and_size
+from rsweep.core.roi import Roi
+from rsweep.evaluate.blocks import EARTH_KM, auto_size_km, blocks_of
+from rsweep.evaluate.folds import deal, strata
+from rsweep.plan.evaluation import HELD_OUT, is_missing, task_of
+
+NEVER = -1
+"""Fold of a ROI that is trained on and never scored, and of one without a label."""
+MOST_GROUPS = 20
+"""Groups of which each is a fold of its own; more are dealt out over `folds`."""
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which ROIs are scored together and which are trained on.
+
+    Attributes:
+        label, task, cv: as the study says; task is classification or regression.
+        ids: ROIs in table order.
+        labels: of each ROI, None where it has none or no place on the map.
+        lonlat: centres in degrees, and size_m: width and height on the ground; None without place.
+        blocks: block of each labelled ROI, which is resampled whole; -1 of others.
+        folds: repeat -> fold of each ROI; -1 where it is never scored.
+        block_km, range_km: side of a block and the labels' range, of spatial blocks.
+        buffer_m: distance within which of a scored ROI nothing is trained on.
+        validation: ROIs by which settings of probes are chosen, where a column says so.
+    """
+
+    label: str
+    task: str
+    cv: str
+    ids: Sequence[str]
+    labels: Sequence[str | None]
+    lonlat: Sequence[Sequence[float] | None]
+    size_m: Sequence[Sequence[float] | None]
+    blocks: Sequence[int]
+    folds: Sequence[Sequence[int]]
+    block_km: float | None
+    range_km: float | None
+    buffer_m: float
+    validation: Sequence[str] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity: the same digest is the same labels, folds and neighbours."""
+        return digest(asdict(self))[:16]
+
+    @cached_property
+    def labelled(self) -> NDArray[np.bool_]:
+        """[N] true where a ROI has a label and a place."""
+        return np.array([label is not None for label in self.labels])
+
+    @cached_property
+    def targets(self) -> NDArray[Any]:
+        """[N] words, or numbers; what unlabelled ROIs have means nothing."""
+        if self.task == "regression":
+            return np.array([np.nan if v is None else float(v) for v in self.labels])
+        return np.array(["" if v is None else v for v in self.labels])
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the classes in order; none for numbers."""
+        return [] if self.task == "regression" else sorted(set(self.targets[self.labelled]))
+
+    @cached_property
+    def near(self) -> Indices:
+        """[M, 2] pairs of labelled ROIs that share ground or lie within `buffer_m`, both ways."""
+        places = np.flatnonzero(self.labelled)
+        lonlat, size = rows_of(self.lonlat, places), rows_of(self.size_m, places)
+        return np.asarray(places[near_pairs(lonlat, size, self.buffer_m)])
+
+    def test(self, repeat: int, fold: int) -> Indices:
+        """ROIs that a fold scores."""
+        return np.flatnonzero(np.asarray(self.folds[repeat]) == fold)
+
+    def train(self, repeat: int, fold: int) -> Indices:
+        """ROIs that a fold may train on: labelled, of other folds, near to none that it scores."""
+        scored = np.asarray(self.folds[repeat]) == fold
+        free = self.labelled & ~scored
+        if self.cv != "random":
+            free[self.near[scored[self.near[:, 1]], 0]] = False
+        return np.flatnonzero(free)
+
+    def fold_names(self, repeat: int) -> list[int]:
+        """The folds of a repeat."""
+        return sorted(set(self.folds[repeat]) - {NEVER})
+
+    def sharing(self) -> float:
+        """Share of scored ROIs that share ground with a training ROI (always 0 but for random)."""
+        shared, scored = 0, 0
+        for fold in self.fold_names(0):
+            test, train = self.test(0, fold), self.train(0, fold)
+            pairs = self.near[np.isin(self.near[:, 0], test) & np.isin(self.near[:, 1], train)]
+            shared, scored = shared + len(np.unique(pairs[:, 0])), scored + len(test)
+        return shared / max(scored, 1)
+
+
+def rows_of(values: Sequence[Sequence[float] | None], rows: Indices) -> NDArray[np.float64]:
+    """Pairs of numbers of some ROIs, [M, 2]."""
+    return np.array([values[i] for i in rows.tolist()], np.float64).reshape(-1, 2)
+
+
+def near_pairs(
+    lonlat: NDArray[np.float64], size_m: NDArray[np.float64], buffer_m: float
+) -> Indices:
+    """[M, 2] pairs, both ways, of rectangles less than `buffer_m` apart in either axis.
+
+    Rectangles that touch without sharing ground are not near with a buffer of 0.
+    """
+    from sklearn.neighbors import BallTree  # slow to import
+
+    if len(lonlat) < 2:
+        return np.zeros((0, 2), np.intp)
+    radians = np.radians(lonlat[:, ::-1])
+    reach_m = float(np.hypot(*size_m.max(axis=0)) + np.sqrt(2) * buffer_m)
+    tree = BallTree(radians, metric="haversine")
+    found = tree.query_radius(radians, 1.01 * reach_m / 1000 / EARTH_KM)
+    first = np.repeat(np.arange(len(found)), [len(others) for others in found])
+    second = np.concatenate(found).astype(np.intp)
+    first, second = first[first != second], second[first != second]
+    gap = _offsets_m(lonlat[first], lonlat[second]) - (size_m[first] + size_m[second]) / 2
+    # Degrees become metres to a thousandth or so, which must not make neighbours of what touches.
+    near = (gap < buffer_m - 1e-3 * size_m.max()).all(axis=1)
+    return np.asarray(np.stack([first, second], axis=1)[near])
+
+
+def _offsets_m(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances in metres from west to east and from south to north, [M, 2]."""
+    turn = np.abs((a[:, 0] - b[:, 0] + 180) % 360 - 180)
+    east = np.radians(turn) * np.cos(np.radians((a[:, 1] + b[:, 1]) / 2))
+    north = np.radians(np.abs(a[:, 1] - b[:, 1]))
+    return 1000 * EARTH_KM * np.stack([east, north], axis=1)
+
+
+def make_design(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
+    """The design that a study's `evaluate` section asks for.
+
+    Raises:
+        RsweepError: its ROIs cannot be parted so; names the setting that would help.
+    """
+    places = [_place(roi) for roi in rois]
+    given = [roi.properties.get(options["label"]) for roi in rois]
+    labels = [None if place is None or is_missing(label) else str(label)
+              for label, place in zip(given, places, strict=True)]  # fmt: skip
+    task = task_of([label for label in labels if label is not None], options["task"])
+    draft = Design(
+        options["label"], task, options["cv"], [roi.id for roi in rois], labels,
+        [place and place[0] for place in places], [place and place[1] for place in places],
+        [], [], None, None, options["buffer_m"],
+    )  # fmt: skip
+    return _parted(draft, rois, options)
+
+
+def _place(roi: Roi) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    try:
+        return centre_and_size(roi)
+    except RoiError:
+        return None
+
+
+def _parted(draft: Design, rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
+    known = np.flatnonzero(draft.labelled)
+    if len(set(draft.targets[known].tolist())) < 2:
+        raise RsweepError(f"evaluate.label: {len(known)} ROIs have a {draft.label}, and fewer than "
+                          f"two different ones")  # fmt: skip
+    column = [str(roi.properties.get(options["column"], "")) for roi in rois]
+    groups = np.array(column)[known]
+    block_km, range_km, own = _blocks(draft, known, groups, options)
+    blocks = _spread(own, known, len(rois))
+    parted = replace(draft, block_km=block_km, range_km=range_km, blocks=blocks)
+    if options["cv"] == "column":
+        folds = [_spread(_column_folds(groups), known, len(rois))]
+        validation = [draft.ids[i] for i in known.tolist() if column[i] == "validation"]
+        return replace(parted, folds=folds, validation=validation)
+    fixed = draft.cv == "group" and own.max() < MOST_GROUPS
+    repeats = 1 if fixed else options["repeats"]
+    drawn = [own if fixed else _draw(draft, known, own, repeat, options)
+             for repeat in range(repeats)]  # fmt: skip
+    return replace(parted, folds=[_spread(folds, known, len(rois)) for folds in drawn])
+
+
+def _blocks(
+    draft: Design, known: Indices, groups: NDArray[Any], options: Mapping[str, Any]
+) -> tuple[float | None, float | None, Indices]:
+    """Side of a block in km, the labels' range, and the block of each labelled ROI."""
+    if draft.cv == "random":
+        return None, None, np.arange(len(known))
+    if draft.cv == "group":
+        return None, None, np.asarray(np.unique(groups, return_inverse=True)[1], np.intp)
+    lonlat = rows_of(draft.lonlat, known)
+    size, reach = options["block_km"], None
+    if size == "auto":
+        size, reach = auto_size_km(lonlat, draft.targets[known], options["folds"])
+    return size, reach, blocks_of(lonlat, size)
+
+
+def _draw(
+    draft: Design, known: Indices, own: Indices, repeat: int, options: Mapping[str, Any]
+) -> Indices:
+    count = int(own.max()) + 1
+    if count < options["folds"]:
+        raise RsweepError(f"evaluate.folds is {options['folds']}, but the labelled ROIs lie in "
+                          f"{count} blocks; fewer folds, or a smaller block_km")  # fmt: skip
+    rng = np.random.default_rng([repeat, count])
+    return deal(own, strata(draft.targets[known]), options["folds"], rng)
+
+
+def _column_folds(groups: NDArray[Any]) -> Indices:
+    """Folds that a column says; of train, validation and test only test is scored."""
+    if set(groups) <= {*HELD_OUT, ""}:
+        return np.where(groups == "test", 0, NEVER)
+    names = sorted(set(groups) - {""})
+    return np.array([names.index(g) if g else NEVER for g in groups])
+
+
+def _spread(values: Indices, known: Indices, count: int) -> list[int]:
+    whole = np.full(count, NEVER, np.intp)
+    whole[known] = values
+    return [int(v) for v in whole]
+
+
+def write_design(design: Design, path: Path) -> None:
+    """Write design.json."""
+    write_json(path, asdict(design))
+
+
+def read_design(path: Path) -> Design:
+    """The design that `write_design` wrote."""
+    return Design(**json.loads(path.read_text()))

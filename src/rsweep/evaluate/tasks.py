@@ -1,0 +1,47 @@
+"""The jobs of an evaluation: one design, profiles by batches, one verdict."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from rsweep.core.files import write_json
+from rsweep.evaluate.assemble import make_verdict, read_held, write_pairs
+from rsweep.evaluate.design import make_design, read_design, write_design
+from rsweep.evaluate.evaluation import evaluate_profile
+from rsweep.evaluate.verdict import write_verdict
+from rsweep.plan.study import Study
+from rsweep.results.ran import read_ran
+
+log = logging.getLogger("rsweep")
+
+
+def design_study(study: Study, path: Path) -> None:
+    """Write the study's design."""
+    design = make_design(study.rois, study.evaluate)
+    log.info("%s ROIs labelled, digest %s", design.labelled.sum(), design.digest)
+    write_design(design, path)
+
+
+def evaluate_batch(study: Study, profiles: Sequence[str], design: Path, path: Path) -> None:
+    """Evaluate some profiles, those that are not yet; `path` then lists their keys."""
+    made = read_design(design)
+    keys = {}
+    for name in profiles:
+        found = evaluate_profile(study.folder / "profiles" / name, made, study.evaluate)
+        keys[name] = found.key
+        log.info("%s: %s", name, found.note or found.scores)
+    write_json(path, keys)
+
+
+def judge_study(study: Study, design: Path, verdict: Path, pairs: Path) -> None:
+    """Write the verdict and the comparison of every pair of profiles."""
+    made = read_design(design)
+    held = read_held(study, made, read_ran(study))
+    matters = study.evaluate["matters"]
+    found, compared = make_verdict(held, made, matters)
+    write_verdict(found, verdict)
+    if compared is not None:
+        write_pairs(compared.names, compared.pairs, matters, pairs)
+    log.info(found.answer)

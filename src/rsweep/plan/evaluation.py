@@ -1,0 +1,208 @@
+"""The `evaluate` section of a study: what it may say, checked when a run is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.roi import Roi
+
+PROBES = ("knn", "knn_cosine", "linear", "forest")
+HELD_OUT = ("train", "validation", "test")
+"""Words of a column that says once and for all which ROIs are scored."""
+
+OPTIONS: dict[str, Knob] = {
+    k.name: k
+    for k in (
+        Knob("label", "stitch", "str", None, "column of the ROI table that a probe predicts"),
+        Knob("task", "stitch", "str", "auto",
+             "classification or regression; auto: regression if every label is a number and they "
+             "are not a few whole ones",
+             allowed=("auto", "classification", "regression")),
+        Knob("probes", "stitch", "names", ["knn", "linear"],
+             "knn (k nearest neighbours), knn_cosine (the same by angle), linear (logistic "
+             "regression; ridge for numbers), forest (random forest); quality is their mean"),
+        Knob("cv", "stitch", "str", "spatial",
+             "folds: spatial holds out blocks of block_km, random single ROIs, column what "
+             "`column` says, group one value of `column` after another (a region, year or farm)",
+             allowed=("spatial", "random", "column", "group")),
+        Knob("column", "stitch", "str", None,
+             "column of the ROI table with the groups (cv: group), the folds, or train, "
+             "validation and test (cv: column)"),
+        Knob("folds", "stitch", "int", 5, "folds of the cross-validation", minimum=2, maximum=100),
+        Knob("repeats", "stitch", "int", 3,
+             "times that folds are drawn anew, unless a column says them: more make differences "
+             "surer, at their cost",
+             minimum=1, maximum=100),
+        Knob("block_km", "stitch", "float", "auto",
+             "side of a spatial block; auto: the distance up to which labels are alike, or less "
+             "if that leaves too few blocks", unit="km", minimum=0.01, maximum=5000,
+             words=("auto",)),
+        Knob("buffer_m", "stitch", "float", 0.0,
+             "ROIs this near to a scored ROI are not trained on; 0: those that share ground with "
+             "it (not of cv: random, which only counts them)", unit="m", minimum=0,
+             maximum=1_000_000),
+        Knob("k", "stitch", "int", 5, "neighbours of knn", minimum=1, maximum=1000),
+        Knob("strength", "stitch", "float", "auto",
+             "penalty of the linear probe; auto: chosen inside the training ROIs",
+             minimum=1e-8, maximum=1e8, words=("auto",)),
+        Knob("trees", "stitch", "int", 200, "trees of the forest", minimum=1, maximum=10_000),
+        Knob("labels_per_class", "stitch", "names", None,
+             "numbers of training labels per class at which quality is measured too, such as "
+             "[5, 10, 20, 50]"),
+        Knob("matters", "stitch", "float", 0.01,
+             "smallest difference of quality that you care about: the cheapest profile shown to "
+             "be within it of the best is recommended", minimum=0, maximum=1),
+    )
+}  # fmt: skip
+"""None of these changes an embedding, so none is in the key of a stage."""
+
+PROBING = ("probes", "k", "strength", "trees", "labels_per_class")
+"""Options that the evaluation of a profile reads beside the design."""
+DESIGN = tuple(name for name in OPTIONS if name not in (*PROBING, "matters"))
+"""Options that labels, blocks and folds follow from."""
+
+
+def read_evaluate(
+    section: Any, rois: Sequence[Roi], where: str
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The canonical `evaluate` section with its defaults, and everything wrong with it.
+
+    Args:
+        section: what the study says; nothing at all means no evaluation.
+        rois: the study's places, whose properties are the labels that there are.
+        where: the study file, for messages.
+    """
+    if not section:
+        return {}, []
+    place = f"{where}: evaluate"
+    if not isinstance(section, Mapping):
+        return {}, [Problem(place, f"is {section!r}; expected a mapping with a label")]
+    problems = _unknown(section, place)
+    options: dict[str, Any] = {}
+    for name, knob in OPTIONS.items():
+        try:
+            value = section.get(name)
+            options[name] = knob.default if value is None else _parse(knob, value)
+        except ValueError as error:
+            problems.append(Problem(f"{place}.{name}", str(error)))
+    return options, problems or _check(options, rois, place)
+
+
+def _parse(knob: Knob, value: Any) -> Any:
+    if knob.name != "labels_per_class":
+        return knob.parse(value)
+    counts = value if isinstance(value, list) else [value]
+    whole = Knob(knob.name, "stitch", "int", None, "", minimum=1, maximum=1_000_000)
+    return sorted({whole.parse(count) for count in counts})
+
+
+def _unknown(section: Mapping[str, Any], place: str) -> list[Problem]:
+    options = ", ".join(OPTIONS)
+    return [
+        Problem(f"{place}.{name}", f"is not an option; options: {options}{nearest(name, OPTIONS)}")
+        for name in section
+        if name not in OPTIONS
+    ]
+
+
+def check_evaluate(section: Any, rois: Sequence[Roi], where: str) -> list[Problem]:
+    """Everything wrong with an `evaluate` section."""
+    return read_evaluate(section, rois, where)[1]
+
+
+def is_missing(label: Any) -> bool:
+    """True if a table says nothing in a ROI's label; a class may be called none."""
+    return label is None or str(label).strip().lower() in ("", "nan")
+
+
+def _check(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
+    problems = [
+        Problem(f"{place}.probes", f"has {probe!r}; allowed: {', '.join(PROBES)}"
+                                   f"{nearest(probe, PROBES)}")
+        for probe in options["probes"] if probe not in PROBES
+    ]  # fmt: skip
+    if options["label"] is None:
+        return [*problems, Problem(f"{place}.label", f"is missing: {OPTIONS['label'].meaning}")]
+    if not rois:
+        return problems
+    return problems + _check_labels(options, rois, place) + _check_column(options, rois, place)
+
+
+def _check_labels(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
+    name, folds = options["label"], options["folds"]
+    unknown = _unknown_column(name, rois, f"{place}.label")
+    if unknown:
+        return unknown
+    labels = [str(v) for roi in rois if not is_missing(v := roi.properties.get(name))]
+    if len(set(labels)) < 2:
+        return [Problem(f"{place}.label", f"is {name!r}, which has fewer than two values")]
+    if len(labels) < folds and options["cv"] in ("spatial", "random"):
+        what = f"is {folds}, but only {len(labels)} ROIs have a {name}"
+        return [Problem(f"{place}.folds", what)]
+    return _check_numbers(options, labels, place)
+
+
+def _check_numbers(options: Mapping[str, Any], labels: Sequence[str], place: str) -> list[Problem]:
+    task = task_of(labels, options["task"])
+    if task == "classification":
+        return []
+    words = [label for label in labels if not _is_number(label)]
+    if words:
+        what = f"is regression, but {options['label']} has {words[0]!r}, which is not a number"
+        return [Problem(f"{place}.task", what)]
+    if options["labels_per_class"]:
+        what = f"needs classes, but {options['label']} holds numbers (task: regression)"
+        return [Problem(f"{place}.labels_per_class", what)]
+    return []
+
+
+def _check_column(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
+    name, cv = options["column"], options["cv"]
+    if cv not in ("column", "group"):
+        unused = [Problem(f"{place}.column", f"is read by cv: column and group only, cv is {cv}")]
+        return unused if name is not None else []
+    if name is None:
+        return [Problem(f"{place}.column", f"is missing, but cv is {cv}")]
+    unknown = _unknown_column(name, rois, f"{place}.column")
+    if unknown:
+        return unknown
+    values = {str(v) for roi in rois if not is_missing(v := roi.properties.get(name))}
+    if len(values) < 2:
+        return [Problem(f"{place}.column", f"is {name!r}, which has fewer than two values")]
+    if cv == "column" and values & set(HELD_OUT) and not {"train", "test"} <= values <= {*HELD_OUT}:
+        what = f"is {name!r} with {', '.join(sorted(values))}; expected train, test, and validation"
+        return [Problem(f"{place}.column", f"{what} at most, or folds by other names")]
+    return []
+
+
+def _unknown_column(name: str, rois: Sequence[Roi], where: str) -> list[Problem]:
+    columns = list(dict.fromkeys(column for roi in rois for column in roi.properties))
+    if name in columns:
+        return []
+    has = ", ".join(columns) or "none beside the geometry"
+    what = f"is {name!r}, which is not a column of the ROI table; it has: {has}"
+    return [Problem(where, what + nearest(name, columns))]
+
+
+FEW = 20
+"""Whole numbers of at most this many values are taken for classes."""
+
+
+def task_of(labels: Sequence[str], asked: str) -> str:
+    """Classification or regression: what the study asks for, or what the labels look like."""
+    if asked != "auto":
+        return asked
+    if not all(_is_number(label) for label in labels):
+        return "classification"
+    numbers = {float(label) for label in labels}
+    few_whole = len(numbers) <= FEW and all(number.is_integer() for number in numbers)
+    return "classification" if few_whole else "regression"
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return abs(float(label)) < float("inf")
+    except ValueError:
+        return False

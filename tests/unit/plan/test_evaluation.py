@@ -1,0 +1,100 @@
+"""The evaluate section: all its problems at once, with the nearest spelling."""
+
+import pytest
+
+from rsweep.core.roi import Roi
+from rsweep.plan.evaluation import (
+    DESIGN,
+    OPTIONS,
+    PROBING,
+    check_evaluate,
+    is_missing,
+    read_evaluate,
+    task_of,
+)
+
+SHAPE = {"type": "point", "lon": 0, "lat": 0, "buffer_m": 10}
+ROIS = [
+    Roi(
+        f"r{i}",
+        SHAPE,
+        properties={
+            "crop": "ab"[i % 2],
+            "same": "1",
+            "height": str(i + 0.5),
+            "part": ("test", "other")[i % 2],
+        },
+    )
+    for i in range(6)
+]
+
+
+def test_defaults():
+    options, problems = read_evaluate({"label": "crop"}, ROIS, "s.yaml")
+    assert problems == []
+    assert options == {name: knob.default for name, knob in OPTIONS.items()} | {"label": "crop"}
+    assert set(DESIGN) | set(PROBING) | {"matters"} == set(OPTIONS)
+
+
+@pytest.mark.parametrize("section", [None, {}])
+def test_no_section_is_no_evaluation(section):
+    assert read_evaluate(section, ROIS, "s.yaml") == ({}, [])
+
+
+@pytest.mark.parametrize(
+    "section, texts",
+    [
+        ({"label": "corp"}, ["s.yaml: evaluate.label", "did you mean 'crop'?"]),
+        ({}, []),
+        ({"probes": ["knn"]}, ["evaluate.label", "is missing"]),
+        ({"label": "crop", "probes": ["linar"]}, ["evaluate.probes", "did you mean 'linear'?"]),
+        ({"label": "crop", "cv": "spatail"}, ["evaluate.cv", "did you mean 'spatial'?"]),
+        ({"label": "crop", "fold": 3}, ["evaluate.fold", "did you mean 'folds'?"]),
+        ({"label": "crop", "folds": 1}, ["evaluate.folds", "from 2"]),
+        ({"label": "crop", "folds": 9}, ["evaluate.folds", "only 6 ROIs"]),
+        ({"label": "same"}, ["evaluate.label", "fewer than two values"]),
+        ("crop", ["s.yaml: evaluate", "expected a mapping"]),
+        ({"label": "crop", "cv": "group"}, ["evaluate.column", "is missing, but cv is group"]),
+        ({"label": "crop", "column": "crop"}, ["evaluate.column", "cv is spatial"]),
+        ({"label": "crop", "cv": "column", "column": "same"}, ["fewer than two values"]),
+        ({"label": "crop", "cv": "column", "column": "part"}, ["expected train, test"]),
+        ({"label": "crop", "cv": "column", "column": "prt"}, ["did you mean 'part'?"]),
+        ({"label": "crop", "task": "regression"}, ["evaluate.task", "'a', which is not a number"]),
+        ({"label": "height", "labels_per_class": [5]}, ["labels_per_class", "needs classes"]),
+        ({"label": "crop", "labels_per_class": [5, "x"]}, ["labels_per_class", "'x'"]),
+        ({"label": "crop", "matters": -1}, ["evaluate.matters"]),
+    ],
+)
+def test_problems_name_key_value_and_nearest(section, texts):
+    text = "\n".join(map(str, check_evaluate(section, ROIS, "s.yaml")))
+    for expected in texts:
+        assert expected in text
+
+
+def test_all_problems_at_once():
+    problems = check_evaluate({"labels": "crop", "k": 0, "cv": "x"}, ROIS, "s.yaml")
+    assert len(problems) == 3
+
+
+@pytest.mark.parametrize(
+    "labels, task",
+    [
+        (["1", "2", "3"], "classification"),
+        (["1.5", "2", "3"], "regression"),
+        ([str(i) for i in range(30)], "regression"),
+        (["a", "1"], "classification"),
+    ],
+)
+def test_task_of_labels(labels, task):
+    assert task_of(labels, "auto") == task
+    assert task_of(labels, "classification") == "classification"
+
+
+def test_a_class_may_be_called_none():
+    assert not any(is_missing(word) for word in ("none", "None", "null", "0"))
+    assert all(is_missing(word) for word in (None, "", " ", "nan", float("nan")))
+
+
+def test_counts_of_labels_are_numbers_in_order():
+    options, problems = read_evaluate({"label": "crop", "labels_per_class": [20, "5"]}, ROIS, "s")
+    assert (options["labels_per_class"], problems) == ([5, 20], [])
