@@ -12,7 +12,6 @@ from rsweep.core.nodes import Node
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
 from rsweep.library.frames import EmbeddingFrame, Grids, read_frame
-from rsweep.library.results import grid_files
 from rsweep.plan.study import Study, make_study
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def _result(study: Study) -> EmbeddingFrame | Grids:
     """What the last stage made, read as a study's results are."""
     import json
 
-    from rsweep.results.profile import write_embeddings, write_grids, write_meta
+    from rsweep.results.profile import grid_files, write_embeddings, write_grids, write_meta
 
     (profile,) = study.profiles
     folder = study.folder

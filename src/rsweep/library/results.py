@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import nearest
 from rsweep.library.frames import EmbeddingFrame, Grids, read_frame, read_table
+from rsweep.results.profile import grid_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,14 +89,3 @@ class Results:
         files = {name: self._of(name) / "quality.json" for name in self.profiles}
         told = {name: json.loads(f.read_text()) for name, f in files.items() if f.exists()}
         return pd.DataFrame.from_dict(told, orient="index")
-
-
-def grid_files(folder: Path) -> dict[str, Path]:
-    """ROI -> its grid's file, by the id that the file itself tells."""
-    import rasterio
-
-    found = {}
-    for path in sorted(folder.glob("*.tif")):
-        with rasterio.open(path) as raster:
-            found[raster.tags().get("roi", path.stem)] = path
-    return found

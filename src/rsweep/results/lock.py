@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rsweep.core.canonical import canonical_json, digest
 from rsweep.core.errors import RsweepError
@@ -18,8 +19,9 @@ from rsweep.core.nodes import Node
 from rsweep.core.redact import without_secrets
 from rsweep.core.store import Store, content_of
 from rsweep.jobs.runner import reading
+from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
-from rsweep.results.profile import versions
+from rsweep.results.profile import read_rows, versions
 from rsweep.sources.registry import endpoint
 from rsweep.stages.fetch.locks import LOCKED, read_lock
 from rsweep.stages.fetch.manifest import pack
@@ -54,7 +56,7 @@ def make_lock(study: Study) -> dict[str, Any]:
         "quality_rules": rules,
         "weights": _weights(study),
         "artefacts": {key: dict(_artefacts(study, node)) for key, node in nodes.items()},
-        "results": {p.name: embeddings_digest(study.folder, p.name) for p in study.profiles},
+        "results": {p.name: _result(study, p) for p in study.profiles},
         "versions": {k: v for k, v in versions().items() if k != "written"},
     }
 
@@ -100,6 +102,22 @@ def _artefacts(study: Study, node: Node) -> Iterator[tuple[str, str]]:
         if store.path(node, shard.name).exists():
             with reading(study, node, shard) as file:
                 yield shard.name, content_of(file)
+
+
+def _result(study: Study, profile: Profile) -> dict[str, Any]:
+    """Digests of a profile's vectors and, by ROI, of its grids."""
+    rows = read_rows(study, profile, grids=True)
+    grids = {row.roi.id: grid_digest(row.grid) for row in rows if row.grid is not None}
+    return {"embeddings": embeddings_digest(study.folder, profile.name), "grids": grids}
+
+
+def grid_digest(values: NDArray[Any]) -> str:
+    """Short digest of a grid [D, h, w] as its file holds it, in float32."""
+    exact = np.ascontiguousarray(values, dtype="<f4")
+    exact[np.isnan(exact)] = np.nan  # one of the many bit patterns that are no number
+    sha = hashlib.sha256(canonical_json(list(exact.shape)).encode())
+    sha.update(exact.tobytes())
+    return sha.hexdigest()[:16]
 
 
 def embeddings_digest(folder: Path, profile: str) -> str:

@@ -209,3 +209,14 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return {**found, "written": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def grid_files(folder: Path) -> dict[str, Path]:
+    """ROI -> its grid's file, by the id that the file itself tells."""
+    import rasterio
+
+    found = {}
+    for path in sorted(folder.glob("*.tif")):
+        with rasterio.open(path) as raster:
+            found[raster.tags().get("roi", path.stem)] = path
+    return found

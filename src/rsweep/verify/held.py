@@ -6,20 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rsweep.core.errors import CorruptError
-from rsweep.core.names import file_names
 from rsweep.core.nodes import Node
 from rsweep.core.store import Store
 from rsweep.explain.causes import chain_causes
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
-from rsweep.results.lock import embeddings_digest
-from rsweep.results.profile import read_rows, versions
+from rsweep.results.lock import embeddings_digest, grid_digest
+from rsweep.results.profile import grid_files, versions
 from rsweep.verify.rows import Row, Status
 
 Lock = Mapping[str, Any]
+VALID_SHARE = "valid_share"
+"""Band of a grid's file that is no dimension of the embedding."""
 
 
 def held_rows(study: Study, lock: Lock) -> Iterator[Row]:
@@ -28,9 +27,11 @@ def held_rows(study: Study, lock: Lock) -> Iterator[Row]:
     yield from _keys(study, lock)
     yield from _artefacts(study, lock)
     for profile in study.profiles:
-        yield from _embeddings(study, profile, lock)
-        if profile.settings["output"] == "grid":
-            yield _grids(study, profile)
+        told = lock["results"].get(profile.name, {})
+        if told.get("embeddings"):
+            yield _embeddings(study, profile, told["embeddings"])
+        if told.get("grids"):
+            yield _grids(study, profile, told["grids"])
     yield from _packages(lock)
 
 
@@ -105,7 +106,7 @@ def _artefact(
     study: Study, store: Store, node: Node, shard: str, sha256: str
 ) -> tuple[Status, str]:
     if not store.path(node, shard).exists():
-        kept = study.retain.get(node.stage) != "temp"
+        kept = study.retain.get(node.stage) != "temp" and store.root.is_dir()
         return ("missing", f"{store.path(node, shard)} is not there") if kept else ("not kept", "")
     try:
         same = store.content(node, shard) == sha256
@@ -114,57 +115,39 @@ def _artefact(
     return _same(same), "" if same else "its values are others"
 
 
-def _embeddings(study: Study, profile: Profile, lock: Lock) -> Iterator[Row]:
-    told = lock["results"].get(profile.name)
-    if not told:
-        return
+def _embeddings(study: Study, profile: Profile, told: str) -> Row:
     try:
         now = embeddings_digest(study.folder, profile.name)
     except (OSError, ValueError, KeyError) as error:
-        yield Row("embeddings", profile.name, "different", f"cannot be read: {error}")
-        return
+        return Row("embeddings", profile.name, "different", f"cannot be read: {error}")
     if not now:
-        yield Row("embeddings", profile.name, "missing", "embeddings.parquet is not there")
-    else:
-        detail = "" if now == told else "ids or vectors are others"
-        yield Row("embeddings", profile.name, _same(now == told), detail)
+        return Row("embeddings", profile.name, "missing", "embeddings.parquet is not there")
+    detail = "" if now == told else "ids or vectors are others"
+    return Row("embeddings", profile.name, _same(now == told), detail)
 
 
-def _grids(study: Study, profile: Profile) -> Row:
-    """The first grid whose file is not what the stitch stage made."""
+def _grids(study: Study, profile: Profile, told: Mapping[str, str]) -> Row:
+    """The first grid whose file is not what the lock says."""
     folder = study.folder / "profiles" / profile.name / "grids"
-    try:
-        wrong = next(_wrong_grids(study, profile, folder), None)
-    except CorruptError as error:
-        return Row("grids", profile.name, "missing", str(error))
-    if wrong is None:
-        return Row("grids", profile.name, "identical")
-    return Row("grids", profile.name, *wrong)
+    files = grid_files(folder)
+    for roi, sha256 in told.items():
+        if roi not in files:
+            return Row("grids", profile.name, "missing", f"{folder} has no grid of ROI {roi}")
+        if read_values(files[roi]) != sha256:
+            return Row("grids", profile.name, "different", f"{files[roi].name} has other values")
+    return Row("grids", profile.name, "identical")
 
 
-def _wrong_grids(study: Study, profile: Profile, folder: Path) -> Iterator[tuple[Status, str]]:
+def read_values(path: Path) -> str:
+    """Digest of a grid's embedding as its file has it; "" where that cannot be read."""
     import rasterio
 
-    for path, row in grid_files(study, profile, folder):
-        if not path.exists():
-            yield "missing", f"{path.name} is not there"
-            continue
-        try:
-            with rasterio.open(path) as raster:
-                values = raster.read(list(range(1, len(row) + 1)))
-        except (rasterio.errors.RasterioError, IndexError) as error:
-            yield "different", f"{path.name} cannot be read: {error}"
-            continue
-        if not np.array_equal(values, row.astype(np.float32), equal_nan=True):
-            yield "different", f"{path.name} has other values than the stitch stage made"
-
-
-def grid_files(study: Study, profile: Profile, folder: Path) -> Iterator[tuple[Path, Any]]:
-    """Each grid's file and the values that it is to hold."""
-    names = file_names([roi.id for roi in study.rois])
-    for row in read_rows(study, profile, grids=True):
-        if row.grid is not None:
-            yield folder / f"{names[row.roi.id]}.tif", row.grid
+    try:
+        with rasterio.open(path) as raster:
+            names = enumerate(raster.descriptions, start=1)
+            return grid_digest(raster.read([i for i, name in names if name != VALID_SHARE]))
+    except rasterio.errors.RasterioError:
+        return ""
 
 
 def _packages(lock: Lock) -> Iterator[Row]:

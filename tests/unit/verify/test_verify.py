@@ -102,7 +102,13 @@ def test_a_grid_with_other_values_or_none_is_noticed(ran):
     first.unlink()
     ((kind, status, detail),) = failed()
     assert (kind, status) == ("grids", "missing")
-    assert first.name in detail
+    assert "has no grid of ROI a" in detail
+
+
+def test_results_without_a_store_are_verified_by_themselves(ran):
+    Path("results/store").rename("elsewhere")
+    assert failed() == []
+    assert failed(store=Path("elsewhere")) == []
 
 
 def test_an_edited_roi_is_noticed(ran):

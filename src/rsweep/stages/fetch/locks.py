@@ -114,7 +114,7 @@ def read_lock(path: str, node: Node) -> Lock:
         raise SourceError(f"{path} has no fetch key {node.key}; it has "
                           f"{', '.join(fetched) or 'none'}. Fetch settings differ from those of "
                           "the lock")  # fmt: skip
-    return Lock(path, fetched[same[0]]["rois"])
+    return Lock(path, unpack(fetched[same[0]]))
 
 
 def _alike(held: Entry, node: Node) -> bool:
