@@ -22,6 +22,7 @@ from rsweep.core.errors import RoiError, SourceError
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.sources.protocol import Scene, Source
+from rsweep.stages.fetch.manifest import unpack
 from rsweep.stages.fetch.place import Place, place_of
 
 LOCKED = ("error", "provider", "collection", "grid", "start", "end", "bands", "scenes", "request",
