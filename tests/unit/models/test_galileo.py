@@ -232,3 +232,17 @@ def test_keys_of_a_wrapped_checkpoint_are_found() -> None:
     published["module.decoder_embed.weight"] = torch.zeros(1)
 
     assert network.rename(published).keys() == own.keys()
+
+
+def test_level_1c_is_fed_as_it_was_trained_on() -> None:
+    batch = tiles()
+    renamed = {
+        name: {"s2_l1c": value["s2"]} if isinstance(value, dict) else value
+        for name, value in vars(batch).items()
+    }
+
+    other = embedder(bands={"s2_l1c": BANDS["s2"]}).embed(TileBatch(**renamed))
+
+    assert same(other, embedder().embed(batch))
+    constants = CARD.normalizations["galileo"]
+    assert constants["s2_l1c"].stats == constants["s2"].stats

@@ -147,6 +147,7 @@ CARD = ModelCard(
         levels={"s1": (), "s2": (), "landsat": (), "modis": (), "alos": (), "aerial": (),
                 "naip": (), "spot": ()},
         pixel_m={"s1": (10, 10), "s2": (10, 10)},
+        image_m=(60, 1280),
         normalizations=("dataset",),
     ),
     notes=(

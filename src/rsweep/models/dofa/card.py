@@ -162,8 +162,10 @@ CARD = ModelCard(
     envelope=Envelope(
         source="arXiv 2403.15356 and its pre-training code",
         levels={"s1": (), "s2": (), "gaofen": (), "naip": (), "enmap": ()},
+        pixel_m={"s1": (10, 10), "s2": (10, 10)},
         image_px=(224, 224),
         patch_px=(16, 16),
+        frames=(1, 1),
         normalizations=("dofa",),
         radiometry="8-bit images",
     ),

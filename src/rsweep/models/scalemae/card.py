@@ -73,6 +73,8 @@ CARD = ModelCard(
         levels={"fmow": ()},
         image_px=(224, 224),
         patch_px=(16, 16),
+        frames=(1, 1),
+        normalizations=("imagenet",),
         radiometry="8-bit images",
         regions="global",
     ),

@@ -145,6 +145,7 @@ CARD = ModelCard(
     envelope=Envelope(
         source="THOR-Pretrain, as its model page and configuration describe it",
         levels={"s1": (), "s2": (), "s3": ()},
+        frames=(1, 1),
         normalizations=("thor",),
         radiometry="reflectance 0..1",
     ),

@@ -162,7 +162,13 @@ def _pretraining(name: str, tag: Tag | None) -> str:
 def _envelope(tag: Tag | None, size: int) -> Envelope:
     if tag is None:
         return Envelope()
-    return Envelope(f"{tag.repository}: the input size that timm records", image_px=(size, size))
+    seen = "maxar" if "sat493m" in tag.repository else "photographs"
+    return Envelope(
+        f"{tag.repository}: the input size that timm records, and what its name says",
+        levels={seen: ()},
+        image_px=(size, size),
+        frames=(1, 1),
+    )
 
 
 def _notes(entry: Entry) -> str:
