@@ -20,9 +20,9 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from rsweep.models.card import ModelCard
+from rsweep.models.card import ModelCard, SensorInput
 from rsweep.models.registry import families, find_card
-from rsweep.sources.sensors import SENSORS
+from rsweep.plan.profiles import resolve
 from rsweep.stages.prep.normalize import normalize
 from rsweep.stages.prep.spec import resolved_normalization
 
@@ -83,27 +83,29 @@ def rows(data: Path) -> Iterator[list[str]]:
     """A row per model, sensor and set of scenes: mean and deviation of its default input."""
     for family in families():
         card = find_card("timm:vit_tiny_patch16_224" if family == "timm" else family)
-        for sensor, bands in sensors(card).items():
+        for modality, needed in alone(card).items():
+            settings, _ = resolve({"model": card.id, "modality": modality}, {})
+            name = settings["normalization"]
             for title, scenes in SETS.items():
-                values = fed(card, sensor, bands, list(scenes(data, sensor)))
+                found = list(scenes(data, needed.sensor))
+                values = fed(card, needed.sensor, list(needed.bands), found, name)
                 if values:
                     mean, std = (np.mean([f(v) for v in values]) for f in (np.mean, np.std))
-                    yield [card.id, sensor, title, f"{mean:+.2f}", f"{std:.2f}"]
+                    yield [card.id, modality, title, f"{mean:+.2f}", f"{std:.2f}"]
 
 
-def sensors(card: ModelCard) -> dict[str, list[str]]:
-    """Sensor -> default bands, of all modalities of a card whose scenes there are."""
+def alone(card: ModelCard) -> dict[str, SensorInput]:
+    """Modalities of one sensor whose scenes there are."""
     known = ("s2", "s1", "s2_l1c")
-    return {one.sensor: list(one.bands) for each in card.modalities.values() for one in each
-            if one.sensor in known and one.sensor in SENSORS}  # fmt: skip
+    return {name: needed[0] for name, needed in card.modalities.items()
+            if len(needed) == 1 and needed[0].sensor in known}  # fmt: skip
 
 
 def fed(
-    card: ModelCard, sensor: str, bands: list[str], scenes: list[Scene], name: str = ""
+    card: ModelCard, sensor: str, bands: list[str], scenes: list[Scene], name: str
 ) -> list[NDArray[np.float32]]:
     """Normalised values of all scenes, by band; of bands that the card has constants for."""
-    named = [card.normalizations[name]] if name else list(card.normalizations.values())
-    constants = next((by_sensor[sensor] for by_sensor in named if sensor in by_sensor), None)
+    constants = card.normalizations[name].get(sensor)
     if constants is None or constants.kind != "affine":
         return []
     found = []
@@ -135,7 +137,7 @@ def main() -> None:
         for band, value in sorted(medians(given.data).items(), key=lambda item: L1C.index(item[0])):
             print(f"{band}: {value:.0f}")
         return
-    print("| model | sensor | scenes | mean | deviation |\n|---|---|---|---|---|")
+    print("| model | modality | scenes | mean | deviation |\n|---|---|---|---|---|")
     for row in rows(given.data):
         print(f"| {' | '.join(row)} |")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rsweep.models.card import Normalization
+
 Stats = Mapping[str, tuple[float, float]]
 """Band -> (mean, standard deviation), in the sensor's unit."""
 
@@ -57,3 +59,15 @@ SSL4EO: Mapping[str, Stats] = {
     "s1": _stats(("VV", "VH"), (-12.54847273, -20.19237134), (5.25697717, 5.91150917)),
 }  # fmt: skip
 """Sensor -> band -> (mean, std): surface reflectance x 10000, dB."""
+
+
+def terramesh(sensor: str, source: str = "{}") -> Normalization:
+    """A sensor standardised by TerraMesh, much of which is cloud and snow: a missing reflectance is
+    that of clear ground.
+
+    Args:
+        sensor: one of `TERRAMESH`.
+        source: what else there is to say, with {} for the data set.
+    """
+    center = CLEAR_S2 if sensor in ("s2", "s2_l1c") else {}
+    return Normalization(TERRAMESH[sensor], source.format(TERRAMESH_SOURCE), center=center)

@@ -16,7 +16,8 @@ from rsweep.models.copernicusfm.network import (
     fourier,
 )
 from rsweep.models.protocol import TileBatch
-from rsweep.plan.profiles import resolve, sensor_bands
+from rsweep.plan.profiles import resolve
+from rsweep.stages.bands import sensor_bands
 
 WIDTH = 64
 

@@ -10,8 +10,9 @@ from rsweep.models.croma.network import Croma, CromaEmbedder, CrossAttention, bu
 from rsweep.models.protocol import TileBatch
 from rsweep.models.statistics import SSL4EO
 from rsweep.models.weights import load_strictly, read_state
-from rsweep.plan.profiles import resolve, sensor_bands
+from rsweep.plan.profiles import resolve
 from rsweep.plan.study import make_study
+from rsweep.stages.bands import sensor_bands
 from rsweep.stages.prep.normalize import normalize
 
 WIDTH = 64

@@ -9,7 +9,8 @@ from rsweep.models.dinov3.card import CARD, NETWORKS
 from rsweep.models.protocol import TileBatch
 from rsweep.models.timm.network import timm
 from rsweep.models.timm.table import find, norm
-from rsweep.plan.profiles import resolve, sensor_bands
+from rsweep.plan.profiles import resolve
+from rsweep.stages.bands import sensor_bands
 
 SMALL = "vit_small_patch16_dinov3"
 

@@ -9,7 +9,8 @@ from rsweep.models.panopticon.card import CARD, channel_id
 from rsweep.models.panopticon.network import ChannelFusion, PanopticonEmbedder, build
 from rsweep.models.protocol import TileBatch
 from rsweep.models.vit import sincos
-from rsweep.plan.profiles import resolve, sensor_bands
+from rsweep.plan.profiles import resolve
+from rsweep.stages.bands import sensor_bands
 
 WIDTH = 96
 

@@ -7,7 +7,8 @@ from rsweep.models.card import Variant
 from rsweep.models.protocol import TileBatch
 from rsweep.models.terrafm.card import CARD
 from rsweep.models.terrafm.network import TerraFm, TerraFmEmbedder, build
-from rsweep.plan.profiles import resolve, sensor_bands
+from rsweep.plan.profiles import resolve
+from rsweep.stages.bands import sensor_bands
 
 WIDTH = 64
 BANDS = {"s2": 12, "s2_l1c": 12, "s1": 2, "s1_rtc": 2}

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from rsweep.plan.bands import sensor_bands
 
 from rsweep.models.card import Variant
 from rsweep.models.protocol import TileBatch
 from rsweep.models.terramind.card import CARD
 from rsweep.models.terramind.network import TerraMind, TerraMindEmbedder, build
 from rsweep.plan.profiles import resolve
+from rsweep.stages.bands import sensor_bands
 
 WIDTH = 64
 BLOCKS = {"tiny": 3, "base": 2}
@@ -164,5 +164,5 @@ def test_what_does_not_fit_is_refused_with_what_would():
 def test_rgb_is_eight_bit_true_colour():
     rule = CARD.normalizations["terramind_rgb"]["s2"]
     assert rule.truncate
-    assert rule.clip == (0.0, 5000.0)
+    assert rule.clip == (0.0, 3000.0)
     assert rule.gain * rule.clip[1] == pytest.approx(255)

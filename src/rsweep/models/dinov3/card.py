@@ -15,6 +15,7 @@ from rsweep.models.card import (
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
+from rsweep.models.statistics import CLEAR_S2
 
 PATCH_PX = 16
 
@@ -50,6 +51,7 @@ def _picture(white: float, what: str) -> dict[str, Normalization]:
             clip=(0.0, white),
             gain=255 / white,
             truncate=True,
+            center={b: CLEAR_S2[c] * 255 / white for b, c in zip(bands, RGB["s2"], strict=True)},
             source=f"{_SOURCE}; {what}",
         )
         for sensor, bands in RGB.items()

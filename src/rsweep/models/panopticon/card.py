@@ -16,7 +16,7 @@ from rsweep.models.card import (
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
-from rsweep.models.statistics import S2_L2A_BANDS, TERRAMESH, TERRAMESH_SOURCE
+from rsweep.models.statistics import S2_L2A_BANDS, terramesh
 
 PATCH_PX = 14
 
@@ -125,7 +125,7 @@ CARD = ModelCard(
     normalizations={
         "dataset": {
             **{
-                sensor: Normalization(TERRAMESH[sensor], f"{_STANDARDISED} are {TERRAMESH_SOURCE}")
+                sensor: terramesh(sensor, f"{_STANDARDISED} are {{}}")
                 for sensor in ("s2", "s2_l1c", "s1", "s1_rtc")
             },
             "landsat": Normalization(

@@ -15,7 +15,7 @@ from rsweep.models.card import (
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
-from rsweep.models.statistics import S2_L2A_BANDS, TERRAMESH, TERRAMESH_SOURCE
+from rsweep.models.statistics import CLEAR_S2, S2_L2A_BANDS, terramesh
 
 PATCH_PX = 16
 OPTICAL = ("s2", "s2_l1c")
@@ -30,15 +30,13 @@ def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
 
-def _unit(sensor: str) -> Normalization:
-    means = {band: TERRAMESH[sensor][band][0] / 10000 for band in S2_L2A_BANDS}
+def _unit() -> Normalization:
     return Normalization(
         stats=dict.fromkeys(S2_L2A_BANDS, (0.0, 1.0)),
         clip=(0.0, 10000.0),
         gain=1e-4,
-        center=means,
-        source="reflectance 0..1, as rs-embed: upstream states nothing; a missing pixel is the "
-        "mean of TerraMesh",
+        center={band: CLEAR_S2[band] / 10000 for band in S2_L2A_BANDS},
+        source="reflectance 0..1, as rs-embed: upstream states nothing",
     )
 
 
@@ -56,15 +54,14 @@ CARD = ModelCard(
         **{sensor: (SensorInput(sensor, ("VV", "VH")),) for sensor in RADAR},
     },
     normalizations={
-        "unit": {sensor: _unit(sensor) for sensor in OPTICAL},
+        "unit": dict.fromkeys(OPTICAL, _unit()),
         "terramesh": {
-            sensor: Normalization(
-                {band: TERRAMESH[sensor][band] for band in bands},
-                f"upstream states nothing; {TERRAMESH_SOURCE}, part of which is TerraFM's own "
-                "training set, Major-TOM",
+            sensor: terramesh(
+                sensor,
+                "upstream states nothing; {}, part of which is TerraFM's own training set, "
+                "Major-TOM",
             )
-            for sensors, bands in ((OPTICAL, S2_L2A_BANDS), (RADAR, ("VV", "VH")))
-            for sensor in sensors
+            for sensor in (*OPTICAL, *RADAR)
         },
     },
     variants={

@@ -16,18 +16,21 @@ from rsweep.models.card import (
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
-from rsweep.models.statistics import S2_L1C_BANDS, S2_L2A_BANDS, TERRAMESH, TERRAMESH_SOURCE
+from rsweep.models.pictures import RGB, TRUE_COLOUR
+from rsweep.models.statistics import (
+    CLEAR_S2,
+    S2_L1C_BANDS,
+    S2_L2A_BANDS,
+    TERRAMESH_SOURCE,
+    terramesh,
+)
 
 PATCH_PX = 16
-
-_RGB = ("B4", "B3", "B2")
-_RGB_WHITE = 5000.0
-"""Reflectance x 10000 that becomes 255: so that clear land is as far below the mean as in S2L2A."""
 
 INPUTS: Mapping[str, SensorInput] = {
     "s2": SensorInput("s2", S2_L2A_BANDS),
     "s2_l1c": SensorInput("s2_l1c", S2_L1C_BANDS),
-    "rgb": SensorInput("s2", _RGB),
+    "rgb": SensorInput("s2", RGB),
     "s1": SensorInput("s1", ("VV", "VH")),
     "s1_rtc": SensorInput("s1_rtc", ("VV", "VH")),
     "dem": SensorInput("dem", ("DEM",)),
@@ -86,10 +89,7 @@ def _variant(name: str, width: int, depth: int, heads: int, parameters_m: float)
     return Variant(width, depth, heads, parameters_m, checkpoint)
 
 
-_NORMALIZATION = {
-    needed.sensor: Normalization(TERRAMESH[needed.sensor], TERRAMESH_SOURCE)
-    for needed in INPUTS.values()
-}
+_NORMALIZATION = {needed.sensor: terramesh(needed.sensor) for needed in INPUTS.values()}
 
 CARD = ModelCard(
     id="terramind",
@@ -103,9 +103,11 @@ CARD = ModelCard(
             "s2": Normalization(
                 {"B4": (87.271, 58.767), "B3": (80.931, 47.663), "B2": (66.667, 42.631)},
                 f"{TERRAMESH_SOURCE}, S2RGB in 0..255. How it was made of reflectance is not "
-                "published: 0..0.5 onto 0..255 is this project's",
-                clip=(0.0, _RGB_WHITE),
-                gain=255 / _RGB_WHITE,
+                "published: white at 0.3, the usual true colour, is this project's, and puts clear "
+                "ground where S2L2A has it",
+                clip=(0.0, TRUE_COLOUR),
+                gain=255 / TRUE_COLOUR,
+                center={band: CLEAR_S2[band] * 255 / TRUE_COLOUR for band in RGB},
                 truncate=True,
             )
         },
