@@ -111,6 +111,8 @@ class ModelCard:
         frames_range: least and most frames per tile; (1, 1) for a single-date network.
         side_inputs: what else the network reads: "day_of_year", "month", "year", "lonlat", "gsd",
             "wavelengths", "valid".
+        version: of the network's code; raised when its output changes for the same settings. It
+            enters the inference key from 2 on. A test holds golden outputs.
         constants: values that the network reads beside pixels (wavelengths by band, …), for given
             settings; they enter the inference key.
         envelope: what it was trained on, as data; a profile that leaves it is marked. In no key.
@@ -137,6 +139,7 @@ class ModelCard:
     constants: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda settings: {}
     weights: tuple[str, ...] = ("pretrained", "random")
     envelope: Envelope = field(default_factory=Envelope)
+    version: int = 1
     notes: str = ""
 
 

@@ -37,9 +37,9 @@ from rsweep.report.ranking import (
     score,
 )
 from rsweep.report.seconds import seconds
-from rsweep.results.profile import versions
 from rsweep.results.ran import Ran, read_ran, unique_seconds
 from rsweep.results.table import sweep_rows
+from rsweep.results.versions import versions
 
 Row = Mapping[str, Any]
 

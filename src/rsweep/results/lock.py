@@ -21,7 +21,8 @@ from rsweep.core.store import Store, content_of
 from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
-from rsweep.results.profile import read_rows, versions
+from rsweep.results.profile import read_rows
+from rsweep.results.versions import versions
 from rsweep.sources.registry import endpoint
 from rsweep.stages.fetch.locks import LOCKED, read_lock
 from rsweep.stages.fetch.manifest import pack

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-import rsweep
 from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, replacing, replacing_folder, write_json
 from rsweep.core.grid import lonlat_polygon
@@ -29,10 +24,10 @@ from rsweep.core.store import Store
 from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
+from rsweep.results.versions import versions
 
 BLOCK_PX = 128
 """Largest side of a block of a grid's file; COG blocks are multiples of 16."""
-PACKAGES = ("torch", "timm", "numpy", "rasterio", "h5py", "snakemake", "earthengine-api")
 
 
 @dataclass(frozen=True)
@@ -197,18 +192,6 @@ def _infer_cost(records: list[dict[str, Any]]) -> dict[str, Any]:
     if tiles and all("energy_wh" in r for r in records):
         cost["energy_wh_per_1k_tiles"] = 1000 * sum(r["energy_wh"] for r in records) / tiles
     return cost
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of rsweep and of what its results depend on, and when this was asked."""
-    found = {"rsweep": rsweep.__version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {**found, "written": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def grid_files(folder: Path) -> dict[str, Path]:

@@ -13,7 +13,8 @@ from rsweep.explain.causes import chain_causes
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.results.lock import embeddings_digest, grid_digest
-from rsweep.results.profile import grid_files, versions
+from rsweep.results.profile import grid_files
+from rsweep.results.versions import versions
 from rsweep.verify.rows import Row, Status
 
 Lock = Mapping[str, Any]

@@ -52,6 +52,7 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     return {
         **{name: settings[name] for name in same},
         "image_size": "native" if native else settings["image_size"],
+        **({"model_version": card.version} if card.version > 1 else {}),
         **weights_identity(settings, card),
         "bands": sensor_bands(settings, card),
         "constants": card.constants(settings),
