@@ -25,7 +25,7 @@ if "study" not in config:
 
 try:
     plan = Plan(config, " + ".join(map(str, workflow.configfiles)) or "study")
-except StudyError as error:
+except (StudyError, OSError) as error:
     raise WorkflowError(str(error))
 
 own_jobs(packed=workflow.remote_exec)

@@ -84,8 +84,12 @@ def _date(name: str, value: Any) -> str | None:
 def _shape(row: dict[str, Any], columns: set[str]) -> dict[str, Any]:
     """The shape that a row of a table with these columns gives; its values are taken out of it."""
     geometry = row.pop("geometry", None)
-    if geometry is not None:
+    if isinstance(geometry, Mapping) and geometry.get("type") == "Point":
+        row.update(zip(("lon", "lat"), _position(geometry), strict=True))
+    elif geometry is not None:
         return _polygon(geometry)
+    elif not {*POINT, *BOX} & columns:
+        raise ValueError("geometry is empty; expected a polygon, or a point with buffer_m")
     if set(BOX) <= columns and not set(POINT) <= set(row):
         return _box({name: _number(name, row.pop(name, None)) for name in BOX})
     lon, lat, buffer_m = (_number(name, row.pop(name, None)) for name in POINT)
@@ -105,14 +109,27 @@ def _box(values: dict[str, float]) -> dict[str, Any]:
     return {"type": "box", **values}
 
 
-def _polygon(geometry: Mapping[str, Any]) -> dict[str, Any]:
-    kind = geometry.get("type")
+def _position(point: Mapping[str, Any]) -> tuple[float, float]:
+    """Longitude and latitude of a GeoJSON point."""
+    place = point.get("coordinates")
+    if not isinstance(place, list | tuple) or len(place) < 2:
+        raise ValueError("its coordinates are not those of a Point")
+    return place[0], place[1]
+
+
+def _polygon(geometry: Any) -> dict[str, Any]:
+    kind = geometry.get("type") if isinstance(geometry, Mapping) else type(geometry).__name__
     if kind not in ("Polygon", "MultiPolygon"):
-        raise ValueError(f"geometry is a {kind}; expected a Polygon or MultiPolygon")
-    polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
+        told = geometry.get("error") if isinstance(geometry, Mapping) else None
+        raise ValueError(f"geometry {told or f'is a {kind}'}; expected a Polygon, a MultiPolygon, "
+                         f"or a Point with buffer_m")  # fmt: skip
+    held = geometry.get("coordinates")
+    if not held:
+        raise ValueError("geometry is empty")
+    polygons = held if kind == "MultiPolygon" else [held]
     try:
         rings = [[[[float(p[0]), float(p[1])] for p in ring] for ring in poly] for poly in polygons]
-    except (TypeError, IndexError):
+    except (TypeError, IndexError, KeyError, ValueError):
         raise ValueError(f"its coordinates are not those of a {kind}") from None
     if not rings or not all(rings):
         raise ValueError("geometry is empty")
@@ -131,7 +148,9 @@ def _number(name: str, value: Any) -> float:
         number = math.nan
     if not math.isfinite(number):
         found = "empty" if value is None else repr(value)
-        raise ValueError(f"{name} is {found}; expected a number")
+        comma = isinstance(value, str) and "," in value
+        hint = "; decimal commas need a table whose columns are apart by ;" if comma else ""
+        raise ValueError(f"{name} is {found}; expected a number{hint}")
     return number + 0.0
 
 

@@ -13,8 +13,10 @@ from rsweep.core.canonical import digest
 from rsweep.core.digests import File, known_sha256, walk
 from rsweep.core.errors import CorruptError
 from rsweep.core.nodes import KEY_LENGTH
+from rsweep.core.roi_formats import files_of
 from rsweep.core.sealed_json import read_sealed, write_sealed
 from rsweep.core.shards import Shard
+from rsweep.plan.config import check_size
 from rsweep.plan.profiles import Profile
 from rsweep.plan.stored import StoredRois, config_digest, make_nodes, named, node_row, roi_row
 from rsweep.plan.study import Study, make_study
@@ -32,6 +34,7 @@ def find_plan(config: Mapping[str, Any], where: str = "study") -> Path:
     Raises:
         StudyError: every problem of the study at once; `where` names its file in them.
     """
+    check_size(config, where)
     folder = _folder(config)
     if folder is None or not _is_current(folder):
         study = make_study(config, where)
@@ -44,7 +47,8 @@ def find_plan(config: Mapping[str, Any], where: str = "study") -> Path:
 def _folder(config: Mapping[str, Any]) -> Path | None:
     """Where the plan of a study lies if there is one; None of a study that is not valid."""
     try:
-        rois = known_sha256(Path(str(config["rois"])))
+        table = Path(str(config["rois"]))
+        rois = [known_sha256(file) for file in files_of(table)]
         results = Path(str(config.get("results") or "results"))
         name = digest([config_digest(config), rois, _source_digest()])[:KEY_LENGTH]
         return results / str(config["study"]) / "plan" / name

@@ -14,6 +14,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard, make_shards
+from rsweep.plan.config import check_size, read_config
 from rsweep.plan.evaluation import read_evaluate
 from rsweep.plan.nodes import node_options
 from rsweep.plan.profiles import Profile
@@ -122,32 +123,13 @@ def load_study(path: str | Path) -> Study:
     return make_study(read_config(path), str(path))
 
 
-def read_config(path: str | Path) -> dict[str, Any]:
-    """The mapping that a study file holds.
-
-    Raises:
-        StudyError: the file cannot be read or is no mapping.
-    """
-    import yaml  # not needed where Snakemake has read the study
-
-    path = Path(path)
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise StudyError([Problem(str(path), error.strerror or str(error))]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError([Problem(str(path), f"is not YAML: {error}")]) from None
-    if not isinstance(config, dict):
-        raise StudyError([Problem(str(path), "is no mapping; a study has at least study and rois")])
-    return config
-
-
 def make_study(config: Mapping[str, Any], where: str) -> Study:
     """Validate a study given as the mapping that its file holds.
 
     Raises:
         StudyError: every problem of the study at once; `where` names the file in them.
     """
+    check_size(config, where)
     problems: list[Problem] = []
     options = _options(config, where, problems)
     rois, roi_problems = read_rois(options["rois"]) if options["rois"] else ([], [])
@@ -155,7 +137,8 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     profiles, skipped = expand(config, where, options["on_invalid"] == "skip", problems,
                                _roi_windows(rois))  # fmt: skip
     retain = _retain(config, where, problems)
-    problems += _window_problems(profiles, rois, where)
+    if not any(problem.where.endswith("temporal") for problem in problems):
+        problems += _window_problems(profiles, rois, where)
     problems += _name_problems(profiles, rois, options["rois"])
     evaluate, evaluate_problems = read_evaluate(config.get("evaluate"), rois, where)
     problems += evaluate_problems

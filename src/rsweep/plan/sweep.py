@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from rsweep.stages.prep.tiling import settle_surroundings
 
 Settings = dict[str, Any]
 MAX_NAME = 120
+MOST_PROFILES = 10_000
+"""Of one sweep; counted before the lists of its blocks are multiplied out."""
 
 
 @dataclass(frozen=True)
@@ -151,12 +154,16 @@ def _wrong(name: str, value: Any) -> str:
 def _combinations(
     config: Mapping[str, Any], where: str, problems: list[Problem]
 ) -> Iterator[Combination]:
-    blocks = config.get("sweep") or []
+    most, blocks = MOST_PROFILES, config.get("sweep") or []
     for number, block in enumerate(blocks if isinstance(blocks, list) else [blocks]):
         place = f"{where}: sweep[{number}]"
         if not isinstance(block, Mapping):
             problems.append(Problem(place, f"is {block!r}; expected a mapping of knobs to lists"))
             continue
+        if too_many := _too_many(block, most):
+            problems.append(Problem(place, too_many))
+            continue
+        most -= _size(block)
         lists = [_good(f"{place}.{name}", name, value, problems) for name, value in block.items()]
         for values in itertools.product(*lists):
             yield Combination("", place, dict(zip(block, values, strict=True)))
@@ -168,6 +175,23 @@ def _combinations(
             yield Combination(slug(str(name)), place, settings)
     if not config.get("sweep") and not config.get("profiles"):
         yield Combination("base", f"{where}: base", {})
+
+
+def _size(block: Mapping[str, Any]) -> int:
+    return math.prod(len(value) for value in block.values() if isinstance(value, list))
+
+
+def _too_many(block: Mapping[str, Any], most: int) -> str:
+    """What is wrong with a block that multiplies out to more profiles than are left, or nothing."""
+    size = _size(block)
+    if size <= most:
+        return ""
+    lists = {str(name): len(value) for name, value in block.items() if isinstance(value, list)}
+    longest = sorted(lists.items(), key=lambda item: -item[1])
+    product = " x ".join(f"{name} ({count:,})" for name, count in longest[:6] if count > 1)
+    before = "" if most == MOST_PROFILES else f", with {MOST_PROFILES - most:,} of blocks before it"
+    return (f"multiplies out to {size:,} profiles{before}: {product}; a study has at most "
+            f"{MOST_PROFILES:,}")  # fmt: skip
 
 
 def _good(place: str, name: str, value: Any, problems: list[Problem]) -> list[Any]:

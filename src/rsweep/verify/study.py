@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rsweep.core.errors import RsweepError, StudyError
-from rsweep.plan.study import Study, make_study, read_config
+from rsweep.plan.config import read_config
+from rsweep.plan.study import Study, make_study
 from rsweep.results.lock import read_whole
 from rsweep.verify.held import held_rows
 from rsweep.verify.rebuilt import rebuilt_rows, sample

@@ -107,15 +107,27 @@ def read_lock(path: str, node: Node) -> Lock:
         fetched = json.loads(Path(path).read_text())["fetch"]
         same = [key for key in fetched if key == node.key]
         same += [key for key, held in fetched.items() if _alike(held, node)]
+        rois = {roi: _entry(held) for key in same[:1] for roi, held in unpack(fetched[key]).items()}
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise SourceError(f"{path} is not a lock that rsweep wrote ({error!r})") from error
     if not same:
         raise SourceError(f"{path} has no fetch key {node.key}; it has "
                           f"{', '.join(fetched) or 'none'}. Fetch settings differ from those of "
                           "the lock")  # fmt: skip
-    return Lock(path, unpack(fetched[same[0]]))
+    return Lock(path, rois)
+
+
+def _entry(held: Any) -> Entry:
+    """What a lock says of a ROI: why there is nothing, or scenes with their ids.
+
+    Raises:
+        ValueError, KeyError, TypeError: it says something else.
+    """
+    if not held["error"] and not all(isinstance(scene["id"], str) for scene in held["scenes"]):
+        raise ValueError("a scene's id is no text")
+    return dict(held)
 
 
 def _alike(held: Entry, node: Node) -> bool:

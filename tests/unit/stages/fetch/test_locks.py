@@ -151,9 +151,20 @@ def test_a_roi_a_key_or_a_file_that_is_not_there_is_named(locked, tmp_path):
     locked.path.write_text('{"fetch": {"0123456789abcdef": {}}}')
     with pytest.raises(SourceError, match=f"has no fetch key {locked.node.key}; it has 0123456789"):
         locked.fetch()
-    locked.path.write_text("{")
-    with pytest.raises(SourceError, match="is not a lock that rsweep wrote"):
-        locked.fetch()
+    key = locked.node.key
+    for text in (
+        "{",
+        "[]",
+        "null",
+        '{"fetch": 3}',
+        f'{{"fetch": {{"{key}": 3}}}}',
+        f'{{"fetch": {{"{key}": {{"rois": {{"a": 3}}}}}}}}',
+        f'{{"fetch": {{"{key}": {{"rois": {{"a": {{"error": null}}}}}}}}}}',
+        f'{{"fetch": {{"{key}": {{"rois": {{"a": {{"error": 0, "scenes": [3]}}}}}}}}}}',
+    ):
+        locked.path.write_text(text)
+        with pytest.raises(SourceError, match="is not a lock that rsweep wrote"):
+            locked.fetch()
     locked.path.unlink()
     with pytest.raises(SourceError, match="cannot read"):
         locked.fetch()
