@@ -55,7 +55,7 @@ def chain_causes(before: Node, after: Node, settings: Mapping[str, Any]) -> list
     if old and new and old != new:
         return [Cause("knob", "infer", Change("model", old, new))]
     found: dict[tuple[str, str], Cause] = {}
-    for cause in _chain(before, after, settings, ""):
+    for cause in _chain(before, after, dict(settings), ""):
         where = "" if cause.kind == "knob" else cause.stage
         found.setdefault((where, cause.change.name), cause)
     return list(found.values())
@@ -65,7 +65,8 @@ def _model(node: Node) -> str:
     return next((n.settings["model"] for n in node.upstream() if n.stage == "infer"), "")
 
 
-def _chain(before: Node, after: Node, settings: Mapping[str, Any], sensor: str) -> Iterator[Cause]:
+def _chain(before: Node, after: Node, settings: dict[str, Any], sensor: str) -> Iterator[Cause]:
+    """Causes sources first; a knob that is one is turned back in `settings` for later stages."""
     if before.key == after.key:
         return
     for name, node in after.inputs.items():
@@ -81,15 +82,16 @@ def _chain(before: Node, after: Node, settings: Mapping[str, Any], sensor: str) 
 
 
 def node_causes(
-    before: Node, after: Node, settings: Mapping[str, Any], sensor: str
+    before: Node, after: Node, settings: dict[str, Any], sensor: str
 ) -> Iterator[Cause]:
-    """Causes in a node's own settings and version."""
+    """Causes in a node's own settings and version, beside those that `settings` has turned back."""
     if before.version != after.version:
         change = Change("version", before.version, after.version)
         yield Cause("stage version", after.stage, change)
     replay = _Replay(after, plain(before.settings), settings, sensor)
     for knob, value in replay.knobs():
-        yield Cause("knob", after.stage, Change(knob, value, settings.get(knob)))
+        now, settings[knob] = settings.get(knob), value
+        yield Cause("knob", after.stage, Change(knob, value, now))
     for change in replay.left:
         yield Cause(_kind(after.stage, change.name), after.stage, change)
 
@@ -114,6 +116,9 @@ class _Replay:
         self._stage, self._sensor, self._target = STAGES[node.stage], sensor, target
         self._settings = dict(settings)
         self.left = changes(target, plain(node.settings))
+        with suppress(Exception):  # settings turned back may be none that the stage can read
+            now = changes(target, plain(self._stage.reads(self._settings, sensor)))
+            self.left = min(self.left, now, key=len)
 
     def knobs(self) -> Iterator[tuple[str, Any]]:
         """Knobs and the values that explain the other node, those that explain most first."""

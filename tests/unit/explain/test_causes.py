@@ -14,10 +14,12 @@ BASE = {
     "model": "galileo", "weights": "random", "variant": "nano", "modality": "s1+s2",
     "frames": 3, "image_size": 64, "input_prep": "tile", "tile_size": 32, "tile_overlap": 8,
     "output": "grid", "temporal": {"year": 2022},
+    "context_m": 160, "least_side_m": 0,
 }  # fmt: skip
 OTHER = {
-    "temporal": {"year": 2021}, "scale_m": 20, "context_m": 320, "orbit": "ascending",
-    "fetch_bands": "model", "fetch_cloudy_pct": 50, "composite": "mean", "cloudy_pct": 30,
+    "temporal": {"year": 2021}, "scale_m": 20, "context_m": 320, "least_side_m": 500,
+    "orbit": "ascending", "fetch_bands": "model", "fetch_cloudy_pct": 50,
+    "composite": "mean", "cloudy_pct": 30,
     "cloud_mask": "scl", "mask_threshold": 55, "mask_dilation": 2,
     "frames": 2, "frame_policy": "month",
     "empty_frame": "repeat", "modality": "s2", "image_size": 32, "tile_size": 64,
@@ -47,6 +49,16 @@ def test_a_knob_that_differs_is_named_with_its_values(knob):
     causes = [c for c in chain_causes(before, after, new) if c.kind != "input"]
     assert named(causes) == {("knob", knob)}
     assert [(c.change.before, c.change.after) for c in causes] == [(old[knob], new[knob])]
+
+
+@pytest.mark.parametrize(
+    ("knob", "value"),
+    [("native_max_px", 512), ("native_max_tokens", 99), ("native_above", "tile")],
+)
+def test_a_knob_of_native_grids_is_named(knob, value):
+    before, _ = chain(input_prep="native")
+    after, new = chain(input_prep="native", **{knob: value})
+    assert named(chain_causes(before, after, new)) == {("knob", knob)}
 
 
 def test_knobs_that_differ_together_are_all_named():
@@ -128,6 +140,7 @@ def test_every_knob_of_the_table_is_tried_here_or_means_nothing_here():
         "model", "weights", "weights_sha256", "normalization",  # have a test of their own
         "pooling",  # of pooled output
         "group_merge",  # of several groups
+        "native_max_px", "native_max_tokens", "native_above",  # have a test of their own
     }  # fmt: skip
     providers = {"synthetic", "local", "stac", "earthengine"}
     knobs = {k for k, v in knobs_of(find_card("galileo")).items() if v.kind != "mapping"}
