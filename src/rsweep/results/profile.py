@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from shapely.geometry.base import BaseGeometry
 
 from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, replacing, replacing_folder, write_json
@@ -24,8 +22,11 @@ from rsweep.core.store import Store
 from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
+from rsweep.results.columns import bbox_column, date_column, geo_metadata, property_column
 from rsweep.results.versions import versions
 
+VALID_SHARE = "valid_share"
+"""Name of the last band of a grid's file."""
 BLOCK_PX = 128
 """Largest side of a block of a grid's file; COG blocks are multiples of 16."""
 
@@ -39,12 +40,14 @@ class Row:
         outcome: what the stitch stage says of it: `error`, `valid_share`, `scenes`, `grid`, ….
         embedding: vector [D]; NaN where `outcome["error"]` says why.
         grid: [D, h, w] for grid output, read on demand.
+        shares: [h, w], the part of each cell of the grid that is valid ground of the ROI.
     """
 
     roi: Roi
     outcome: Mapping[str, Any]
     embedding: NDArray[np.float32]
     grid: NDArray[np.float32] | None = None
+    shares: NDArray[np.float32] | None = None
 
 
 def read_rows(study: Study, profile: Profile, grids: bool = False) -> Iterator[Row]:
@@ -61,8 +64,9 @@ def read_rows(study: Study, profile: Profile, grids: bool = False) -> Iterator[R
                 if outcome["error"] and fail:
                     raise RsweepError(f"profile {profile.name}, ROI {outcome['id']}: "
                                       f"{outcome['error']} (on_roi_error: fail)")  # fmt: skip
-                grid = file[f"{index}/grid"][()] if grids and f"{index}/grid" in file else None
-                yield Row(shard.rois[index], outcome, vectors[index], grid)
+                held = file[str(index)] if grids and f"{index}/grid" in file else {}
+                images = [held[name][()] for name in ("grid", "valid_share") if name in held]
+                yield Row(shard.rois[index], outcome, vectors[index], *images)
 
 
 def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
@@ -76,9 +80,10 @@ def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
     columns = {
         "id": pa.array([row.roi.id for row in rows]),
         "geometry": pa.array([s.wkb if s else None for s in shapes], pa.binary()),
+        "bbox": bbox_column(shapes),
         "embedding": pa.FixedSizeListArray.from_arrays(flat, width),
-        "start": pa.array([row.outcome.get("start") for row in rows], pa.string()),
-        "end": pa.array([row.outcome.get("end") for row in rows], pa.string()),
+        "start": date_column([row.outcome.get("start") for row in rows]),
+        "end": date_column([row.outcome.get("end") for row in rows]),
         "model": pa.array([profile.settings["model"]] * len(rows)),
         "profile": pa.array([profile.name] * len(rows)),
         "key": pa.array([profile.node.key] * len(rows)),
@@ -87,20 +92,19 @@ def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
         "scenes": pa.array([row.outcome.get("scenes", []) for row in rows], pa.list_(pa.string())),
         "error": pa.array([row.outcome["error"] for row in rows], pa.string()),
     }
+    if profile.settings["output"] == "grid":
+        columns["grid"] = pa.array(_grid_files(study, rows), pa.string())
     for name in sorted({n for row in rows for n in row.roi.properties} - set(columns)):
-        values = [row.roi.properties.get(name) for row in rows]
-        columns[name] = pa.array([None if v is None else str(v) for v in values])
-    table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(_geo(shapes))})
+        columns[name] = property_column([row.roi.properties.get(name) for row in rows])
+    table = pa.table(columns).replace_schema_metadata(geo_metadata(shapes))
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _geo(shapes: list[BaseGeometry | None]) -> dict[str, Any]:
-    bounds = np.array([s.bounds for s in shapes if s is not None] or [[0, 0, 0, 0]])
-    extent = [*bounds[:, :2].min(axis=0), *bounds[:, 2:].max(axis=0)]
-    kinds = sorted({s.geom_type for s in shapes if s is not None})
-    column = {"encoding": "WKB", "geometry_types": kinds, "bbox": [float(v) for v in extent]}
-    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+def _grid_files(study: Study, rows: Sequence[Row]) -> list[str | None]:
+    """Each ROI's grid, as a path from the folder of the profile."""
+    names = file_names([roi.id for roi in study.rois])
+    return [None if row.outcome["error"] else f"grids/{names[row.roi.id]}.tif" for row in rows]
 
 
 def write_grids(study: Study, profile: Profile, folder: Path) -> None:
@@ -113,13 +117,19 @@ def write_grids(study: Study, profile: Profile, folder: Path) -> None:
 
 
 def write_cog(path: Path, row: Row, profile: Profile) -> None:
-    """Write one grid; bands are the embedding's dimensions, missing cells NaN."""
+    """Write one grid: a band per dimension of the embedding, NaN where a cell is missing.
+
+    The last band, `valid_share`, is the part of each cell that is valid ground of the ROI, by which
+    cells are weighted where grids are joined.
+    """
     import rasterio
     from rasterio.shutil import copy
 
     assert row.grid is not None
+    assert row.shares is not None
     # GDAL has no float16; the values are those of the store all the same.
-    grid = row.grid.astype(np.float32)
+    grid = np.concatenate([row.grid, row.shares[None]]).astype(np.float32)
+    names = [*(f"dim_{i}" for i in range(len(row.grid))), VALID_SHARE]
     options = {
         "driver": "GTiff", "dtype": "float32", "count": grid.shape[0], "height": grid.shape[1],
         "width": grid.shape[2], "crs": row.outcome["grid"]["crs"], "nodata": float("nan"),
@@ -130,6 +140,7 @@ def write_cog(path: Path, row: Row, profile: Profile) -> None:
     with replacing(path) as temporary, rasterio.MemoryFile() as memory:
         with memory.open(**options) as file:
             file.write(grid)
+            file.descriptions = names
             file.update_tags(profile=profile.name, key=profile.node.key, roi=row.roi.id)
         copy(memory.name, temporary, driver="COG", compress="ZSTD", predictor="YES",
              blocksize=block)  # fmt: skip

@@ -13,12 +13,11 @@ from rsweep.explain.causes import chain_causes
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.results.lock import embeddings_digest, grid_digest
-from rsweep.results.profile import grid_files
+from rsweep.results.profile import VALID_SHARE, grid_files
 from rsweep.results.versions import versions
 from rsweep.verify.rows import Row, Status
 
 Lock = Mapping[str, Any]
-VALID_SHARE = "valid_share"
 """Band of a grid's file that is no dimension of the embedding."""
 
 
