@@ -157,7 +157,7 @@ class Encoder(nn.Module):
         """Projected patches [B, N, D] of pixels [B, C, H, W]; a patch counts band by band."""
         kernel = self.linear_input.weight.view(-1, self.bands, PATCH_PX, PATCH_PX)
         grid = functional.conv2d(pixels, kernel, self.linear_input.bias, stride=PATCH_PX)
-        return grid.flatten(2).mT
+        return grid.flatten(2).mT.float()  # or half precision would keep the sums of blocks in half
 
 
 class Croma(nn.Module):
