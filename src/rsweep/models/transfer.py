@@ -23,6 +23,8 @@ PAUSE_S = 1.0
 """Pause after the first failure; doubled after each that follows."""
 
 TIMEOUT_S = 60
+LEAST_RATE = 1000
+"""Bytes per second below which a server counts as failing, however long it goes on."""
 CHUNK = 1 << 20
 PASSING = (408, 425, 429)
 """Refusals that may pass; those from 500 on may too."""
@@ -126,6 +128,8 @@ def _attempt(url: str, partial: Path, secret: Mapping[str, str]) -> bool:
     start = _size(partial)
     try:
         with _open(url, start, secret) as response:
+            if str(response.headers.get("Content-Type", "")).startswith("text/html"):
+                raise OSError("it answers a web page, as a login or a proxy does")
             if response.status == 206 and not _continues(response, start):
                 partial.unlink()
                 return False
@@ -163,14 +167,18 @@ def _complete(error: HTTPError, partial: Path, start: int) -> bool:
 
 
 def _save(response: Any, partial: Path, *, append: bool) -> int:
-    received = 0
+    received, began = 0, time.monotonic()
     with _writing(partial):
         file = partial.open("ab" if append else "wb")
     with file:
-        while chunk := response.read(CHUNK):
+        while chunk := response.read1(CHUNK):
             with _writing(partial):
                 file.write(chunk)
             received += len(chunk)
+            spent = time.monotonic() - began
+            if spent > TIMEOUT_S and received < LEAST_RATE * spent:
+                raise TransientError(f"{partial.name}: its server sends less than {LEAST_RATE} "
+                                     "bytes a second; what came is kept")  # fmt: skip
     return received
 
 

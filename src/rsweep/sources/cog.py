@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
@@ -77,6 +78,30 @@ class Header:
         )
 
 
+_drivers: ContextVar[Sequence[str] | None] = ContextVar("drivers", default=None)
+
+
+@contextmanager
+def only_drivers(names: Sequence[str]) -> Iterator[None]:
+    """Rasters that are opened here, in this thread, are of these formats or are refused."""
+    before = _drivers.set(names)
+    try:
+        yield
+    finally:
+        _drivers.reset(before)
+
+
+def open_raster(href: str) -> Any:
+    """A raster, of the formats that `only_drivers` allows."""
+    errors = []
+    for name in _drivers.get() or (None,):
+        try:
+            return rasterio.open(href, driver=name)
+        except RasterioIOError as error:
+            errors.append(error)
+    raise errors[0]
+
+
 def read_header(href: str) -> Header:
     """Header of a raster.
 
@@ -84,7 +109,7 @@ def read_header(href: str) -> Header:
         RasterioError, OSError: it cannot be opened.
         ValueError: it is not georeferenced.
     """
-    with rasterio.open(href) as raster:
+    with open_raster(href) as raster:
         if raster.crs is None or raster.transform.is_identity:
             raise ValueError("is not georeferenced (no coordinate system or no transform)")
         return Header(
@@ -131,7 +156,7 @@ def read_window(
     Raises:
         RasterioError, OSError: it cannot be read.
     """
-    with rasterio.open(href) as opened, _north_up(opened) as raster:
+    with open_raster(href) as opened, _north_up(opened) as raster:
         kind, missing = _kind(raster, grid, resampling), _missing(raster, nodata, fallback)
         scale = None if kind == "nearest" else scale
         turns = _turns(raster)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +10,9 @@ import httplib2  # type: ignore[import-untyped]
 import requests
 from requests.adapters import HTTPAdapter
 
+from rsweep.sources.http import SENT_PAGE, is_page, within
+
 CONNECT_S = 30.0
-CHUNK = 1 << 20
 CONNECTIONS = 64
 
 
@@ -40,29 +40,29 @@ class Transport:
             ConnectionError: it could not be sent, or the answer broke off.
             TimeoutError: it took longer than the deadline.
         """
-        due = time.monotonic() + self._deadline_s
-        try:
-            with self._session.request(
+
+        def send(keep: Any) -> tuple[requests.Response, bytes, int]:
+            response = self._session.request(
                 method, uri, data=body, headers=headers, stream=True,
                 timeout=(min(CONNECT_S, self._deadline_s), self._deadline_s),
-            ) as response:  # fmt: skip
-                content = self._content(response, due)
-        except requests.exceptions.Timeout as error:
-            raise TimeoutError(f"no answer within {self._deadline_s:g} s") from error
+            )  # fmt: skip
+            keep(response)
+            with response:
+                content = response.content
+            return response, content, int(response.raw.tell())
+
+        try:
+            response, content, received = within(self._deadline_s, send)
+        except (TimeoutError, requests.exceptions.Timeout) as error:
+            raise TimeoutError(f"no whole answer within {self._deadline_s:g} s") from error
         except requests.exceptions.RequestException as error:
             raise ConnectionError(f"the connection failed: {error}") from error
-        self._local.received = self.take_received() + int(response.raw.tell())
+        self._local.received = self.take_received() + received
+        if response.ok and is_page(response.headers.get("content-type"), content):
+            raise ConnectionError(f"it {SENT_PAGE}")
         return httplib2.Response({**response.headers, "status": response.status_code}), content
 
     def take_received(self) -> int:
         """Bytes that this thread has received since it last asked."""
         received, self._local.received = getattr(self._local, "received", 0), 0
         return int(received)
-
-    def _content(self, response: requests.Response, due: float) -> bytes:
-        chunks = []
-        for chunk in response.iter_content(CHUNK):
-            chunks.append(chunk)
-            if time.monotonic() > due:
-                raise TimeoutError(f"the answer was not complete within {self._deadline_s:g} s")
-        return b"".join(chunks)

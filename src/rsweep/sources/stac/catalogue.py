@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import pystac
 import pystac_client
@@ -16,6 +18,8 @@ from pystac_client.warnings import FallbackToPystac
 from urllib3.util.retry import Retry
 
 from rsweep.core.errors import RsweepError, SourceError, TransientError
+from rsweep.core.secrets import plain, redacted
+from rsweep.sources.http import HEAD_BYTES, SENT_PAGE, is_page, within
 from rsweep.sources.stac.items import Item, parse_item
 
 TIMEOUT_S = (10, 60)
@@ -41,26 +45,78 @@ class Catalogue(Protocol):
 
 def open_catalogue(url: str) -> Catalogue:
     """The catalogue at an address: a static one where it names a JSON file, else an API."""
-    if url.endswith(".json"):
+    if urlsplit(url).path.endswith(".json"):
         return StaticCatalogue(url)
     return ApiCatalogue(url)
 
 
-def _io() -> StacApiIO:
+class CatalogueIO(StacApiIO):
+    """Reads a catalogue's documents, each with a deadline; at an address, no file of this machine.
+
+    A catalogue on disk may lead to others at addresses, but not the other way round.
+    """
+
+    def __init__(self, remote: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self._remote = remote
+
+    def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
+        """The text of a document.
+
+        Raises:
+            SourceError: a remote catalogue leads to a path.
+            TransientError: there is no whole answer in time, or it is a page.
+        """
+        href = str(source.href if isinstance(source, pystac.Link) else source)
+        if self._remote and urlsplit(href).scheme not in ("http", "https"):
+            raise SourceError(f"stac: a catalogue at an address leads to {href!r}, which is none")
+        return str(super().read_text(source, *args, **kwargs))
+
+    def request(self, href: str, *args: Any, **kwargs: Any) -> str:
+        """The text of a document at an address; see `read_text`."""
+        ask = super().request
+        try:
+            text = str(within(_deadline_s(), lambda _: ask(href, *args, **kwargs)))
+        except TimeoutError as error:
+            raise TransientError(f"stac: {plain(href)}: {error}") from error
+        if text.lstrip("\ufeff \t\r\n")[:1] not in ("{", "["):
+            page = is_page(None, text[:HEAD_BYTES].encode())
+            raise TransientError(f"stac: {plain(href)} {SENT_PAGE if page else 'answers no JSON'}")
+        return text
+
+
+def _deadline_s() -> float:
+    """For one document with all attempts."""
+    return float(RETRIES * TIMEOUT_S[1])
+
+
+def _io(remote: bool) -> StacApiIO:
     retry = Retry(
         total=RETRIES, backoff_factor=BACKOFF_S, backoff_jitter=BACKOFF_S, allowed_methods=None,
         status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False,
     )  # fmt: skip
-    return StacApiIO(timeout=TIMEOUT_S, max_retries=retry)
+    return CatalogueIO(remote, timeout=TIMEOUT_S, max_retries=retry)
 
 
 def _failure(url: str, error: Exception) -> RsweepError:
     status = getattr(error, "status_code", None)
-    text = f"stac: {url}: {' '.join(str(error).split())[:300]}"
+    text = f"stac: {plain(url)}: {redacted(' '.join(str(error).split()))[:300]}"
     # Without a status the service was not reached at all.
     if status is None or status == 429 or status >= 500:
         return TransientError(text + (f" (HTTP {status})" if status else ""))
     return SourceError(f"{text} (HTTP {status})")
+
+
+def _unreadable(url: str, error: BaseException) -> RsweepError:
+    """Why a static catalogue cannot be read: pystac wraps what its links raise."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RsweepError):
+            return cause
+        if isinstance(cause, APIError):
+            return _failure(url, cause)
+        cause = cause.__cause__
+    return SourceError(f"stac: {plain(url)} cannot be read: {redacted(str(error))}")
 
 
 class ApiCatalogue:
@@ -71,7 +127,7 @@ class ApiCatalogue:
 
     @functools.cached_property
     def _client(self) -> Any:
-        return pystac_client.Client.open(self._url, stac_io=_io())
+        return pystac_client.Client.open(self._url, stac_io=_io(True))
 
     def items(
         self, collection: str, boxes: list[Box], start: str, end: str, query: Mapping[str, Any]
@@ -89,10 +145,14 @@ class ApiCatalogue:
                         yield item
         except APIError as error:
             raise _failure(self._url, error) from error
+        except json.JSONDecodeError as error:  # cut short on its way
+            raise _failure(self._url, error) from error
         except ValueError as error:
-            raise SourceError(f"stac: {self._url}: {error}") from error
+            raise SourceError(f"stac: {plain(self._url)}: {redacted(str(error))}") from error
         except NotImplementedError as error:  # pystac-client's word for a static catalogue
-            raise SourceError(f"stac: {self._url} has no item search: {error}") from error
+            raise SourceError(
+                f"stac: {plain(self._url)} has no item search: {redacted(str(error))}"
+            ) from error
 
 
 def _moment(text: str) -> str:
@@ -111,14 +171,16 @@ class StaticCatalogue:
             with warnings.catch_warnings():
                 # That there is no search to be had here is why this class exists.
                 warnings.simplefilter("ignore", FallbackToPystac)
-                root = pystac.read_file(self._url, stac_io=_io())
+                reader = _io("://" in self._url)
+                root = pystac.read_file(self._url, stac_io=reader)
                 if not isinstance(root, pystac.Catalog):
-                    raise SourceError(f"stac: {self._url} is not a catalogue")
+                    raise SourceError(f"stac: {plain(self._url)} is not a catalogue")
+                root._stac_io = reader  # or its links are read without deadlines, and anywhere
                 return [self._parse(item) for item in root.get_items(recursive=True)]
         except APIError as error:
             raise _failure(self._url, error) from error
         except (OSError, ValueError, KeyError, pystac.STACError, pystac.STACTypeError) as error:
-            raise SourceError(f"stac: {self._url} cannot be read: {error}") from error
+            raise _unreadable(self._url, error) from error
 
     def _parse(self, item: pystac.Item) -> Item:
         item.make_asset_hrefs_absolute()

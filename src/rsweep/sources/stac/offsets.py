@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from rsweep.core.errors import RoiError
 from rsweep.sources.baseline import FIRST_BASELINE, OFFSET
+from rsweep.sources.cog import open_raster
 from rsweep.sources.stac.collections import Collection
 from rsweep.sources.stac.items import Item
 
@@ -77,7 +77,7 @@ def judge(values: NDArray[Any]) -> Verdict:
 
 def read_overview(path: str) -> NDArray[Any]:
     """A raster's first band at no more than `SIDE` pixels a side."""
-    with rasterio.open(path) as raster:
+    with open_raster(path) as raster:
         shape = (min(raster.height, SIDE), min(raster.width, SIDE))
         values: NDArray[Any] = raster.read(1, out_shape=shape)
     return values

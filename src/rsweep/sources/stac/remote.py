@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,7 +15,9 @@ import rasterio
 import requests
 
 from rsweep.core.errors import RoiError, RsweepError, SourceError, TransientError
-from rsweep.sources.cog import LOCAL_ENV, READ_ERRORS, reason
+from rsweep.core.secrets import redacted
+from rsweep.sources.cog import LOCAL_ENV, READ_ERRORS, only_drivers, reason
+from rsweep.sources.http import HEAD_BYTES, SENT_PAGE, is_page, within
 from rsweep.sources.stac.signing import Signer
 
 T = TypeVar("T")
@@ -36,6 +39,13 @@ REMOTE_ENV: dict[str, Any] = {
     "GDAL_CACHEMAX": 256,
 }
 TIMEOUT_S = (20, 60)
+COPY_PARTS = 10
+"""A download may take this many times as long as the wait for a packet."""
+SCHEMES = ("http", "https", "s3")
+REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG")
+"""Formats whose files read nothing but themselves; a virtual raster could read this machine's."""
+for _name in ("rasterio", "urllib3"):  # whose messages hold signed addresses; errors reach us
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 @dataclass
@@ -64,7 +74,16 @@ class Remote:
             TransientError: it cannot be read now, after GDAL's own retries.
         """
         if "://" not in href:
-            return _read_file(what, str((self.folder or Path()) / href), reader)
+            if self.folder is None:
+                raise RoiError(f"{what}: {href[:80]!r} is no address, and a catalogue on a network "
+                               "opens no file of this machine")  # fmt: skip
+            return _read_file(what, str(self.folder / href), reader)
+        if urlsplit(href).scheme not in SCHEMES:
+            raise RoiError(f"{what}: {redacted(href)!r} is not at {', '.join(SCHEMES)}")
+        with only_drivers(REMOTE_DRIVERS):
+            return self._read_remote(what, href, reader)
+
+    def _read_remote(self, what: str, href: str, reader: Callable[[str], T]) -> T:
         address = self._address(href)
         # GDAL remembers under an address that it failed, and would not ask again; a fragment makes
         # it another address for GDAL and none for the server.
@@ -92,7 +111,7 @@ def _read_file(what: str, path: str, reader: Callable[[str], T]) -> T:
         with rasterio.Env(**LOCAL_ENV):
             return reader(path)
     except READ_ERRORS as error:
-        raise RoiError(f"{what} cannot be read: {reason(error)}") from error
+        raise RoiError(f"{what} cannot be read: {redacted(reason(error))}") from error
 
 
 def status_error(what: str, status: int) -> RsweepError | None:
@@ -106,30 +125,48 @@ def status_error(what: str, status: int) -> RsweepError | None:
     return RoiError(f"{what}: is not there (HTTP {status})")
 
 
-def _get(what: str, address: str, headers: Mapping[str, str]) -> requests.Response:
-    try:
+def _get(
+    what: str, address: str, headers: Mapping[str, str], seconds: float,
+    use: Callable[[requests.Response], None],
+) -> None:  # fmt: skip
+    """Ask for an address and use the answer, all within a time.
+
+    Raises:
+        TransientError: there is none now, or it is a page. RoiError, SourceError: see
+            `status_error`.
+    """
+
+    def ask(keep: Callable[[Any], None]) -> None:
         answer = requests.get(address, headers=headers, timeout=TIMEOUT_S, stream=True)
-    except requests.RequestException as error:
+        keep(answer)
+        with answer:
+            failure = status_error(what, answer.status_code)
+            if failure is not None:
+                raise failure
+            if is_page(answer.headers.get("content-type"), b""):
+                raise TransientError(f"{what}: its server {SENT_PAGE}")
+            use(answer)
+
+    try:
+        within(seconds, ask)
+    except (requests.RequestException, TimeoutError) as error:
         raise TransientError(f"{what}: {type(error).__name__}, after retries") from error
-    failure = status_error(what, answer.status_code)
-    if failure is not None:
-        answer.close()
-        raise failure
-    return answer
 
 
 def _probe(what: str, address: str) -> None:
-    with _get(what, address, {"Range": "bytes=0-0"}):
-        pass
+    _get(what, address, {"Range": "bytes=0-0"}, sum(TIMEOUT_S), lambda _: None)
 
 
 def _read_copy(what: str, address: str, reader: Callable[[str], T]) -> T:
     with tempfile.NamedTemporaryFile(prefix="rsweep-", suffix=".tif") as copy:
-        try:
-            with _get(what, address, {}) as answer:
-                for chunk in answer.iter_content(2**20):
-                    copy.write(chunk)
-        except requests.RequestException as error:
-            raise TransientError(f"{what}: {type(error).__name__} in a download") from error
+
+        def save(answer: requests.Response) -> None:
+            for chunk in answer.iter_content(2**20):
+                copy.write(chunk)
+
+        _get(what, address, {}, COPY_PARTS * TIMEOUT_S[1], save)
         copy.flush()
+        with open(copy.name, "rb") as file:
+            if is_page(None, file.read(HEAD_BYTES)):
+                raise TransientError(f"{what}: its server {SENT_PAGE}")
         return _read_file(what, copy.name, reader)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from rsweep.core.errors import SourceError, TransientError
+from rsweep.sources.http import SENT_PAGE, is_page, within
 
 MARGIN = timedelta(seconds=60)
 """A token is replaced this long before it expires, so that a read that begins with it ends."""
@@ -58,13 +59,22 @@ class Signer:
         key = os.environ.get("PC_SDK_SUBSCRIPTION_KEY")
         headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
         try:
-            answer = requests.get(url, headers=headers, timeout=TIMEOUT_S)
-        except requests.RequestException as error:
+            answer = within(
+                sum(TIMEOUT_S), lambda _: requests.get(url, headers=headers, timeout=TIMEOUT_S)
+            )
+        except (requests.RequestException, TimeoutError) as error:
             raise TransientError(f"stac: no token for {container}: {error}") from error
         if answer.status_code == 429 or answer.status_code >= 500:
             raise TransientError(f"stac: no token for {container}: HTTP {answer.status_code}")
         if answer.status_code != 200:
             raise SourceError(f"stac: no token for {account}/{container}: "
                               f"HTTP {answer.status_code} from {self.token_url}")  # fmt: skip
-        data = answer.json()
-        return datetime.fromisoformat(data["msft:expiry"]).astimezone(UTC), str(data["token"])
+        try:
+            data = answer.json()
+            expiry = datetime.fromisoformat(data["msft:expiry"]).astimezone(UTC)
+            return expiry, str(data["token"])
+        except (ValueError, KeyError, TypeError) as error:
+            page = is_page(answer.headers.get("content-type"), answer.content)
+            what = SENT_PAGE if page else "answers no token"
+            raise TransientError(f"stac: no token for {container}: {self.token_url} "
+                                 f"{what}") from error  # fmt: skip
