@@ -110,7 +110,7 @@ class ModelCard:
         layers: names of the intermediate outputs, first to last, for given settings.
         frames_range: least and most frames per tile; (1, 1) for a single-date network.
         side_inputs: what else the network reads: "day_of_year", "month", "year", "lonlat", "gsd",
-            "wavelengths", "valid".
+            "wavelengths", "orbit", "valid".
         version: of the network's code; raised when its output changes for the same settings. It
             enters the inference key from 2 on. A test holds golden outputs.
         constants: values that the network reads beside pixels (wavelengths by band, …), for given

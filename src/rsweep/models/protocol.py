@@ -21,6 +21,8 @@ class TileBatch:
         year: sensor -> [B, T] int64.
         lonlat: [B, 2] float64, degrees, centre of the tile.
         gsd: [B] float32, metres on the ground per pixel of this input (after any resizing).
+        orbit: radar sensor -> [B, T] int64, direction of the orbit: 1 ascending, 2 descending, 0
+            both or not known.
     """
 
     pixels: dict[str, Tensor]
@@ -30,6 +32,7 @@ class TileBatch:
     year: dict[str, Tensor]
     lonlat: Tensor
     gsd: Tensor
+    orbit: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> TileBatch:
         """The batch on another device; the copy overlaps compute where memory is pinned."""
@@ -48,6 +51,7 @@ class TileBatch:
             year=move_all(self.year),
             lonlat=move(self.lonlat),
             gsd=move(self.gsd),
+            orbit=move_all(self.orbit),
         )
 
 

@@ -24,6 +24,7 @@ SIDE_INPUTS: Mapping[str, str] = {
     "lonlat": "longitude and latitude of the tile's centre",
     "gsd": "metres per pixel of the input, after any resizing",
     "wavelengths": "wavelength of each band",
+    "orbit": "orbit direction of each radar frame",
     "valid": "which pixels are there",
 }
 VECTORS: Mapping[str, str] = {

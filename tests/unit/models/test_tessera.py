@@ -224,15 +224,38 @@ def test_sequences_hold_what_was_seen_in_order() -> None:
 
 
 def test_statistics_are_of_the_variant_and_of_the_orbit() -> None:
-    def told(sensor: str = "s1_rtc", **own: Any) -> list[list[float]]:
-        found: list[list[float]] = settings(**own)["constants"][sensor]
-        return found
+    def told(sensor: str, **own: Any) -> Any:
+        return settings(**own)["constants"][sensor]
 
-    assert told("s2", variant="v1_1_aws")[0][0] == 2793.6589
-    assert told("s2", variant="v2_small")[1][-1] == 1108.6046
-    assert told(orbit="ascending")[0] == [5588.3291, 3025.6270]
-    assert told(orbit="descending")[1] == [1685.5857, 1677.6414]
-    assert told()[0] == pytest.approx([(5588.3291 + 5552.9683) / 2, (3025.6270 + 2955.0520) / 2])
+    for stats in told("s2", variant="v1_1_aws"):
+        assert stats[0][0] == 2793.6589
+    assert told("s2", variant="v2_small")[0][1][-1] == 1108.6046
+    both, ascending, descending = told("s1_rtc")
+    assert ascending[0] == [5588.3291, 3025.6270]
+    assert descending[1] == [1685.5857, 1677.6414]
+    assert both[0] == pytest.approx([(5588.3291 + 5552.9683) / 2, (3025.6270 + 2955.0520) / 2])
+
+
+def test_ascending_radar_comes_first_and_each_has_its_own_statistics() -> None:
+    model, batch = embedder(modality="s1_rtc"), one(tiles("s1_rtc", frames=8), 0)
+    batch.valid["s1_rtc"][:] = True
+    batch.orbit["s1_rtc"] = torch.tensor([[2, 1, 1, 2, 0, 2, 1, 1]])
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(_: Any, given: tuple[torch.Tensor, torch.Tensor]) -> None:
+        seen.update(values=given[0], days=given[1])
+
+    model.network.s1_backbone.register_forward_pre_hook(keep)
+
+    model.embed(batch)
+
+    order = [1, 2, 4, 6, 7, 0, 3, 5]
+    assert seen["days"][0].tolist() == (batch.day_of_year["s1_rtc"][0, order] + 1).tolist()
+    told = settings(modality="s1_rtc")["constants"]["s1_rtc"]
+    for place, frame in enumerate(order):
+        mean, std = torch.tensor(told[batch.orbit["s1_rtc"][0, frame]])
+        expected = (batch.pixels["s1_rtc"][0, frame, :, 0, 0] - mean) / std
+        torch.testing.assert_close(seen["values"][0, place], expected)
 
 
 def test_decibels_become_upstreams_numbers() -> None:
@@ -257,7 +280,7 @@ def test_the_network_is_told_days_from_1_and_standardised_values() -> None:
     model.embed(batch)
 
     assert seen["days"][0, :11].tolist() == (batch.day_of_year["s2"][0] + 1).tolist()
-    mean, std = settings(modality="s2")["constants"]["s2"]
+    mean, std = settings(modality="s2")["constants"]["s2"][0]
     expected = (batch.pixels["s2"][0, :, 2, 0, 0] - mean[2]) / std[2]
     torch.testing.assert_close(seen["values"][0, :11, 2], expected)
 

@@ -123,20 +123,22 @@ def network(variant: str) -> Network:
 
 
 def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Sensor -> mean and standard deviation by band, as the network was trained with them.
+    """Sensor -> by orbit direction: mean and standard deviation by band, as in training.
 
-    Radar of one orbit direction has that direction's; of both, which frames do not tell apart, the
-    average of the two.
+    The first is for frames of both directions or of an unknown one: the average of the two. The
+    others are ascending and descending. Sentinel-2 has one for all.
     """
     told = _STATISTICS[VARIANTS[settings["variant"]][1]]
-    both = [told["ascending"], told["descending"]]
-    radar = both if settings["orbit"] == "any" else [told[settings["orbit"]]]
-    average = [
-        [sum(values) / len(radar) for values in zip(*(stats[i] for stats in radar), strict=True)]
-        for i in (0, 1)
-    ]
-    found = {"s2": [list(values) for values in told["s2"]], "s1": average, "s1_rtc": average}
-    return {n.sensor: found[n.sensor] for n in CARD.modalities[settings["modality"]]}
+    ascending, descending = told["ascending"], told["descending"]
+    average = tuple(
+        tuple((a + d) / 2 for a, d in zip(ascending[i], descending[i], strict=True)) for i in (0, 1)
+    )
+    radar = [average, ascending, descending]
+    found: dict[str, list[Any]] = {"s2": [told["s2"]] * 3, "s1": radar, "s1_rtc": radar}
+    return {
+        n.sensor: [[list(row) for row in stats] for stats in found[n.sensor]]
+        for n in CARD.modalities[settings["modality"]]
+    }
 
 
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -212,7 +214,7 @@ CARD = ModelCard(
     check=_check,
     constants=_constants,
     frames_range=(1, 366),
-    side_inputs=("day_of_year", "valid"),
+    side_inputs=("day_of_year", "orbit", "valid"),
     licence_code="MIT",
     licence_weights="CC0-1.0",
     pretraining="two random samples of a pixel's observations in a year brought to the same vector "
@@ -237,9 +239,9 @@ CARD = ModelCard(
         "upstream does, to the next multiple of 8 and at most 256, by repeating "
         "or leaving out some; v1 takes 40, at even steps here and at random upstream. A sensor "
         "that saw nothing of a pixel is one observation of zeros. "
-        "Upstream standardises ascending and descending radar by statistics of their own, and puts "
-        "the ascending first: `orbit: ascending` or descending does that; with `any`, the default, "
-        "all take the average of the two, which differ by 2 %, in order of time. "
+        "Ascending and descending radar are standardised by statistics of their own, and the "
+        "ascending come first; a frame of both, or of a direction that is not known, takes the "
+        "average of the two, which differ by 2 %. "
         "The files of v1 and v1_1 have no stable address: take them from upstream's README and "
         "give the path as `weights`. v2_small's widths follow from its number of parameters; nano, "
         "medium and large are not here, since theirs are in the files alone. "

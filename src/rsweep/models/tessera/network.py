@@ -16,6 +16,9 @@ from rsweep.models.tessera.observations import Series, full_sequences
 PIXELS = 1024
 """Pixels that run together; results agree between numbers to rounding."""
 
+DESCENDING = 2
+"""As `TileBatch.orbit` has it."""
+
 BACKBONES = {"s2": "s2_backbone", "s1": "s1_backbone", "s1_rtc": "s1_backbone"}
 
 
@@ -27,7 +30,7 @@ class TesseraEmbedder:
         self.network = Tessera(size).eval()
         self._width, self._sampling = size.width, size.sampling
         self._dimensions = int(settings["dimensions"])
-        self._statistics: Mapping[str, list[list[float]]] = settings["constants"]
+        self._statistics: Mapping[str, list[list[list[float]]]] = settings["constants"]
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's part of a published checkpoint, without what compiling put before it."""
@@ -51,13 +54,18 @@ class TesseraEmbedder:
 
     def _series(self, batch: TileBatch, sensor: str) -> Series:
         """A sensor's observations of every pixel, tile by tile and row by row."""
-        pixels, valid = batch.pixels[sensor], batch.valid[sensor]
-        mean, std = (torch.tensor(row, device=pixels.device) for row in self._statistics[sensor])
-        values = pixels.permute(0, 3, 4, 1, 2).flatten(0, 2)
-        seen = valid.permute(0, 2, 3, 1).flatten(0, 2) & (values != 0).any(2)
-        days = batch.day_of_year[sensor].float() + 1
+        pixels, days = batch.pixels[sensor], batch.day_of_year[sensor].float() + 1
+        orbit = batch.orbit.get(sensor, torch.zeros_like(days, dtype=torch.int64))
+        statistics = torch.tensor(self._statistics[sensor], device=pixels.device)
+        mean, std = statistics[orbit][..., None, None].unbind(2)  # [B, T, C, 1, 1]
+        # Ascending before descending, as upstream has them, each in order of time.
+        order = (orbit == DESCENDING).int().argsort(dim=1, stable=True)
+        values = _by_pixel(_sorted((pixels - mean) / (std + 1e-9), order))
+        raw = _by_pixel(_sorted(pixels, order))
+        valid = _by_pixel(_sorted(batch.valid[sensor], order)[:, :, None])[..., 0]
         side = pixels.shape[3] * pixels.shape[4]
-        return Series((values - mean) / (std + 1e-9), days.repeat_interleave(side, 0), seen)
+        days = days.gather(1, order).repeat_interleave(side, 0)
+        return Series(values, days, valid & (raw != 0).any(2))
 
     def _pool(self, sensor: str, series: Series) -> Tensor:
         """One vector [N, D] per pixel, those with sequences of one length together."""
@@ -76,6 +84,16 @@ class TesseraEmbedder:
         like = next(backbone.parameters())
         vector: Tensor = backbone(like.new_zeros(1, 1, bands), like.new_zeros(1, 1)).float()
         return vector.expand(pixels, -1)
+
+
+def _sorted(values: Tensor, order: Tensor) -> Tensor:
+    """Frames [B, T, ...] of every tile in an order [B, T]."""
+    return values[torch.arange(len(values), device=values.device)[:, None], order]
+
+
+def _by_pixel(values: Tensor) -> Tensor:
+    """[B, T, C, H, W] as series of pixels [B * H * W, T, C]."""
+    return values.permute(0, 3, 4, 1, 2).flatten(0, 2)
 
 
 def build(settings: Mapping[str, Any]) -> TesseraEmbedder:

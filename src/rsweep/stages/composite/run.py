@@ -81,7 +81,10 @@ def _composite_roi(
         log.warning("ROI %s: %s", roi["id"], text)
     same = {name: roi[name] for name in ("id", "error", "grid", "polygon", "bands", "start", "end")}
     told = {"cloud_mask": made.mask, "warnings": warnings}
-    return {**same, **told, "frames": _dated(described, made, roi), "scenes": made.scenes}
+    frames = _dated(described, made, roi)
+    if sensor.decibel:
+        frames = [{**frame, "orbit": _orbit(frame["scenes"], roi["scenes"])} for frame in frames]
+    return {**same, **told, "frames": frames, "scenes": made.scenes}
 
 
 def _fetched(group: h5py.Group, roi: dict[str, Any]) -> Made:
@@ -123,6 +126,12 @@ def _orbits(scenes: list[dict[str, Any]], sensor: Sensor) -> list[str]:
     if sensor.decibel and {"ascending", "descending"} <= directions:
         return ["mixes ascending and descending radar scenes; `orbit` chooses one direction"]
     return []
+
+
+def _orbit(made_of: list[str], scenes: list[dict[str, Any]]) -> str:
+    """Orbit direction of a radar frame's scenes; "" where they differ or do not tell."""
+    found = {str(s["properties"].get("orbit", "")).lower() for s in scenes if s["id"] in made_of}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _dated(frames: list[dict[str, Any]], made: Made, roi: dict[str, Any]) -> list[dict[str, Any]]:

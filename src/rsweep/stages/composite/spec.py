@@ -82,7 +82,7 @@ def _frames(settings: Settings) -> dict[str, Any]:
 
 STAGE = Stage(
     "composite",
-    version=2,
+    version=3,  # frames of radar say their orbit direction
     about="Scenes to frames: what is cloud, how scenes become one image, how many frames.",
     knobs=KNOBS,
     reads=reads,

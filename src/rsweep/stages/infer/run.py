@@ -120,6 +120,11 @@ def read_batch(tiles: h5py.Group, rows: NDArray[np.intp], steps: int) -> TileBat
         year={s: parts[s][2] for s in sensors},
         lonlat=torch.from_numpy(tiles["lonlat"][at]),
         gsd=torch.from_numpy(tiles["gsd"][at]),
+        orbit={
+            s: torch.from_numpy(tiles[s]["orbit"][at, :steps].astype(np.int64))
+            for s in sensors
+            if "orbit" in tiles[s]
+        },
     )
 
 

@@ -3,7 +3,8 @@
 `rois` says per ROI how it was tiled. Beside it is a block for each side of the network's input,
 named by its pixels (`224`); without `input_prep: native` there is one. A block has a row per tile:
 `roi` (number in `rois`), `top`, `left` (first pixel on the grid), `frames`, `real` (share of the
-input that was measured), `lonlat`, `gsd`; and per sensor `pixels`, `valid` (in 255ths) and `day`.
+input that was measured), `lonlat`, `gsd`; and per sensor `pixels`, `valid` (in 255ths), `day` and,
+of radar, `orbit` (number in `ORBITS` of the direction in which each frame was taken).
 An infer file has the same blocks, with `maps` and `vectors` for the same rows.
 """
 
@@ -15,6 +16,8 @@ import h5py
 
 EPOCH = date(1970, 1, 1)
 """Day 0 of `day`."""
+ORBITS = ("", "ascending", "descending")
+"""Directions by number; the first is not known, or both."""
 VALID_FULL = 255
 """A pixel's valid share is stored in 255ths."""
 

@@ -19,7 +19,7 @@ from rsweep.core.files import allocate, get_json, put, put_json
 from rsweep.core.grid import Grid
 from rsweep.sources.sensors import SENSORS
 from rsweep.stages.job import Job
-from rsweep.stages.prep.format import EPOCH, VALID_FULL
+from rsweep.stages.prep.format import EPOCH, ORBITS, VALID_FULL
 from rsweep.stages.prep.geometry import (
     Lattice,
     Span,
@@ -173,6 +173,9 @@ class TileWriter:
                 "valid": allocate(group, "valid", (total, steps, size, size), "u1", compress=True),
                 "day": group.create_dataset("day", data=np.full((total, steps), -1, np.int32)),
             }
+            if SENSORS[sensor].decibel:
+                orbits = np.zeros((total, steps), np.int8)
+                self.held[sensor]["orbit"] = group.create_dataset("orbit", data=orbits)
         self.count = 0
         self.rows: list[tuple[int, int, int, int]] = []
         self.real: list[float] = []
@@ -188,8 +191,7 @@ class TileWriter:
                 values, share = self._tile(sensor, stack, top, left, lattice.size)
                 self._write(sensor, values, share)
                 shares.append(float(share.mean()))
-                days = [self._day(roi["frames"][sensor].get(b)) for b in roi["steps"]]
-                self.held[sensor]["day"][self.count, : len(days)] = days
+                self._write_frames(sensor, [roi["frames"][sensor].get(b) for b in roi["steps"]])
             self.real.append(sum(shares) / len(shares))
             self.rows.append((index, top, left, len(roi["steps"])))
             self.places.append(self._place(grid, top, left, lattice.size))
@@ -241,6 +243,13 @@ class TileWriter:
         steps, held = len(values), self.held[sensor]
         held["pixels"][self.count, :steps] = values
         held["valid"][self.count, :steps] = np.rint(share * VALID_FULL).astype(np.uint8)
+
+    def _write_frames(self, sensor: str, frames: list[dict[str, Any] | None]) -> None:
+        held = self.held[sensor]
+        held["day"][self.count, : len(frames)] = [self._day(frame) for frame in frames]
+        if "orbit" in held:
+            orbits = [ORBITS.index(frame["orbit"]) if frame else 0 for frame in frames]
+            held["orbit"][self.count, : len(frames)] = orbits
 
     @staticmethod
     def _day(frame: dict[str, Any] | None) -> int:

@@ -107,7 +107,7 @@ def resolved_normalization(n: Normalization, bands: list[str]) -> dict[str, Any]
 
 STAGE = Stage(
     "prep",
-    version=3,
+    version=4,  # tiles of radar say the orbit direction of every frame
     about="Frames to the network's input: bands, normalisation, resizing or tiling.",
     knobs=KNOBS,
     reads=reads,

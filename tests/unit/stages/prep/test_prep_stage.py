@@ -9,7 +9,8 @@ from shapely import wkt
 from stagebench import FakeSource, noise, place, scenes
 
 from rsweep.core.grid import Grid
-from rsweep.sources.protocol import Pixels
+from rsweep.sources.protocol import Pixels, Scene
+from rsweep.stages.infer.run import read_batch
 from rsweep.stages.prep.format import EPOCH, blocks
 from rsweep.stages.prep.run import roi_span
 
@@ -196,3 +197,29 @@ def test_the_polygon_is_where_it_is_said_to_be(bench, ramp):
     span, grid = roi_span(Grid.from_dict(roi["grid"]), roi["polygon"]), ramp.grids[0]
     left, _, _, top = wkt.loads(roi["polygon"]).bounds
     assert (grid.x0 + span.left * 10, grid.y0 - span.top * 10) == pytest.approx((left, top))
+
+
+def test_radar_tiles_say_the_orbit_of_every_frame(bench):
+    directions = ["DESCENDING", "ascending", "ascending", "descending", None]
+    days = ("06-02", "06-05", "06-09", "06-09", "06-20")
+    listed = [
+        Scene(s.id, s.time, properties={"orbit": way} if way else {})
+        for s, way in zip(scenes(*days), directions, strict=True)
+    ]
+    bench.use(FakeSource(listed, lambda scene, grid: Pixels(noise(scene, grid, "s1", 2))))
+    own = {"model": "tessera", "modality": "s1", "weights": "random", "image_size": 8}
+    node, _ = bench.run([place("a", 60)], "prep", **own)
+    with bench.open(node) as file:
+        (block,) = blocks(file).values()
+        # both directions on the 9th, none told on the 20th
+        assert block["s1"]["orbit"][0].tolist() == [2, 1, 0, 0]
+        batch = read_batch(block, np.arange(1), 3)
+    assert batch.orbit["s1"].tolist() == [[2, 1, 0]]
+
+
+def test_optical_tiles_have_no_orbit(bench, ramp):
+    node, _ = bench.run([place("a", 60)], "prep", **RAW)
+    with bench.open(node) as file:
+        (block,) = blocks(file).values()
+        assert "orbit" not in block["s2"]
+        assert read_batch(block, np.arange(1), 1).orbit == {}
