@@ -94,8 +94,10 @@ def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
     }
     if profile.settings["output"] == "grid":
         columns["grid"] = pa.array(_grid_files(study, rows), pa.string())
-    for name in sorted({n for row in rows for n in row.roi.properties} - set(columns)):
-        columns[name] = property_column([row.roi.properties.get(name) for row in rows])
+    taken = set(columns)
+    for name in sorted({n for row in rows for n in row.roi.properties}):
+        own = f"roi_{name}" if name in taken else name  # a label may be called profile, too
+        columns[own] = property_column([row.roi.properties.get(name) for row in rows])
     table = pa.table(columns).replace_schema_metadata(geo_metadata(shapes))
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
