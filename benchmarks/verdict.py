@@ -1,7 +1,6 @@
 """Is the verdict right as often as it says? Planted effects in invented embeddings, many times.
 
-Each replay draws labels and noise that are alike in space, embeds them in a dozen profiles of known
-worth, and lets rsweep evaluate and compare them as it does in a study: same folds, same probes,
+Each replay draws labels and noise that are alike in space, embeds them in six profiles of known worth, and lets rsweep evaluate and compare them as it does in a study: same folds, same probes,
 same bootstrap. What a profile is truly worth is its mean quality over all replays. Beside it stands
 the rule that rsweep had before: mean over folds, tied if within two standard errors of the best.
 
@@ -20,13 +19,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import sklearn
 from measure import facts, write_csv
 
 from rsweep.core.roi import Roi
 from rsweep.evaluate.design import Design, make_design
 from rsweep.evaluate.evaluation import evaluate
 from rsweep.evaluate.judge import compare_profiles
-from rsweep.evaluate.metrics import PRIMARY, scores
 from rsweep.plan.evaluation import OPTIONS
 
 MATTERS = 0.05
@@ -56,10 +55,10 @@ class World:
     shared: float = 0.8
 
 
-EQUAL, RISING = (1.0,) * 8, (0.4, 0.7, 1.0, 1.2, 1.3, 1.3, 1.3, 1.3)
+EQUAL, RISING = (1.0,) * 6, (0.4, 0.8, 1.2, 1.3, 1.3, 1.3)
 WORLDS = (
     World("equal", EQUAL),
-    World("rising, much alike", RISING, rois=600, probes=("linear",), repeats=3, shared=0.97),
+    World("rising, much alike", RISING, probes=("linear",), repeats=2, shared=0.97),
     World("rising, numbers", RISING, task="regression", probes=("linear",)),
     World("rising", RISING),
     World("equal, folds at random", EQUAL, cv="random"),
@@ -93,6 +92,7 @@ def places(lonlat: np.ndarray, labels: list[str]) -> list[Roi]:
 def replay(world: World, seed: int) -> dict[str, np.ndarray | int | float]:
     """One study: qualities, intervals and decisions of its profiles."""
     warnings.filterwarnings("ignore")
+    sklearn.set_config(assume_finite=True, skip_parameter_validation=True)  # half of the time
     rng = np.random.default_rng([seed, len(world.name)])
     lonlat = rng.uniform(0, 0.9, (world.rois, 2))
     hidden = 0.7 * smooth(lonlat, world.range_km, 2, rng) + 0.7 * rng.normal(size=(world.rois, 2))
@@ -135,10 +135,16 @@ def by_fold(found: dict, design: Design) -> tuple[float, float]:
     values = []
     for fold in design.fold_names(0):
         test = design.test(0, fold)
-        each = [scores(design.task, truth[test], guess[0, test])[PRIMARY[design.task]]
-                for guess in found.values()]  # fmt: skip
+        each = [by_hand(design.task, truth[test], guess[0, test]) for guess in found.values()]
         values.append(np.mean(each))
     return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
+def by_hand(task: str, truth: np.ndarray, guess: np.ndarray) -> float:
+    """Balanced accuracy or R2 of one fold."""
+    if task == "regression":
+        return 1 - float(((truth - guess) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
+    return float(np.mean([(guess[truth == name] == name).mean() for name in np.unique(truth)]))
 
 
 def summary(world: World, runs: list[dict]) -> dict[str, object]:
