@@ -1,9 +1,10 @@
 """Is the verdict right as often as it says? Planted effects in invented embeddings, many times.
 
 Each replay draws labels and noise that are alike in space, embeds them in six profiles of known
-worth, and lets rsweep evaluate and compare them as it does in a study: same folds, same probes, same
-bootstrap. What a profile is truly worth is its mean quality over all replays. Beside it stands the
-rule that rsweep had before: mean over folds, tied if within two standard errors of the best.
+worth, and lets rsweep evaluate and compare them as it does in a study: same folds, same probes,
+same bootstrap. What a profile is truly worth is its mean quality over all replays. Beside it
+stands the rule that rsweep had before: mean over folds, tied if within two standard errors of
+the best.
 
     python benchmarks/verdict.py [REPLAYS] [PROCESSES]
 
