@@ -14,6 +14,7 @@ from rsweep.core.files import get_json
 from rsweep.core.grid import Grid
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
+from rsweep.core.sensors import SENSORS
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
 from rsweep.jobs.runner import run_job
@@ -21,7 +22,6 @@ from rsweep.plan.nodes import build_nodes, node_options
 from rsweep.plan.profiles import resolve
 from rsweep.sources import registry
 from rsweep.sources.protocol import Pixels, Scene
-from rsweep.sources.sensors import SENSORS
 from rsweep.stages.job import Job
 
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}

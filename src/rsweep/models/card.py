@@ -20,7 +20,7 @@ class SensorInput:
     """What a network reads of one sensor.
 
     Attributes:
-        sensor: "s2" (reflectance x 10000), "s1" (backscatter in dB), …: see `sources/sensors.py`.
+        sensor: "s2" (reflectance x 10000), "s1" (backscatter in dB), …: see `core/sensors.py`.
         bands: default band names in the order that the network reads them.
         bands_free: True if the study's `bands` may be any list of the sensor's bands.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob, nearest, parse_date
 from rsweep.core.nodes import Node
+from rsweep.core.sensors import SENSORS
 from rsweep.models import layers
 from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
@@ -21,7 +22,6 @@ from rsweep.sources.registry import (
     provider_composites,
     provider_module,
 )
-from rsweep.sources.sensors import SENSORS
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.rules import MASK_RULES
 from rsweep.stages.prep.tiling import has_tiles, native_limit, tile_size, token_step

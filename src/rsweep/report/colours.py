@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.sources.sensors import Sensor
+from rsweep.core.sensors import Sensor
 
 Floats = NDArray[np.floating]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import nearest
+from rsweep.core.sensors import SENSORS
 from rsweep.models.card import ModelCard
 from rsweep.plan.catalogue import cards, defaults
 from rsweep.report.operations import counted, frames_of
-from rsweep.sources.sensors import SENSORS
 
 COMMERCIAL = "commercial"
 FREE = re.compile(r"\b(Apache-2\.0|MIT|BSD-\d-Clause|CC-BY-4\.0|CC0-1\.0)\b|there are no weights")

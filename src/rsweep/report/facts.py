@@ -8,12 +8,12 @@ from typing import Any
 
 from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.sensors import SENSORS
 from rsweep.models.card import ModelCard, Normalization, SensorInput
 from rsweep.models.registry import find_card
 from rsweep.plan.catalogue import allowed_values, defaults, providers, shared_knobs
 from rsweep.plan.profiles import check
 from rsweep.report import words
-from rsweep.sources.sensors import SENSORS
 
 Facts = dict[str, Any]
 

@@ -15,13 +15,13 @@ from rsweep.core.files import get_json
 from rsweep.core.grid import Grid, roi_polygon
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
+from rsweep.core.sensors import SENSORS
 from rsweep.core.store import Store
 from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.report.colours import Components, find_components, sample_cells, true_colour
 from rsweep.results.profile import read_rows
-from rsweep.sources.sensors import SENSORS
 
 MOST_ROIS = 6
 ROWS_PER_PAGE = 9

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.sources.sensors import Sensor
+from rsweep.core.sensors import Sensor
 
 CANONICAL, REFLECTANCE, LINEAR, AMPLITUDE = "canonical", "reflectance", "linear", "amplitude"
 """Units of files: the sensor's own (reflectance x 10000, or dB), reflectance from 0 to 1, and

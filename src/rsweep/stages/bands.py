@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rsweep.core.sensors import SENSORS
 from rsweep.models.card import ModelCard
-from rsweep.sources.sensors import SENSORS
 
 
 def sensor_bands(settings: Mapping[str, Any], card: ModelCard) -> dict[str, list[str]]:

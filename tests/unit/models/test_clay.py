@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from rsweep.core.sensors import SENSORS
 from rsweep.models.clay.card import CARD, SIZES
 from rsweep.models.clay.network import Clay, ClayEmbedder, build, encoded_places, iso_week
 from rsweep.models.protocol import TileBatch
 from rsweep.plan.catalogue import providers
 from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import resolve
-from rsweep.sources.sensors import SENSORS
 
 
 def settings(**own: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rsweep.cli import main
+from rsweep.core.sensors import SENSORS
 from rsweep.models.envelope import Envelope, departures
 from rsweep.models.registry import find_card
 from rsweep.plan.catalogue import cards
@@ -13,7 +14,6 @@ from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import resolve
 from rsweep.sources.levels import LEVELS
 from rsweep.sources.registry import provider_module
-from rsweep.sources.sensors import SENSORS
 
 TRAINED = Envelope(
     source="a paper",

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
+from rsweep.core.sensors import SENSORS
 from rsweep.report.charts import cost_measure, draw_sweep, quality_measure
 from rsweep.report.colours import find_components, rgb_bands, sample_cells, true_colour
 from rsweep.report.figures import write_figures
@@ -18,7 +19,6 @@ from rsweep.report.layout import lay_out, varying
 from rsweep.report.pictures import choose_rois, draw_pictures
 from rsweep.report.ranking import by_quality
 from rsweep.report.scatter import draw_scatter, frontier, spread
-from rsweep.sources.sensors import SENSORS
 
 
 def made_up(combinations):

@@ -16,10 +16,10 @@ from stac_server import StacServer
 from stagebench import WINDOW, place
 from test_stac import GRID, make_item, noise
 
+from rsweep.core.sensors import SENSORS
 from rsweep.models.card import SensorInput
 from rsweep.models.registry import find_card
 from rsweep.sources import earthengine, local, stac, synthetic
-from rsweep.sources.sensors import SENSORS
 from rsweep.sources.stac import catalogue
 from rsweep.stages.fetch.place import ALWAYS
 

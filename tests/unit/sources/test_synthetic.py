@@ -14,8 +14,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from rsweep.core.errors import RoiError, SourceError
 from rsweep.core.grid import Grid, roi_grid
 from rsweep.core.roi_table import read_rois
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.registry import parse_options
-from rsweep.sources.sensors import SENSORS
 from rsweep.sources.synthetic import COLLECTIONS, OPTIONS, S1, S2, clouds, identity, open_source
 from rsweep.sources.synthetic.demo import GROUPS, sample_rois, table
 from rsweep.sources.synthetic.radar import log2

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsweep.core.knobs import Knob
+from rsweep.core.sensors import SENSORS
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -16,7 +17,6 @@ from rsweep.models.card import (
     multiple_of,
 )
 from rsweep.models.envelope import Envelope
-from rsweep.sources.sensors import SENSORS
 
 PATCH_PX = 8
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rsweep.core.errors import SourceError
 from rsweep.core.knobs import nearest
-from rsweep.sources.sensors import SENSORS, Sensor
+from rsweep.core.sensors import SENSORS, Sensor
 
 NAN_FILL = -9999.0
 """Stands for NaN in an expression, which JSON cannot hold; no sensor here measures it."""

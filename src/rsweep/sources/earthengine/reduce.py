@@ -22,7 +22,6 @@ from rsweep.sources.earthengine.collections import NAN_FILL, Collection, Layer
 from rsweep.sources.earthengine.pixels import Part, as_power, bands_of, fetch, image_id
 from rsweep.sources.earthengine.source import EarthEngine
 from rsweep.sources.protocol import Scene
-from rsweep.stages.composite.rules import MASK_RULES
 
 COUNT = Part("count", ("count",), "uint16")
 
@@ -78,7 +77,7 @@ def _mask(collection: Collection, rules: Mapping[str, Mapping[str, Any]]) -> Mas
     if collection.kind.decibel:
         return None
     usable = {layer.name: layer for layer in collection.layers if not layer.classes}
-    for name in (name for name in MASK_RULES if name in rules):
+    for name in rules:
         wanted = str(rules[name]["layer"])
         if not wanted:
             return None

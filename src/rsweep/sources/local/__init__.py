@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from rsweep.core.digests import walk
 from rsweep.core.errors import SourceError, StudyError
 from rsweep.core.knobs import Knob, Problem
+from rsweep.core.sensors import SENSORS
 from rsweep.sources import stac
 from rsweep.sources.local.folder import LocalScene, content, find_scenes
 from rsweep.sources.local.layout import Layer, Section, read_layout
-from rsweep.sources.sensors import SENSORS
 from rsweep.sources.vrt import files_behind
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from rsweep.core.knobs import Problem, nearest
-from rsweep.sources.sensors import REFLECTANCE as SCALED_REFLECTANCE
-from rsweep.sources.sensors import SENSORS, Sensor
+from rsweep.core.sensors import REFLECTANCE as SCALED_REFLECTANCE
+from rsweep.core.sensors import SENSORS, Sensor
 from rsweep.sources.units import AMPLITUDE, CANONICAL, LINEAR, REFLECTANCE
 
 MISSING = {"scl": 0, "cloud": 255, "clear": 255}

@@ -15,6 +15,7 @@ from pyproj import Geod
 from rsweep.core.digests import File
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.cog import (
     LOCAL_ENV,
     READ_ERRORS,
@@ -29,7 +30,6 @@ from rsweep.sources.local.folder import LocalScene, Pick
 from rsweep.sources.local.layout import MISSING, Layer, Nodata, Section
 from rsweep.sources.outline import to_lonlat, touches
 from rsweep.sources.protocol import Pixels, Scene
-from rsweep.sources.sensors import SENSORS
 from rsweep.sources.units import REFLECTANCE, PowerScale, power_scale, to_sensor
 from rsweep.sources.vrt import content_digests
 

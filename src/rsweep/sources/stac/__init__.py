@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from rsweep.core.errors import SourceError
 from rsweep.core.knobs import Knob, Problem
-from rsweep.sources.sensors import SENSORS
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.stac.collections import COLLECTIONS, PRESETS, TABLE, Collection
 from rsweep.sources.stac.content import asset_files, items_content
 

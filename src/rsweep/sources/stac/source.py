@@ -14,12 +14,12 @@ from shapely.geometry import Polygon
 
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.cog import read_window
 from rsweep.sources.earthengine.quality import to_scene_classes
 from rsweep.sources.interval import chosen
 from rsweep.sources.outline import grid_outline, to_lonlat
 from rsweep.sources.protocol import Pixels, Scene
-from rsweep.sources.sensors import SENSORS
 from rsweep.sources.stac.catalogue import Box, Catalogue
 from rsweep.sources.stac.collections import Collection
 from rsweep.sources.stac.items import Item, without_duplicates

@@ -68,7 +68,7 @@ def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]
 
 def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
     """The bands of a collection; a Sentinel-2 L2A product has no B10."""
-    from rsweep.sources.sensors import SENSORS
+    from rsweep.core.sensors import SENSORS
 
     sensor = next(name for name, held in COLLECTIONS.items() if collection in held)
     return tuple(b for b in SENSORS[sensor].bands if (sensor, b) != ("s2", "B10"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.sources.sensors import SENSORS
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.synthetic.clouds import Sky
 from rsweep.sources.synthetic.noise import Floats, fractal, ramp, stream
 from rsweep.sources.synthetic.spectra import BANDS, Float32

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rsweep.core.errors import RoiError, SourceError
 from rsweep.core.grid import Grid
 from rsweep.core.knobs import nearest
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.protocol import Pixels, Scene
-from rsweep.sources.sensors import SENSORS
 from rsweep.sources.synthetic import (
     COLLECTIONS,
     WORLD_VERSION,

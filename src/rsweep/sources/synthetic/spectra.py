@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.sources.sensors import SENSORS
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.synthetic.noise import Floats, lane, noise, ramp, rehash, stream
 from rsweep.sources.synthetic.world import (
     BARE,

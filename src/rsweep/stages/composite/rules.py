@@ -59,6 +59,11 @@ MASK_RULES: Mapping[str, MaskRule] = {
 """In the order in which `cloud_mask: auto` looks for a layer."""
 
 
+def in_order(rules: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Rules in the order in which their layers are looked for."""
+    return {name: rules[name] for name in MASK_RULES if name in rules}
+
+
 def chosen_rule(rules: Mapping[str, Mapping[str, Any]], layers: Iterable[str]) -> str:
     """The first rule whose layer is among `layers`: what `cloud_mask: auto` becomes.
 
@@ -66,8 +71,8 @@ def chosen_rule(rules: Mapping[str, Mapping[str, Any]], layers: Iterable[str]) -
         KeyError: none has its layer there and none is "none"; names those wanted.
     """
     held = set(layers)
-    for name in MASK_RULES:
-        if name in rules and (not rules[name]["layer"] or rules[name]["layer"] in held):
+    for name, constants in in_order(rules).items():
+        if not constants["layer"] or constants["layer"] in held:
             return name
     raise KeyError(", ".join(str(c["layer"]) for c in rules.values()))
 

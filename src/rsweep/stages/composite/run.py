@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rsweep.core.errors import RoiError
 from rsweep.core.files import get_json, put, put_json
 from rsweep.core.grid import Grid
-from rsweep.sources.sensors import SENSORS, Sensor
+from rsweep.core.sensors import SENSORS, Sensor
 from rsweep.sources.units import decibel, linear
 from rsweep.stages.composite.frames import mean_date, scene_day, scenes_by_frame
 from rsweep.stages.composite.reduce import METHODS

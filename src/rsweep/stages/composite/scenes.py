@@ -16,7 +16,7 @@ from shapely import wkt
 
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
-from rsweep.sources.sensors import Sensor
+from rsweep.core.sensors import Sensor
 from rsweep.stages.composite.frames import cloud_share
 from rsweep.stages.composite.rules import chosen_rule, clear_pixels, known_pixels
 

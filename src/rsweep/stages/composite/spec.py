@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.sensors import SENSORS
 from rsweep.core.stage import Settings, Stage
 from rsweep.models.registry import find_card
-from rsweep.sources.sensors import SENSORS
 from rsweep.stages.composite.rules import MASK_RULES
 
 KNOBS = (

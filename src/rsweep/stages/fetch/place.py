@@ -8,7 +8,7 @@ from typing import Any
 from rsweep.core.grid import Grid, roi_grid
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
-from rsweep.sources.sensors import SENSORS
+from rsweep.core.sensors import SENSORS
 
 ALWAYS = ("1900-01-01", "2100-01-01")
 """The window of a static product, whose images are of no date that matters."""

@@ -24,10 +24,11 @@ from rsweep.core.files import (
 from rsweep.core.grid import Grid
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.protocol import Scene, Source
 from rsweep.sources.registry import provider_module
-from rsweep.sources.sensors import SENSORS
 from rsweep.stages.composite.frames import scenes_by_frame
+from rsweep.stages.composite.rules import in_order
 from rsweep.stages.fetch.locks import Lock, Pinned, PixelDigest, pin, read_lock, request_digest
 from rsweep.stages.fetch.parts import own_parts
 from rsweep.stages.fetch.place import Place, place_of
@@ -190,7 +191,7 @@ def _write_frames(
     listed = [_told(scene) for scene in scenes]
     frames = scenes_by_frame(listed, place.start, place.end, settings)
     stacks = [[scenes[i] for i in chosen] for _, chosen in frames]
-    rules = settings.get("cloud_mask", {})
+    rules = in_order(settings.get("cloud_mask", {}))
     made = source.composites(stacks, place.grid, settings["composite"], rules)
     for i, frame in enumerate(made):
         layers = {"frames": frame.values, "count": frame.count}

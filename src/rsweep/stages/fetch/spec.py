@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.sensors import SENSORS
 from rsweep.core.stage import Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.sources.registry import PROVIDERS, choose_collection, parse_options, provider_module
-from rsweep.sources.sensors import SENSORS
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.spec import composite_settings
 

@@ -13,6 +13,9 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely import wkt
+
+from rsweep.core.grid import Grid
 
 SLACK = 1e-6
 """Share of a pixel or cell that rounding may make of nothing."""
@@ -26,6 +29,14 @@ class Span:
     left: float
     bottom: float
     right: float
+
+
+def roi_span(grid: Grid, polygon_wkt: str) -> Span:
+    """Extent of a ROI's polygon in pixels of its grid."""
+    left, bottom, right, top = wkt.loads(polygon_wkt).bounds
+    s = grid.scale_m
+    return Span((grid.y0 - top) / s, (left - grid.x0) / s, (grid.y0 - bottom) / s,
+                (right - grid.x0) / s)  # fmt: skip
 
 
 @dataclass(frozen=True)

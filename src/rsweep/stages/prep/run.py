@@ -12,12 +12,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
-from shapely import wkt
 
 from rsweep.core.errors import RoiError
 from rsweep.core.files import allocate, get_json, put, put_json
 from rsweep.core.grid import Grid
-from rsweep.sources.sensors import SENSORS
+from rsweep.core.sensors import SENSORS
 from rsweep.stages.job import Job
 from rsweep.stages.prep.format import EPOCH, ORBITS, VALID_FULL
 from rsweep.stages.prep.geometry import (
@@ -27,6 +26,7 @@ from rsweep.stages.prep.geometry import (
     choose_lattice,
     native_lattice,
     reflected,
+    roi_span,
 )
 from rsweep.stages.prep.normalize import normalize
 from rsweep.stages.prep.resample import resize, resize_decibel
@@ -65,14 +65,6 @@ def _by_side(rois: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
 def _by_roi(tables: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, dict[str, Any]]]:
     for rows in zip(*tables.values(), strict=True):
         yield dict(zip(tables, rows, strict=True))
-
-
-def roi_span(grid: Grid, polygon_wkt: str) -> Span:
-    """Extent of a ROI's polygon in pixels of its grid."""
-    left, bottom, right, top = wkt.loads(polygon_wkt).bounds
-    s = grid.scale_m
-    return Span((grid.y0 - top) / s, (left - grid.x0) / s, (grid.y0 - bottom) / s,
-                (right - grid.x0) / s)  # fmt: skip
 
 
 def _plan_roi(job: Job, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:

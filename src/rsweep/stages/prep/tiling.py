@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from rsweep.core.roi import SNAP_M
+from rsweep.core.sensors import SENSORS
 from rsweep.models.card import ModelCard
 from rsweep.models.registry import find_card
-from rsweep.sources.sensors import SENSORS
 from rsweep.stages.bands import sensor_bands
 
 Settings = Mapping[str, Any]

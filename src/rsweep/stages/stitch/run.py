@@ -17,8 +17,7 @@ from rsweep.core.files import get_json, put_json
 from rsweep.core.grid import Grid
 from rsweep.stages.job import Job
 from rsweep.stages.prep.format import VALID_FULL, blocks
-from rsweep.stages.prep.geometry import Lattice, crop_to, token_lattice
-from rsweep.stages.prep.run import roi_span
+from rsweep.stages.prep.geometry import Lattice, crop_to, roi_span, token_lattice
 from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups
 from rsweep.stages.stitch.pool import coverage, pool
 from rsweep.stages.stitch.spec import OWN_VECTORS

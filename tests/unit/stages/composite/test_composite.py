@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from stagebench import FakeSource, noise, place, scenes
 
 from rsweep.core.errors import RoiError, RsweepError
+from rsweep.core.sensors import SENSORS
 from rsweep.sources.protocol import Pixels, Scene
-from rsweep.sources.sensors import SENSORS
 from rsweep.sources.units import decibel, linear
 from rsweep.stages.composite import scenes as scenes_module
 from rsweep.stages.composite.frames import bins, mean_date

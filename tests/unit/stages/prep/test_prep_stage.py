@@ -12,7 +12,7 @@ from rsweep.core.grid import Grid
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.stages.infer.run import read_batch
 from rsweep.stages.prep.format import EPOCH, blocks
-from rsweep.stages.prep.run import roi_span
+from rsweep.stages.prep.geometry import roi_span
 
 RAW = {"modality": "s2", "bands": "B4", "image_size": 16, "patch_size": 8}
 

@@ -1,0 +1,69 @@
+"""Arrows between the rooms of the library go down only, and stages know formats, not each other."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import rsweep
+
+HOUSE = Path(rsweep.__file__).parent
+FLOORS = (
+    ("core",),
+    ("models", "sources"),
+    ("stages",),
+    ("plan",),
+    ("jobs",),
+    ("results",),
+    ("evaluate",),
+    ("explain", "budget"),
+    ("verify", "disk", "report"),
+    ("library",),
+    ("commands",),
+    ("cli", "__init__"),
+)
+"""From the ground up. A room takes what it needs from the floors below it."""
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Modules of rsweep that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("rsweep."))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "rsweep":
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def arrows() -> Iterator[tuple[Path, str, str]]:
+    """File, its room, and what it imports, as `rsweep.room.module.name`."""
+    for path in sorted(HOUSE.rglob("*.py")):
+        inside = path.relative_to(HOUSE)
+        for module in imports(path):
+            yield inside, inside.parts[0].removesuffix(".py"), module
+
+
+def test_every_room_has_a_floor():
+    rooms = {path.relative_to(HOUSE).parts[0].removesuffix(".py") for path in HOUSE.rglob("*.py")}
+    assert rooms == set(FLOOR)
+
+
+def test_arrows_go_down():
+    up = [
+        f"{path} imports {module}"
+        for path, room, module in arrows()
+        if (other := module.split(".")[1]) in FLOOR
+        and other != room
+        and FLOOR[other] >= FLOOR[room]
+    ]
+    assert not up, "\n".join(up)
+
+
+def test_no_stage_runs_another():
+    runs = [
+        f"{path} imports {module}"
+        for path, room, module in arrows()
+        if room == "stages" and len(path.parts) == 3
+        and (parts := module.split("."))[1] == "stages"
+        and parts[3:4] == ["run"] and parts[2] != path.parts[1]
+    ]  # fmt: skip
+    assert not runs, "\n".join(runs)
