@@ -101,7 +101,11 @@ CARD = ModelCard(
             12,
             12,
             113.1,
-            Checkpoint("wangyi111/Copernicus-FM", "CopernicusFM_ViT_base_varlang_e100.pth"),
+            Checkpoint(
+                "torchgeo/copernicus-fm",
+                "CopernicusFM_ViT_base_varlang-085350e4.pth",
+                "f395812cc990ba25a451dbb9c9e6d95c8482947e",
+            ),
         )
     },
     defaults={
@@ -139,8 +143,9 @@ CARD = ModelCard(
     pretraining="Copernicus-Pretrain: Sentinel-1 GRD, Sentinel-2 L1C, Sentinel-3 OLCI, Sentinel-5P "
     "and Copernicus DEM on a common grid; masked autoencoding with distillation from DINOv2",
     notes=(
-        "No published checkpoint has been loaded here: key names and shapes follow upstream. The "
-        "network is told longitude, latitude, days since 1970 and km² per patch of every tile, and "
+        "No published checkpoint has been loaded here: key names and shapes follow upstream; the "
+        "file is torchgeo's copy of wangyi111/Copernicus-FM, which has a revision. The network is "
+        "told longitude, latitude, days since 1970 and km² per patch of every tile, and "
         "adds them to all tokens, the class token's too. Upstream, one unknown in a batch makes "
         "all of that batch unknown; here each tile stands for itself. The published file has no "
         "fc_norm, which upstream starts at scale 1 and shift 0, and so does this; upstream's own "

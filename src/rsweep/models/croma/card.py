@@ -45,10 +45,9 @@ def _two_sigma(stats: Stats) -> Normalization:
     )
 
 
-def _variant(name: str, width: int, depth: int, parameters_m: float) -> Variant:
-    return Variant(
-        width, depth, 16, parameters_m, Checkpoint("antofuller/CROMA", f"CROMA_{name}.pt")
-    )
+def _variant(width: int, depth: int, parameters_m: float, file: str, revision: str) -> Variant:
+    """A size, with torchgeo's copy of the file of antofuller/CROMA, which has a revision."""
+    return Variant(width, depth, 16, parameters_m, Checkpoint("torchgeo/croma", file, revision))
 
 
 _S2 = SensorInput("s2", S2_L2A_BANDS)
@@ -61,8 +60,12 @@ CARD = ModelCard(
     modalities={"s2": (_S2,), "s1": (_S1,), "s1+s2": (_S2, _S1)},
     normalizations={"croma": {sensor: _two_sigma(stats) for sensor, stats in SSL4EO.items()}},
     variants={
-        "base": _variant("base", 768, 12, 194.4),
-        "large": _variant("large", 1024, 24, 672.6),
+        "base": _variant(
+            768, 12, 194.4, "CROMA_base-0238d814.pt", "387883f08af79d777167519c57cd826eda89a16f"
+        ),
+        "large": _variant(
+            1024, 24, 672.6, "CROMA_large-921e69ad.pt", "92cb1a0f4e34c6c01558baf070197c01255382f6"
+        ),
     },
     defaults={
         "image_size": 120,
@@ -94,9 +97,10 @@ CARD = ModelCard(
     pretraining="SSL4EO-S12: contrast of radar with optical images of the same place and date, and "
     "masked autoencoding of both together",
     notes=(
-        "No published checkpoint has been loaded here: key names and shapes follow upstream. The "
-        "modality chooses the encoder whose tokens are the embedding: optical, radar, or the joint "
-        "one over both; the first two are the same whether or not the other is there. `layer` "
+        "No published checkpoint has been loaded here: key names and shapes follow upstream; the "
+        "files are torchgeo's copies of antofuller/CROMA. The modality chooses the encoder whose "
+        "tokens are the embedding: optical, radar, or the joint one over both; the first two are "
+        "the same whether or not the other is there. `layer` "
         "counts that encoder's blocks. `pooling: model` is upstream's GAP vector: a perceptron on "
         "the mean token, or of the joint encoder the mean itself; both are of normed tokens, "
         "whatever `final_norm`. It has no positions but an attention bias that falls with the "
