@@ -22,5 +22,5 @@ def test_labels_called_what_a_result_column_is_are_kept(tmp_path, monkeypatch):
     write_embeddings(None, profile, tmp_path / "e.parquet")
     (row,) = pq.read_table(tmp_path / "e.parquet").to_pylist()
     assert (row["profile"], row["key"], row["valid_share"]) == ("p", "k", 0.0)
-    assert (row["roi_profile"], row["roi_key"], row["roi_valid_share"]) == ("dune", "7", "high")
+    assert (row["roi_profile"], row["roi_key"], row["roi_valid_share"]) == ("dune", 7, "high")
     assert row["crop"] == "rye"
