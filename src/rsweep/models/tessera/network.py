@@ -61,11 +61,11 @@ class TesseraEmbedder:
         # Ascending before descending, as upstream has them, each in order of time.
         order = (orbit == DESCENDING).int().argsort(dim=1, stable=True)
         values = _by_pixel(_sorted((pixels - mean) / (std + 1e-9), order))
-        raw = _by_pixel(_sorted(pixels, order))
-        valid = _by_pixel(_sorted(batch.valid[sensor], order)[:, :, None])[..., 0]
+        there = batch.valid[sensor] & (pixels != 0).any(2)
+        seen = _by_pixel(_sorted(there, order)[:, :, None])[..., 0]
         side = pixels.shape[3] * pixels.shape[4]
         days = days.gather(1, order).repeat_interleave(side, 0)
-        return Series(values, days, valid & (raw != 0).any(2))
+        return Series(values, days, seen)
 
     def _pool(self, sensor: str, series: Series) -> Tensor:
         """One vector [N, D] per pixel, those with sequences of one length together."""
