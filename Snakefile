@@ -10,6 +10,7 @@ from rsweep.core.errors import StudyError
 from rsweep.jobs.estimates import runtime_min
 from rsweep.jobs.client import own_jobs
 from rsweep.jobs.packs import pack_name, release
+from rsweep.jobs.weights import forget_lost, marker, weights_name
 from rsweep.jobs.workdir import take_over
 from rsweep.report.summary import announce, conclude
 from rsweep.plan.stored import tell
@@ -32,6 +33,7 @@ own_jobs(packed=workflow.remote_exec)
 tell(config, plan.path)
 if workflow.is_main_process:
     take_over()
+    forget_lost(plan.study)
 
 STORE, RESULTS = plan.store, plan.folder
 LOGS = f"{plan.study.options['results']}/logs"
@@ -57,6 +59,7 @@ for stage in STAGES:
     include: f"rules/{stage}.smk"
 
 
+include: "rules/weights.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/verify.smk"

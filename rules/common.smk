@@ -16,6 +16,13 @@ def stage_inputs(wildcards):
     return {n: ancient(p) for n, p in plan.inputs(wildcards.key, wildcards.shard).items()}
 
 
+def weights_files(wildcards):
+    """What says that the weights of an inference job are on this machine, if it reads any."""
+    node = plan.nodes[wildcards.key]
+    name = weights_name(node, plan.study.node_options()[node.key])
+    return [ancient(str(marker(RESULTS, name)))] if name else []
+
+
 def minutes(wildcards, attempt, threads):
     """Run time that a stage's job asks a cluster for."""
     node, shard = plan.nodes[wildcards.key], plan.shards[wildcards.shard]

@@ -1,6 +1,7 @@
 rule infer:
     input:
         unpack(stage_inputs),
+        weights=weights_files,
     output:
         kept("infer", f"{STORE}/infer/{{key}}/{{shard}}.h5"),
     log:

@@ -7,10 +7,22 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rsweep.commands import check, describe, diff, du, gc, keys, schema, validate, verify, why
+from rsweep.commands import (
+    check,
+    describe,
+    diff,
+    du,
+    gc,
+    keys,
+    schema,
+    validate,
+    verify,
+    weights,
+    why,
+)
 from rsweep.core.errors import RsweepError
 
-COMMANDS = (validate, keys, why, diff, describe, check, verify, du, gc, schema)
+COMMANDS = (validate, keys, why, diff, describe, check, weights, verify, du, gc, schema)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

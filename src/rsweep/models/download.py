@@ -1,10 +1,11 @@
-"""Where weights come from: the hub's cache, the hub, a URL; fetched in an inference job alone."""
+"""Where weights come from: this machine, the hub, a URL."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,8 +29,13 @@ from huggingface_hub.errors import (
 from rsweep.core.digests import sha256_file
 from rsweep.core.errors import RsweepError, TransientError, WeightsError
 from rsweep.models.card import Checkpoint
+from rsweep.models.pins import Pin, checkpoint_name
 from rsweep.models.transfer import PASSING, fetch
 
+ABSENT = (
+    "not on this machine; the rule `weights` fetches it before inference, and `rsweep weights "
+    "STUDY` does at once"
+)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -39,22 +45,67 @@ def weights_folder() -> Path:
     return Path(cache) / "rsweep" / "weights"
 
 
-def published_file(checkpoint: Checkpoint) -> tuple[Path, dict[str, Any]]:
-    """A card's checkpoint on this machine, fetched if need be, and what to record of it.
+def fetch_published(checkpoint: Checkpoint, commit: str | None = None) -> Path:
+    """Fetch a card's checkpoint unless this machine has it.
+
+    Args:
+        checkpoint: which one.
+        commit: that of its repository which it is pinned to, if it is.
 
     Raises:
         WeightsError: it is not to be had; the text says which file to put where.
         TransientError: it cannot be fetched now, which may pass.
     """
+    if checkpoint.url:
+        return url_file(checkpoint.url, checkpoint.sha256)[0]
+    by_hand = _by_hand(checkpoint)
+    if by_hand.is_file():
+        return by_hand
+    return _from_hub(replace(checkpoint, revision=commit or checkpoint.revision))
+
+
+def resolve(checkpoint: Checkpoint) -> Pin | None:
+    """What a checkpoint is now: by the file on this machine, or by what the hub says of it.
+
+    None if only fetching it would tell, as of a URL.
+
+    Raises:
+        WeightsError, TransientError: the hub cannot be asked, or does not have it.
+    """
+    try:
+        _, record = published_file(checkpoint)
+        return Pin(record["sha256"], record.get("commit"))
+    except WeightsError:
+        if checkpoint.url:
+            return None
+    metadata = _ask(checkpoint)
+    known = SHA256.fullmatch(metadata.etag)  # small files are named by something else
+    return Pin(metadata.etag, metadata.commit_hash) if known else None
+
+
+def published_file(
+    checkpoint: Checkpoint, sha256: str | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """A card's checkpoint on this machine, and what to record of it; nothing is fetched.
+
+    Args:
+        checkpoint: which one.
+        sha256: that of its content which it is pinned to, if it is.
+
+    Raises:
+        WeightsError: it is not here, or is damaged.
+    """
     record: dict[str, Any] = {"source": "pretrained"}
     if checkpoint.url:
-        path, digest = url_file(checkpoint.url, checkpoint.sha256)
+        path = url_place(checkpoint.url, checkpoint.sha256)
+        digest = check_cached(_required(path, checkpoint), checkpoint.sha256)
         return path, record | {"url": checkpoint.url, "sha256": digest}
     record |= {"repository": checkpoint.repository, "revision": checkpoint.revision}
     path = _by_hand(checkpoint)
     if path.is_file():
         return path, record | {"sha256": sha256_file(path)}
-    path = _from_hub(checkpoint)
+    found = _cached(checkpoint, sha256)
+    path = _required(found, checkpoint)
     blob = path.resolve().name  # large files are named by their content
     digest = check_cached(path, blob if SHA256.fullmatch(blob) else None)
     commit = path.parts[path.parts.index("snapshots") + 1]
@@ -72,15 +123,26 @@ def url_file(url: str, sha256: str | None) -> tuple[Path, str]:
         WeightsError: it is not to be had, or is not what its sha256 says.
         TransientError: it cannot be fetched now, which may pass.
     """
-    name = PurePosixPath(urlsplit(url).path).name or "weights"
-    folder = sha256 or hashlib.sha256(url.encode()).hexdigest()[:16]
-    target = weights_folder() / "url" / folder / name
+    target = url_place(url, sha256)
     if not target.is_file():
         try:
-            fetch(url, target, sha256, {}, target.with_name(f"{name}.lock"))
+            fetch(url, target, sha256, {}, target.with_name(f"{target.name}.lock"))
         except TransientError as error:
             raise TransientError(f"{error}; or put the file at {target} by hand") from error
     return target, check_cached(target, sha256)
+
+
+def url_place(url: str, sha256: str | None) -> Path:
+    """Where the file of a URL is kept."""
+    name = PurePosixPath(urlsplit(url).path).name or "weights"
+    folder = sha256 or hashlib.sha256(url.encode()).hexdigest()[:16]
+    return weights_folder() / "url" / folder / name
+
+
+def _required(path: Path | None, checkpoint: Checkpoint) -> Path:
+    if path is not None and path.is_file():
+        return path
+    raise WeightsError(f"{checkpoint_name(checkpoint)}: {ABSENT}")
 
 
 def check_cached(path: Path, expected: str | None) -> str:
@@ -103,7 +165,7 @@ def check_cached(path: Path, expected: str | None) -> str:
 
 def _from_hub(checkpoint: Checkpoint) -> Path:
     """The hub's file, from the hub's own cache, or fetched into it."""
-    cached = _cached(checkpoint)
+    cached = _cached(checkpoint, None)
     if cached is not None:
         return cached
     _fetch_blob(checkpoint)
@@ -113,11 +175,17 @@ def _from_hub(checkpoint: Checkpoint) -> Path:
     )
 
 
-def _cached(checkpoint: Checkpoint) -> Path | None:
+def _cached(checkpoint: Checkpoint, sha256: str | None) -> Path | None:
+    """The hub's file in the hub's cache: of the revision, or of any commit with that content."""
     found = try_to_load_from_cache(
         checkpoint.repository, checkpoint.file, revision=checkpoint.revision
     )
-    return Path(found) if isinstance(found, str) and Path(found).exists() else None
+    path = Path(found) if isinstance(found, str) and Path(found).exists() else None
+    if sha256 is None or (path and path.resolve().name == sha256):
+        return path
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{checkpoint.repository.replace('/', '--')}"
+    others = folder.glob(f"snapshots/*/{checkpoint.file}")
+    return next((other for other in others if other.resolve().name == sha256), path)
 
 
 def _fetch_blob(checkpoint: Checkpoint) -> None:

@@ -17,8 +17,17 @@ from torch import Tensor, nn
 
 from rsweep.core.digests import sha256_file
 from rsweep.core.errors import WeightsError
-from rsweep.models.download import published_file, url_file
+from rsweep.models.card import Checkpoint
+from rsweep.models.download import (
+    ABSENT,
+    check_cached,
+    fetch_published,
+    published_file,
+    url_file,
+    url_place,
+)
 from rsweep.models.initialize import initialize
+from rsweep.models.pins import checkpoint_name
 from rsweep.models.protocol import Embedder
 from rsweep.models.registry import find_card, network_module
 from rsweep.models.weights_identity import URL
@@ -47,7 +56,6 @@ def load_embedder(
 
     Raises:
         WeightsError: the weights are absent, altered, unreadable, or do not fit the network.
-        TransientError: they could not be fetched now, which may pass.
     """
     embedder: Embedder = network_module(settings["model"]).build(settings)
     record = _fill(embedder, settings, options)
@@ -69,32 +77,67 @@ def _fill(
     return record
 
 
+def fetch_weights(
+    settings: Mapping[str, Any], options: Mapping[str, Any], commit: str | None = None
+) -> dict[str, Any]:
+    """Fetch what an inference node's network is to be filled with, unless it is here; its record.
+
+    Args:
+        settings, options: as for `load_embedder`.
+        commit: that of the hub's repository which the checkpoint is pinned to, if it is.
+
+    Raises:
+        WeightsError: the weights are not to be had, or are others than the study was planned with.
+        TransientError: they cannot be fetched now, which may pass.
+    """
+    weights = str(options["weights"])
+    if weights == "pretrained":
+        path = fetch_published(_checkpoint(settings), commit)
+        _require_content(path, sha256_file(path), settings, weights)
+    elif URL.match(weights):
+        url_file(weights, settings.get("sha256"))
+    return _locate(settings, weights)[1]
+
+
 def _locate(settings: Mapping[str, Any], weights: str) -> tuple[Path, dict[str, Any]]:
     """The file of a setting, on this machine, verified; and what to record of it."""
     expected = settings.get("sha256")
     if weights == "pretrained":
-        path, record = _published(settings)
+        path, record = published_file(_checkpoint(settings), expected)
     elif URL.match(weights):
-        path, digest = url_file(weights, expected)
-        record = {"source": "url", "url": weights, "sha256": digest}
+        path = url_place(weights, expected)
+        if not path.is_file():
+            raise WeightsError(f"{weights}: {ABSENT}")
+        record = {"source": "url", "url": weights, "sha256": check_cached(path, expected)}
     else:
         path = Path(weights)
         if not path.is_file():
             raise WeightsError(f"{path}: no such file; it was there when the study was planned")
         record = {"source": "file", "sha256": sha256_file(path)}
-    if expected and record["sha256"] != expected:
-        raise WeightsError(
-            f"{path}: not the file that the study was planned with, or truncated or altered: "
-            f"expected sha256 {expected}, found {record['sha256']} ({path.stat().st_size} bytes)"
-        )
+    _require_content(path, record["sha256"], settings, weights)
     return path, record | {"file": str(path)}
 
 
-def _published(settings: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+def _require_content(path: Path, found: str, settings: Mapping[str, Any], weights: str) -> None:
+    expected = settings.get("sha256")
+    if expected and found != expected:
+        raise WeightsError(
+            f"{path}{_where(settings, weights)}: not the file that the study was planned with, or "
+            f"truncated or altered: "
+            f"expected sha256 {expected}, found {found} ({path.stat().st_size} bytes)"
+        )
+
+
+def _where(settings: Mapping[str, Any], weights: str) -> str:
+    """` (org/name@main/file)` of a published checkpoint."""
+    return f" ({checkpoint_name(_checkpoint(settings))})" if weights == "pretrained" else ""
+
+
+def _checkpoint(settings: Mapping[str, Any]) -> Checkpoint:
     checkpoint = find_card(settings["model"]).variants[settings["variant"]].checkpoint
     if checkpoint is None:
         raise WeightsError(f"{settings['model']} {settings['variant']} has no published weights")
-    return published_file(checkpoint)
+    return checkpoint
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

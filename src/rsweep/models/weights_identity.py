@@ -38,13 +38,16 @@ def weights_identity(settings: Mapping[str, Any], card: ModelCard) -> dict[str, 
 
 def _published(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
     checkpoint = card.variants[settings["variant"]].checkpoint
+    expected = settings["weights_sha256"]
+    if expected and not SHA256.fullmatch(expected):
+        raise ValueError(f"are pinned by weights_sha256 to {expected!r}; it is 64 hex digits")
     if checkpoint is None:
         raise ValueError(
             f"is 'pretrained', but {card.id} {settings['variant']} has no published weights; "
             f"allowed: {', '.join(card.weights)}, a file, or a URL"
         )
-    if checkpoint.sha256:
-        return {"sha256": checkpoint.sha256}
+    if content := expected or checkpoint.sha256:
+        return {"sha256": content.lower()}
     if checkpoint.url:
         return {"url": checkpoint.url}
     return {

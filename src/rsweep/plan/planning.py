@@ -16,7 +16,9 @@ from rsweep.core.nodes import KEY_LENGTH
 from rsweep.core.roi_formats import files_of
 from rsweep.core.sealed_json import read_sealed, write_sealed
 from rsweep.core.shards import Shard
+from rsweep.models.pins import pins_file
 from rsweep.plan.config import check_size
+from rsweep.plan.pinning import pin_weights
 from rsweep.plan.profiles import Profile
 from rsweep.plan.stored import StoredRois, config_digest, make_nodes, named, node_row, roi_row
 from rsweep.plan.study import Study, make_study
@@ -38,6 +40,8 @@ def find_plan(config: Mapping[str, Any], where: str = "study") -> Path:
     folder = _folder(config)
     if folder is None or not _is_current(folder):
         study = make_study(config, where)
+        if pin_weights(study):
+            study = make_study(config, where)
         folder = _folder(config)
         assert folder is not None, "a valid study names its results and its ROI table"
         _write(study, folder)
@@ -90,6 +94,7 @@ def _watched(study: Study) -> Iterator[Path]:
     """Files and folders beside the ROI table whose content or absence the plan depends on."""
     if study.options["frozen"]:
         yield study.lock
+    yield pins_file(study.store)
     asked = [p.settings for p in study.profiles] + [s.settings for s in study.skipped]
     for settings in asked:
         if "://" not in str(settings.get("weights") or ""):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard, make_shards
+from rsweep.models.pins import Pin, parse_pins, pins_file, read_pins
 from rsweep.plan.config import check_size, read_config
 from rsweep.plan.evaluation import read_evaluate
 from rsweep.plan.nodes import node_options
@@ -86,7 +88,7 @@ class Study:
     @property
     def store(self) -> Path:
         """Folder of cached stages."""
-        return Path(self.options["store"] or f"{self.options['results']}/store")
+        return _store(self.options)
 
     @property
     def folder(self) -> Path:
@@ -97,6 +99,10 @@ class Study:
     def lock(self) -> Path:
         """The file that says which scenes were fetched: written, or read by a frozen study."""
         return _lock_file(self.options)
+
+    def pins(self) -> dict[str, Pin]:
+        """Published checkpoint -> the file that it is, as far as that is known."""
+        return _pins(self.options)
 
     def nodes(self) -> dict[str, Node]:
         """Every node that the profiles need, by key, each once and sources first."""
@@ -135,7 +141,7 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     rois, roi_problems = read_rois(options["rois"]) if options["rois"] else ([], [])
     problems += roi_problems
     profiles, skipped = expand(config, where, options["on_invalid"] == "skip", problems,
-                               _roi_windows(rois))  # fmt: skip
+                               _roi_windows(rois), _pins(options))  # fmt: skip
     retain = _retain(config, where, problems)
     if not any(problem.where.endswith("temporal") for problem in problems):
         problems += _window_problems(profiles, rois, where)
@@ -192,6 +198,20 @@ def _check_prices(prices: Mapping[str, Any], where: str) -> list[Problem]:
         elif name != "currency" and not (isinstance(value, int | float) and value >= 0):
             problems.append(Problem(place, f"is {value!r}; expected a number from 0"))
     return problems
+
+
+def _pins(options: Mapping[str, Any]) -> dict[str, Pin]:
+    """Which file each published checkpoint is: by the store's table, or by a frozen lock."""
+    if not options["frozen"]:
+        return read_pins(pins_file(_store(options)))
+    try:
+        return parse_pins(json.loads(_lock_file(options).read_text()).get("pins", {}))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # a damaged lock is said so where it is read whole
+
+
+def _store(options: Mapping[str, Any]) -> Path:
+    return Path(options["store"] or f"{options['results']}/store")
 
 
 def _lock_file(options: Mapping[str, Any]) -> Path:

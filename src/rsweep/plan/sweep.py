@@ -12,6 +12,7 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import Knob, Problem, nearest
 from rsweep.core.names import slug
 from rsweep.core.nodes import Node
+from rsweep.models.pins import Pin, checkpoint_name
 from rsweep.models.registry import families, find_card
 from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import Profile, resolve, window
@@ -54,7 +55,7 @@ class Candidate:
 
 def expand(
     config: Mapping[str, Any], where: str, skip: bool, problems: list[Problem],
-    roi_windows: str = "none",
+    roi_windows: str = "none", pins: Mapping[str, Pin] | None = None,
 ) -> tuple[list[Profile], list[Skipped]]:  # fmt: skip
     """The profiles of a study and the combinations left out.
 
@@ -64,13 +65,14 @@ def expand(
         skip: leave out what a model cannot run; a knob or value that no model takes is a problem
             all the same.
         problems: what is wrong is added here.
+        pins: which file each published checkpoint is, where that is known.
         roi_windows: how many ROIs have windows of their own: none, some or all.
     """
     base = _base(config, where, problems)
     found: list[Candidate] = []
     skipped: list[Skipped] = []
     combinations = list(_combinations(config, where, problems))
-    for one, settings, errors in _resolved(combinations, base):
+    for one, settings, errors in _resolved(combinations, base, pins or {}):
         candidate, errors = _candidate(one, settings, roi_windows) if not errors else (None, errors)
         if candidate:
             found.append(candidate)
@@ -86,13 +88,25 @@ def expand(
 
 
 def _resolved(
-    combinations: Sequence[Combination], base: Settings
+    combinations: Sequence[Combination], base: Settings, pins: Mapping[str, Pin]
 ) -> Iterator[tuple[Combination, Settings, list[tuple[str, str]]]]:
     """Combinations with their settings and errors; those without agree on their surroundings."""
     found = [(one, *resolve(one.own, base)) for one in combinations]
-    settled = iter(settle_surroundings([settings for _, settings, errors in found if not errors]))
+    good = [_pinned(settings, pins) for _, settings, errors in found if not errors]
+    settled = iter(settle_surroundings(good))
     for one, settings, errors in found:
         yield one, settings if errors else next(settled), errors
+
+
+def _pinned(settings: Settings, pins: Mapping[str, Pin]) -> Settings:
+    """Settings with the digest of published weights, where their card has none."""
+    checkpoint = find_card(settings["model"]).variants[settings["variant"]].checkpoint
+    if settings["weights"] != "pretrained" or not checkpoint or checkpoint.sha256:
+        return settings
+    pin = pins.get(checkpoint_name(checkpoint))
+    if not pin or settings["weights_sha256"]:
+        return settings
+    return {**settings, "weights_sha256": pin.sha256}
 
 
 def _candidate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from rsweep.core.nodes import Node
 from rsweep.core.redact import without_secrets
 from rsweep.core.store import Store, content_of
 from rsweep.jobs.runner import reading
+from rsweep.models.pins import Pin, checkpoint_name
+from rsweep.plan.pinning import published
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.results.profile import read_rows
@@ -56,6 +59,7 @@ def make_lock(study: Study) -> dict[str, Any]:
         "fetch": fetched,
         "quality_rules": rules,
         "weights": _weights(study),
+        "pins": {name: asdict(pin) for name, pin in _used_pins(study).items()},
         "artefacts": {key: dict(_artefacts(study, node)) for key, node in nodes.items()},
         "results": {p.name: _result(study, p) for p in study.profiles},
         "versions": {k: v for k, v in versions().items() if k != "written"},
@@ -167,6 +171,12 @@ def _manifests(study: Study, node: Node) -> dict[str, Any]:
             for roi in get_json(file, "rois"):
                 found[roi["id"]] = {name: roi[name] for name in LOCKED if name in roi}
     return found
+
+
+def _used_pins(study: Study) -> dict[str, Pin]:
+    """Which file each published checkpoint of the study is."""
+    used = {checkpoint_name(c) for p in study.profiles if (c := published(p.settings))}
+    return {name: pin for name, pin in sorted(study.pins().items()) if name in used}
 
 
 def _weights(study: Study) -> dict[str, Any]:

@@ -14,15 +14,24 @@ from huggingface_hub import constants
 from safetensors.torch import save
 from torch import nn
 
-from rsweep.core.errors import TransientError, WeightsError
+from rsweep.core.errors import RsweepError, TransientError, WeightsError
+from rsweep.jobs.weights import fetch_one, fetched
 from rsweep.models import download, transfer
 from rsweep.models.card import Checkpoint, Variant
 from rsweep.models.dofa import card as dofa
 from rsweep.models.dofa.network import position_table
 from rsweep.models.initialize import draw, initialize
+from rsweep.models.pins import Pin, add_pins, read_pins
 from rsweep.models.scalemae.card import CARD
-from rsweep.models.weights import CONTAINERS, load_embedder, load_strictly, read_state
+from rsweep.models.weights import (
+    CONTAINERS,
+    fetch_weights,
+    load_embedder,
+    load_strictly,
+    read_state,
+)
 from rsweep.plan.nodes import build_nodes
+from rsweep.plan.pinning import pin_weights
 from rsweep.plan.profiles import resolve
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "standins"))
@@ -62,7 +71,11 @@ def settings(weights, **own):
 
 
 def load(weights, **own):
-    return load_embedder(settings(weights, **own), {"weights": weights})
+    """A network as a study gets it: its weights are fetched first, and inference reads them."""
+    node, options = settings(weights, **own), {"weights": weights}
+    if weights != "random":
+        fetch_weights(node, options)
+    return load_embedder(node, options)
 
 
 def published(seed=3) -> bytes:
@@ -436,9 +449,11 @@ def test_a_cache_that_cannot_be_written_is_no_failure_of_the_network(hub, tmp_pa
 FETCHERS = """
 import sys
 from rsweep.models.card import Checkpoint
-from rsweep.models.download import published_file, url_file
+from rsweep.models.download import fetch_published, published_file, url_file
 assert "torch" not in sys.modules
-print(published_file(Checkpoint("org/name", "model.bin"))[1]["sha256"])
+checkpoint = Checkpoint("org/name", "model.bin")
+fetch_published(checkpoint)
+print(published_file(checkpoint)[1]["sha256"])
 print(url_file(sys.argv[1] + "/files/w.bin", None)[1])
 """
 
@@ -453,6 +468,111 @@ def test_two_processes_download_once(hub, tmp_path):
     both = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in "ab"]
     assert [p.communicate(timeout=60)[0].split() for p in both] == [[digest(data)] * 2] * 2
     assert len(hub.downloads()) == 2  # one of the hub's file, one of the URL's
+
+
+def test_inference_downloads_nothing(hub):
+    hub.repositories[REPOSITORY] = {FILE: published()}
+    hub.files["own.safetensors"] = published()
+    with pytest.raises(WeightsError, match=f"{REPOSITORY}@main/{FILE}: not on this machine"):
+        load_embedder(settings("pretrained"), {"weights": "pretrained"})
+    url = f"{hub.url}/files/own.safetensors"
+    with pytest.raises(WeightsError, match=r"own\.safetensors: not on this machine"):
+        load_embedder(settings(url, weights_sha256="a" * 64), {"weights": url})
+    assert not hub.requests
+
+
+def test_a_pinned_checkpoint_is_read_by_content_whatever_the_branch_is_now(hub, tmp_path):
+    data, moved = published(seed=4), published(seed=5)
+    hub.repositories[REPOSITORY] = {FILE: data}
+    pinned = settings("pretrained", weights_sha256=digest(data))
+    assert pinned["sha256"] == digest(data)
+    fetch_weights(pinned, {"weights": "pretrained"}, COMMIT)
+    folder = tmp_path / "hf/hub" / f"models--{REPOSITORY.replace('/', '--')}"
+    (folder / "blobs" / digest(moved)).write_bytes(moved)
+    other = folder / "snapshots" / ("d" * 40) / FILE
+    other.parent.mkdir()
+    other.symlink_to(folder / "blobs" / digest(moved))
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs/main").write_text("d" * 40)
+    assert load_embedder(pinned, {"weights": "pretrained"})[1]["sha256"] == digest(data)
+    assert load("pretrained")[1]["sha256"] == digest(moved)
+
+
+def test_a_checkpoint_that_is_another_now_is_refused_by_name(hub, tmp_path):
+    hub.repositories[REPOSITORY] = {FILE: published(seed=5)}
+    pinned = settings("pretrained", weights_sha256="b" * 64)
+    with pytest.raises(WeightsError, match=rf"{REPOSITORY}@main/{FILE}.*expected sha256 b{{64}}"):
+        fetch_weights(pinned, {"weights": "pretrained"})
+
+
+# Pins
+
+
+def pinned_study(tmp_path, **more):
+    from rsweep.plan.study import make_study
+
+    (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,11,48,300\n")
+    return make_study({
+        "study": "s", "rois": str(tmp_path / "rois.csv"), "results": str(tmp_path / "results"),
+        "temporal": {"start": "2022-06-01", "end": "2022-07-01"}, "base": {"model": "scalemae"},
+        **more,
+    }, "study")  # fmt: skip
+
+
+def infer_settings(study):
+    return study.profiles[0].node.inputs["tokens"].settings
+
+
+def test_a_study_pins_what_the_hub_has_and_keys_hold_it_before_anything_is_fetched(hub, tmp_path):
+    data = published()
+    hub.repositories[REPOSITORY] = {FILE: data}
+    first = pinned_study(tmp_path)
+    assert infer_settings(first)["revision"] == "main"
+    assert pin_weights(first)
+    assert not hub.downloads()  # asking transfers no file
+    study = pinned_study(tmp_path)
+    assert infer_settings(study)["sha256"] == digest(data)
+    assert study.pins() == {f"{REPOSITORY}@main/{FILE}": Pin(digest(data), COMMIT)}
+    hub.repositories[REPOSITORY] = {FILE: published(seed=9)}  # the branch moves
+    assert not pin_weights(study)
+    assert pinned_study(tmp_path).profiles[0].node.key == study.profiles[0].node.key
+    ((_, node, options),) = fetched(study)
+    with pytest.raises(WeightsError, match=rf"{REPOSITORY}.*expected sha256 {digest(data)}"):
+        fetch_one(study, node, options)
+
+
+def test_without_the_hub_a_study_is_planned_by_name(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    study = pinned_study(tmp_path)
+    assert not pin_weights(study)
+    assert "sha256" not in infer_settings(pinned_study(tmp_path))
+
+
+def test_a_frozen_study_goes_by_its_lock_and_not_by_the_store(hub, tmp_path):
+    import json
+
+    lock = tmp_path / "study.lock.json"
+    pin = {f"{REPOSITORY}@main/{FILE}": {"sha256": "c" * 64, "commit": COMMIT}}
+    lock.write_text(json.dumps({"pins": pin}))
+    study = pinned_study(tmp_path, frozen=True, lock=str(lock))
+    assert infer_settings(study)["sha256"] == "c" * 64
+    hub.repositories[REPOSITORY] = {FILE: published()}
+    ((_, node, options),) = fetched(study)
+    with pytest.raises(WeightsError, match=f"{REPOSITORY}@main/{FILE}.*{'c' * 64}"):
+        fetch_one(study, node, options)
+
+
+def test_a_damaged_table_is_said_so(tmp_path):
+    (tmp_path / "weights.json").write_text('{"a": 1}')
+    with pytest.raises(RsweepError, match=r"weights.json: is no table of weights"):
+        read_pins(tmp_path / "weights.json")
+
+
+def test_the_first_pin_stays(tmp_path):
+    path = tmp_path / "weights.json"
+    add_pins(path, {"one": Pin("a" * 64)})
+    add_pins(path, {"one": Pin("b" * 64), "two": Pin("c" * 64, COMMIT)})
+    assert read_pins(path) == {"one": Pin("a" * 64), "two": Pin("c" * 64, COMMIT)}
 
 
 def test_planning_and_importing_fetch_nothing(hub):

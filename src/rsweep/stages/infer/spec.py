@@ -16,7 +16,9 @@ KNOBS = (
     Knob("variant", "infer", "str", MODEL, "size of the model"),
     Knob("weights", "infer", "str", MODEL,
          "pretrained, random, a local file, or an http(s) URL"),
-    Knob("weights_sha256", "infer", "str", None, "expected digest of weights from a URL"),
+    Knob("weights_sha256", "infer", "str", None,
+         "digest that weights from a URL or published ones have; unset, published ones are pinned "
+         "to what they are when the study is first planned"),
     Knob("seed", "infer", "int", 0, "seed of random weights or features", minimum=0,
          maximum=2**31 - 1),
     Knob("patch_size", "infer", "int", MODEL, "side of a token in the network's input", unit="px",
