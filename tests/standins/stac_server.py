@@ -42,6 +42,7 @@ class Request(NamedTuple):
     path: str
     range: str | None
     status: int
+    authorization: str = ""
 
 
 @dataclass
@@ -218,7 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _note(self, status: int) -> None:
         path = self.path
-        self.stac.record(Request(self.command, path, self.headers.get("Range"), status))
+        asked = self.headers.get("Range"), status, self.headers.get("Authorization", "")
+        self.stac.record(Request(self.command, path, *asked))
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         self._note(status)

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
 
+OF_HOST = re.compile(r"(?<=url: )(/[^\s?]*)\?[^\s\"'<>)]*")
+"""How urllib3 tells of an address: "Max retries exceeded with url: /path?query"."""
+
 
 def without_secrets(value: Any) -> Any:
     """A value whose texts hold no account and no query in any address; all else is as it was."""
@@ -16,7 +19,9 @@ def without_secrets(value: Any) -> Any:
         return {name: without_secrets(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [without_secrets(item) for item in value]
-    return ADDRESS.sub(lambda found: _bare(found[0]), value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return OF_HOST.sub(r"\1", ADDRESS.sub(lambda found: _bare(found[0]), value))
 
 
 def _bare(address: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from rsweep.core.accounts import reveal
 from rsweep.core.digests import sha256_file
 from rsweep.core.errors import TransientError, WeightsError
 
@@ -146,7 +147,7 @@ def _attempt(url: str, partial: Path, secret: Mapping[str, str]) -> bool:
 
 
 def _open(url: str, start: int, secret: Mapping[str, str]) -> Any:
-    request = Request(url, headers={"User-Agent": "rsweep", "Accept-Encoding": "identity"})
+    request = Request(reveal(url), headers={"User-Agent": "rsweep", "Accept-Encoding": "identity"})
     for name, value in secret.items():
         request.add_unredirected_header(name, value)
     if start:

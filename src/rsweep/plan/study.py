@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rsweep.core.accounts import hide_accounts
 from rsweep.core.errors import StudyError
 from rsweep.core.knobs import Knob, Problem, nearest
 from rsweep.core.names import clash, slug
@@ -137,6 +138,7 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     """
     check_size(config, where)
     problems: list[Problem] = []
+    config = hide_accounts(config)
     options = _options(config, where, problems)
     rois, roi_problems = read_rois(options["rois"]) if options["rois"] else ([], [])
     problems += roi_problems

@@ -19,6 +19,7 @@ from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
 from rasterio.warp import transform_bounds
 
+from rsweep.core.accounts import hide_accounts
 from rsweep.core.errors import RoiError, SourceError, TransientError
 from rsweep.core.grid import Grid
 from rsweep.sources import local, stac
@@ -670,3 +671,21 @@ def test_assets_outside_a_catalogue_s_folder_are_part_of_what_it_is(tmp_path):
     assert first[1] == before[1]  # it is outside the window
     write_cog(tmp_path / "assets/d13_red.tif", noise(77))
     assert identities()[1] != before[1]
+
+
+def test_accounts_and_signatures_are_sent_and_never_recorded(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    item = make_item(tmp_path, "one")
+    for asset in item["assets"].values():
+        asset["href"] += "?sig=S1GNATURE"
+    server.items = [item]
+    told = hide_accounts(server.url.replace("://", "://alice:HUNTER2@"))
+    assert told == server.url
+    source = stac.open_source({"url": told}, C1, ("B4",))
+    (scene,) = source.scenes(GRID, *WINDOW)
+    assert "S1GNATURE" not in json.dumps(dict(scene.properties))
+    (pixels,) = source.read([scene], GRID)
+    assert np.array_equal(pixels.bands[0], noise(1)[:48, :48])
+    searches = [r for r in server.requests if r.path == "/search"]
+    assert searches
+    assert all(r.authorization.startswith("Basic ") for r in searches)

@@ -17,8 +17,9 @@ from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import FallbackToPystac
 from urllib3.util.retry import Retry
 
+from rsweep.core.accounts import reveal, with_account
 from rsweep.core.errors import RsweepError, SourceError, TransientError
-from rsweep.core.secrets import plain, redacted
+from rsweep.core.redact import without_secrets
 from rsweep.sources.http import HEAD_BYTES, SENT_PAGE, is_page, within
 from rsweep.sources.stac.items import Item, parse_item
 
@@ -56,9 +57,10 @@ class CatalogueIO(StacApiIO):
     A catalogue on disk may lead to others at addresses, but not the other way round.
     """
 
-    def __init__(self, remote: bool, **options: Any) -> None:
+    def __init__(self, root: str, **options: Any) -> None:
         super().__init__(**options)
-        self._remote = remote
+        self._root, self._remote = root, "://" in root
+        self._known = reveal(root)
 
     def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
         """The text of a document.
@@ -75,13 +77,17 @@ class CatalogueIO(StacApiIO):
     def request(self, href: str, *args: Any, **kwargs: Any) -> str:
         """The text of a document at an address; see `read_text`."""
         ask = super().request
+        # The account is for this host alone, wherever links lead.
+        known = self._known if href == self._root else with_account(href, self._known)
         try:
-            text = str(within(_deadline_s(), lambda _: ask(href, *args, **kwargs)))
+            text = str(within(_deadline_s(), lambda _: ask(known, *args, **kwargs)))
         except TimeoutError as error:
-            raise TransientError(f"stac: {plain(href)}: {error}") from error
+            raise TransientError(f"stac: {without_secrets(href)}: {error}") from error
         if text.lstrip("\ufeff \t\r\n")[:1] not in ("{", "["):
             page = is_page(None, text[:HEAD_BYTES].encode())
-            raise TransientError(f"stac: {plain(href)} {SENT_PAGE if page else 'answers no JSON'}")
+            raise TransientError(
+                f"stac: {without_secrets(href)} {SENT_PAGE if page else 'answers no JSON'}"
+            )
         return text
 
 
@@ -90,17 +96,17 @@ def _deadline_s() -> float:
     return float(RETRIES * TIMEOUT_S[1])
 
 
-def _io(remote: bool) -> StacApiIO:
+def _io(root: str) -> StacApiIO:
     retry = Retry(
         total=RETRIES, backoff_factor=BACKOFF_S, backoff_jitter=BACKOFF_S, allowed_methods=None,
         status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False,
     )  # fmt: skip
-    return CatalogueIO(remote, timeout=TIMEOUT_S, max_retries=retry)
+    return CatalogueIO(root, timeout=TIMEOUT_S, max_retries=retry)
 
 
 def _failure(url: str, error: Exception) -> RsweepError:
     status = getattr(error, "status_code", None)
-    text = f"stac: {plain(url)}: {redacted(' '.join(str(error).split()))[:300]}"
+    text = f"stac: {without_secrets(url)}: {without_secrets(' '.join(str(error).split()))[:300]}"
     # Without a status the service was not reached at all.
     if status is None or status == 429 or status >= 500:
         return TransientError(text + (f" (HTTP {status})" if status else ""))
@@ -116,7 +122,9 @@ def _unreadable(url: str, error: BaseException) -> RsweepError:
         if isinstance(cause, APIError):
             return _failure(url, cause)
         cause = cause.__cause__
-    return SourceError(f"stac: {plain(url)} cannot be read: {redacted(str(error))}")
+    return SourceError(
+        f"stac: {without_secrets(url)} cannot be read: {without_secrets(str(error))}"
+    )
 
 
 class ApiCatalogue:
@@ -127,7 +135,7 @@ class ApiCatalogue:
 
     @functools.cached_property
     def _client(self) -> Any:
-        return pystac_client.Client.open(self._url, stac_io=_io(True))
+        return pystac_client.Client.open(self._url, stac_io=_io(self._url))
 
     def items(
         self, collection: str, boxes: list[Box], start: str, end: str, query: Mapping[str, Any]
@@ -148,11 +156,12 @@ class ApiCatalogue:
         except json.JSONDecodeError as error:  # cut short on its way
             raise _failure(self._url, error) from error
         except ValueError as error:
-            raise SourceError(f"stac: {plain(self._url)}: {redacted(str(error))}") from error
-        except NotImplementedError as error:  # pystac-client's word for a static catalogue
             raise SourceError(
-                f"stac: {plain(self._url)} has no item search: {redacted(str(error))}"
+                f"stac: {without_secrets(self._url)}: {without_secrets(str(error))}"
             ) from error
+        except NotImplementedError as error:  # pystac-client's word for a static catalogue
+            text = f"stac: {self._url} has no item search: {error}"
+            raise SourceError(without_secrets(text)) from error
 
 
 def _moment(text: str) -> str:
@@ -171,10 +180,10 @@ class StaticCatalogue:
             with warnings.catch_warnings():
                 # That there is no search to be had here is why this class exists.
                 warnings.simplefilter("ignore", FallbackToPystac)
-                reader = _io("://" in self._url)
+                reader = _io(self._url)
                 root = pystac.read_file(self._url, stac_io=reader)
                 if not isinstance(root, pystac.Catalog):
-                    raise SourceError(f"stac: {plain(self._url)} is not a catalogue")
+                    raise SourceError(f"stac: {self._url} is not a catalogue")
                 root._stac_io = reader  # or its links are read without deadlines, and anywhere
                 return [self._parse(item) for item in root.get_items(recursive=True)]
         except APIError as error:

@@ -15,7 +15,7 @@ import rasterio
 import requests
 
 from rsweep.core.errors import RoiError, RsweepError, SourceError, TransientError
-from rsweep.core.secrets import redacted
+from rsweep.core.redact import without_secrets
 from rsweep.sources.cog import LOCAL_ENV, READ_ERRORS, only_drivers, reason
 from rsweep.sources.http import HEAD_BYTES, SENT_PAGE, is_page, within
 from rsweep.sources.stac.signing import Signer
@@ -60,6 +60,14 @@ class Remote:
     signer: Signer | None = None
     folder: Path | None = None
     _failed: Counter[str] = field(default_factory=Counter)
+    _signed: dict[str, str] = field(default_factory=dict)
+
+    def plain(self, href: str) -> str:
+        """An address as it may be recorded, without account and signature; it can still be read."""
+        bare = str(without_secrets(href))
+        if bare != href:
+            self._signed[bare] = href
+        return bare
 
     def read(self, what: str, href: str, reader: Callable[[str], T]) -> T:
         """What `reader` gives for an asset; it is called with a path that GDAL opens.
@@ -79,7 +87,7 @@ class Remote:
                                "opens no file of this machine")  # fmt: skip
             return _read_file(what, str(self.folder / href), reader)
         if urlsplit(href).scheme not in SCHEMES:
-            raise RoiError(f"{what}: {redacted(href)!r} is not at {', '.join(SCHEMES)}")
+            raise RoiError(f"{what}: {without_secrets(href)!r} is not at {', '.join(SCHEMES)}")
         with only_drivers(REMOTE_DRIVERS):
             return self._read_remote(what, href, reader)
 
@@ -100,6 +108,7 @@ class Remote:
         return _read_copy(what, address, reader)
 
     def _address(self, href: str) -> str:
+        href = self._signed.get(href, href)
         if href.startswith("s3://"):
             bucket = urlsplit(href).netloc
             href = f"https://{bucket}.s3.amazonaws.com{urlsplit(href).path}"
@@ -111,7 +120,7 @@ def _read_file(what: str, path: str, reader: Callable[[str], T]) -> T:
         with rasterio.Env(**LOCAL_ENV):
             return reader(path)
     except READ_ERRORS as error:
-        raise RoiError(f"{what} cannot be read: {redacted(reason(error))}") from error
+        raise RoiError(f"{what} cannot be read: {without_secrets(reason(error))}") from error
 
 
 def status_error(what: str, status: int) -> RsweepError | None:

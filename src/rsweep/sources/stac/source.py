@@ -123,7 +123,7 @@ class StacSource:
         gain = self._entry.gain
         properties: dict[str, Any] = {
             "collection": item.collection,
-            "assets": {layer: item.hrefs[key] for layer, key in assets.items()},
+            "assets": {layer: self._remote.plain(item.hrefs[key]) for layer, key in assets.items()},
             "checksums": {
                 layer: item.checksums[key] for layer, key in assets.items() if key in item.checksums
             },
