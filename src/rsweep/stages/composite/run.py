@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,14 +36,14 @@ class Made:
     """The frames of a ROI.
 
     Attributes:
-        frames: each None where it is empty.
+        frames: one after another, so that one is in memory at a time; each None where it is empty.
         spans: first day and day after the last of each.
         scenes: all scenes of the window, with what is known of their clouds.
         mask: the cloud rule that was applied.
         warnings: what a reader should know of them.
     """
 
-    frames: list[Frame | None]
+    frames: Iterator[Frame | None]
     spans: list[tuple[str, str]]
     scenes: list[dict[str, Any]]
     mask: str
@@ -71,7 +71,7 @@ def _composite_roi(
     sensor = SENSORS[job.node.inputs["scenes"].settings["sensor"]]
     try:
         made = _fetched(group, roi) if "frames" in roi else _made(group, roi, sensor, settings)
-        described = _write_frames(target.create_group(str(index)), made.frames, settings)
+        described = _write_frames(target.create_group(str(index)), made, settings)
     except RoiError as error:
         job.fail_or_record(roi["id"], str(error))
         target.pop(str(index), None)
@@ -89,12 +89,14 @@ def _composite_roi(
 
 def _fetched(group: h5py.Group, roi: dict[str, Any]) -> Made:
     """Frames that the provider reduced, as they were fetched."""
-    frames: list[Frame | None] = []
-    for i, frame in enumerate(roi["frames"]):
-        count = group["count"][i]
-        frames.append((group["frames"][i], count, frame["scenes"]) if count.any() else None)
+
+    def frames() -> Iterator[Frame | None]:
+        for i, frame in enumerate(roi["frames"]):
+            count = group["count"][i]
+            yield (group["frames"][i], count, frame["scenes"]) if count.any() else None
+
     spans = [(frame["start"], frame["end"]) for frame in roi["frames"]]
-    return Made(frames, spans, _listed(roi["scenes"]), "by the provider")
+    return Made(frames(), spans, _listed(roi["scenes"]), "by the provider")
 
 
 def _made(group: h5py.Group, roi: dict[str, Any], sensor: Sensor, settings: Settings) -> Made:
@@ -103,16 +105,18 @@ def _made(group: h5py.Group, roi: dict[str, Any], sensor: Sensor, settings: Sett
     scenes = Scenes(group, roi["scenes"], sensor, settings.get("cloud_mask", {}), own,
                     settings.get("mask_dilation", 0))  # fmt: skip
     listed, method = scenes.with_cloud_shares(), settings["composite"]
-    frames: list[Frame | None] = []
-    spans = []
-    for (first, after), chosen in scenes_by_frame(listed, roi["start"], roi["end"], settings):
-        if method == "least_cloudy" and chosen:
-            chosen = [max(chosen, key=scenes.clear_share)]
-        frames.append(_reduce(scenes, chosen, method) if chosen else None)
-        spans.append((first.isoformat(), after.isoformat()))
+    by_frame = list(scenes_by_frame(listed, roi["start"], roi["end"], settings))
+    spans = [(first.isoformat(), after.isoformat()) for (first, after), _ in by_frame]
+    frames = (_frame(scenes, chosen, method) for _, chosen in by_frame)
     blind = method == "least_cloudy" and scenes.mask == "none"
     blind = blind and any(scene["cloud_pct"] is None for scene in listed)
     return Made(frames, spans, _listed(listed), scenes.mask, [NO_CLOUDS] if blind else [])
+
+
+def _frame(scenes: Scenes, chosen: list[int], method: str) -> Frame | None:
+    if method == "least_cloudy" and chosen:
+        chosen = [max(chosen, key=scenes.clear_share)]
+    return _reduce(scenes, chosen, method) if chosen else None
 
 
 def _listed(scenes: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -172,22 +176,32 @@ def _reduce_block(
     return METHODS[method](values)
 
 
-def _write_frames(group: h5py.Group, frames: list[Any], settings: Settings) -> list[dict[str, Any]]:
+def _write_frames(group: h5py.Group, made: Made, settings: Settings) -> list[dict[str, Any]]:
     """Store the frames kept; per frame its bin, scenes, and the bin that it repeats if any."""
-    full = [i for i, frame in enumerate(frames) if frame is not None]
-    if not full:
+    policy, bins = settings.get("empty_frame", "drop"), len(made.spans)
+    counts: dict[int, NDArray[np.uint16]] = {}
+    used: dict[int, list[str]] = {}
+    for i, frame in enumerate(made.frames):
+        if frame is None:
+            continue
+        values, counts[i], used[i] = frame
+        if "frames" not in group:
+            chunk = (1, 1, *values.shape[1:])
+            shape = (bins, *values.shape)
+            group.create_dataset("frames", shape, "f4", maxshape=shape, chunks=chunk)
+        group["frames"][i if policy == "repeat" else len(used) - 1] = values
+    if not used:
         raise RoiError("every pixel of every frame is missing or cloud")
-    policy = settings.get("empty_frame", "drop")
-    if policy == "error" and len(full) < len(frames):
-        empty = next(i for i in range(len(frames)) if i not in full)
-        raise RoiError(f"frame {empty + 1} of {len(frames)} is empty (empty_frame: error)")
-    kept = range(len(frames)) if policy == "repeat" else full
-    sources = [min(full, key=lambda j: (abs(j - i), j)) for i in kept]
-    bands, height, width = frames[full[0]][0].shape
-    shape = (len(sources), bands, height, width)
-    values = group.create_dataset("frames", shape, "f4", chunks=(1, 1, height, width))
-    for i, source in enumerate(sources):
-        values[i] = frames[source][0]
-    put(group, "count", np.stack([frames[j][1] for j in sources]), chunks=(1, height, width))
-    return [{"bin": i, "repeats": j if j != i else None, "scenes": frames[j][2]}
+    if policy == "error" and len(used) < bins:
+        empty = next(i for i in range(bins) if i not in used)
+        raise RoiError(f"frame {empty + 1} of {bins} is empty (empty_frame: error)")
+    kept = range(bins) if policy == "repeat" else list(used)
+    sources = [min(used, key=lambda j: (abs(j - i), j)) for i in kept]
+    for i, source in zip(kept, sources, strict=True):
+        if i != source:
+            group["frames"][i] = group["frames"][source]
+    group["frames"].resize(len(kept), axis=0)
+    height, width = group["frames"].shape[2:]
+    put(group, "count", np.stack([counts[j] for j in sources]), chunks=(1, height, width))
+    return [{"bin": i, "repeats": j if j != i else None, "scenes": used[j]}
             for i, j in zip(kept, sources, strict=True)]  # fmt: skip

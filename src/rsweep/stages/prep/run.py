@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -148,6 +149,23 @@ def _frames(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
     return {frame["bin"]: {"at": i, **frame} for i, frame in enumerate(row["frames"])}
 
 
+@dataclass(frozen=True)
+class Strip:
+    """What a row of tiles is cut from, so that a large ROI is never in memory as a whole.
+
+    Attributes:
+        top: first row of the tiles on the grid.
+        values: rows of the grid [T, C, rows, W].
+        rows: for each row of a tile, which of `values` it is.
+        inside: True for rows of a tile that are on the grid, and no reflection.
+    """
+
+    top: int
+    values: NDArray[np.float32]
+    rows: NDArray[np.intp]
+    inside: NDArray[np.bool_]
+
+
 class TileWriter:
     """Writes a block of tiles one ROI at a time: those of one side of the network's input."""
 
@@ -176,11 +194,14 @@ class TileWriter:
     def add(self, index: int, roi: dict[str, Any], inputs: Mapping[str, h5py.File]) -> int:
         """Write a ROI's tiles; how many there are."""
         lattice, grid = Lattice(**roi["lattice"]), Grid.from_dict(roi["grid"])
-        stacks = {s: self._stack(s, roi, file[str(index)]) for s, file in inputs.items()}
+        groups = {s: file[str(index)] for s, file in inputs.items()}
+        strips: dict[str, Strip] = {}
         for top, left in lattice.starts():
             shares = []
-            for sensor, stack in stacks.items():
-                values, share = self._tile(sensor, stack, top, left, lattice.size)
+            for sensor, group in groups.items():
+                if sensor not in strips or strips[sensor].top != top:
+                    strips[sensor] = self._strip(sensor, roi, group, top, lattice.size)
+                values, share = self._tile(sensor, strips[sensor], left, lattice.size)
                 self._write(sensor, values, share)
                 shares.append(float(share.mean()))
                 self._write_frames(sensor, [roi["frames"][sensor].get(b) for b in roi["steps"]])
@@ -200,27 +221,33 @@ class TileWriter:
         put(self.file, "lonlat", places[:, :2].copy())
         put(self.file, "gsd", places[:, 2].astype(np.float32))
 
-    def _stack(self, sensor: str, roi: dict[str, Any], group: h5py.Group) -> NDArray[np.float32]:
-        """[T, C, H, W] of a sensor in the model's bands; NaN for a frame that it lacks."""
+    def _strip(
+        self, sensor: str, roi: dict[str, Any], group: h5py.Group, top: int, size: int
+    ) -> Strip:
+        """The rows of a sensor that a row of tiles is cut from; NaN for a frame that it lacks."""
         held = roi["sensors"][sensor]["bands"]
         wanted = self.settings["bands"][sensor]
         frames, (_, _, height, width) = roi["frames"][sensor], group["frames"].shape
-        stack = np.full((len(roi["steps"]), len(wanted), height, width), np.nan, np.float32)
+        rows = reflected(top, size, height)
+        first, last = int(rows.min()), int(rows.max()) + 1
+        shape = (len(roi["steps"]), len(wanted), last - first, width)
+        stack = np.full(shape, np.nan, np.float32)
         for t, step in enumerate(roi["steps"]):
             if step in frames:
                 for c, band in enumerate(wanted):
-                    stack[t, c] = group["frames"][frames[step]["at"], held.index(band)]
-        return stack
+                    at = (frames[step]["at"], held.index(band), slice(first, last))
+                    stack[t, c] = group["frames"][at]
+        return Strip(top, stack, rows - first, _inside(top, size, height))
 
     def _tile(
-        self, sensor: str, stack: NDArray[np.float32], top: int, left: int, size: int
+        self, sensor: str, strip: Strip, left: int, size: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A tile's normalised values [T, C, s, s] and valid share [T, s, s]."""
-        steps, bands, height, width = stack.shape
-        rows, cols = reflected(top, size, height), reflected(left, size, width)
-        values = stack[:, :, rows[:, None], cols[None]]
+        steps, bands, _, width = strip.values.shape
+        cols = reflected(left, size, width)
+        values = strip.values[:, :, strip.rows[:, None], cols[None]]
         valid = np.isfinite(values).all(axis=1)
-        inside = _inside(top, size, height)[:, None] & _inside(left, size, width)[None]
+        inside = strip.inside[:, None] & _inside(left, size, width)[None]
         seen = valid if self.settings["edge"] == "reflect" else valid & inside
         out, kind = self.size, self.settings.get("resample", "bilinear")
         flat = np.repeat(seen, bands, axis=0)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.stages.prep.geometry import Lattice, blend_window, token_lattice
+from rsweep.stages.prep.geometry import Lattice, TokenLattice, blend_window, token_lattice
 
 Values = NDArray[np.float32]
+BLOCK_BYTES = 128 << 20
+"""Memory for the sums of a map."""
 
 
 def assemble(maps: Sequence[Values], tiles: Lattice, blend: str) -> Values:
@@ -23,26 +27,39 @@ def assemble(maps: Sequence[Values], tiles: Lattice, blend: str) -> Values:
     if len(maps) == 1:
         return np.asarray(maps[0], np.float32)
     window = blend_window(side, blend)
+    window = np.outer(window, window)
+    weights = [np.where(_known(tokens), window, 0) for tokens in maps]
+    dimensions = maps[0].shape[2]
+    whole = np.empty((canvas.rows, canvas.cols, dimensions), np.float32)
+    # Sums are in double precision, of a part of the dimensions at a time: a ROI may be large.
+    step = max(BLOCK_BYTES // (8 * canvas.rows * canvas.cols), 1)
+    for first in range(0, dimensions, step):
+        part = slice(first, first + step)
+        whole[..., part] = _blend([m[..., part] for m in maps], weights, canvas, blend)
+    return whole
+
+
+def _blend(
+    maps: Sequence[Values], weights: Sequence[NDArray[Any]], canvas: TokenLattice, blend: str
+) -> NDArray[np.float64]:
+    """The maps of tiles on one canvas, by the weights of their tokens."""
+    side = maps[0].shape[0]
     total = np.zeros((canvas.rows, canvas.cols, maps[0].shape[2]), np.float64)
-    weights = np.zeros((canvas.rows, canvas.cols), np.float64)
-    for number, tokens in enumerate(maps):
-        row, col = divmod(number, len(tiles.lefts))
-        top, left = canvas.tile_rows[row], canvas.tile_cols[col]
+    sums = np.zeros((canvas.rows, canvas.cols), np.float64)
+    places = itertools.product(canvas.tile_rows, canvas.tile_cols)
+    for (top, left), tokens, weight in zip(places, maps, weights, strict=True):
         at = np.s_[top : top + side, left : left + side]
-        known = _known(tokens)
-        weight = np.where(known, np.outer(window, window), 0)
         if blend == "none":
-            better = weight > weights[at]
+            better = weight > sums[at]
             total[at][better] = tokens[better]
-            weights[at][better] = weight[better]
+            sums[at][better] = weight[better]
         else:
-            there = tokens if known.all() else np.nan_to_num(tokens)
-            total[at] += there * weight[..., None]
-            weights[at] += weight
+            total[at] += np.where(weight[..., None] > 0, tokens, 0) * weight[..., None]
+            sums[at] += weight
     if blend != "none":
-        total /= np.where(weights > 0, weights, 1)[..., None]
-    total[weights == 0] = np.nan
-    return total.astype(np.float32)
+        total /= np.where(sums > 0, sums, 1)[..., None]
+    total[sums == 0] = np.nan
+    return total
 
 
 def _known(tokens: Values) -> NDArray[np.bool_]:

@@ -13,6 +13,9 @@ BLOCK = 32
 """Side in cells of what is tested for being all inside or all outside before its cells are cut."""
 
 Weights = NDArray[np.float64]
+STATS = ("min", "max", "mean", "std")
+POOL_BYTES = 128 << 20
+"""Memory for tokens in double precision."""
 
 
 def coverage(
@@ -60,10 +63,19 @@ def pool(tokens: NDArray[np.float32], weights: Weights, how: str) -> NDArray[np.
 
     "stats" is the minimum, maximum, mean and standard deviation, in that order.
     """
-    flat, weight = tokens.reshape(-1, tokens.shape[-1]).astype(np.float64), weights.ravel()
-    flat, weight = flat[weight > 0], weight[weight > 0]
+    weight, dimensions = weights.ravel(), tokens.shape[-1]
+    flat, some = tokens.reshape(-1, dimensions), weight > 0
+    step = max(POOL_BYTES // (8 * max(len(flat), 1)), 1)
+    parts = [_pool(flat[some, at : at + step].astype(np.float64), weight[some], how)
+             for at in range(0, dimensions, step)]  # fmt: skip
+    figures = len(STATS) if how == "stats" else 1
+    return np.concatenate([part.reshape(figures, -1) for part in parts], axis=1).ravel()
+
+
+def _pool(flat: Weights, weight: Weights, how: str) -> NDArray[np.float32]:
+    """`pool` of a part of the dimensions, [N, d], of tokens that have a weight."""
     if not len(flat):
-        return np.full(tokens.shape[-1] * (4 if how == "stats" else 1), np.nan, np.float32)
+        return np.full(flat.shape[-1] * (len(STATS) if how == "stats" else 1), np.nan, np.float32)
     mean = weight @ flat / weight.sum()
     if how == "mean":
         return np.asarray(mean, np.float32)

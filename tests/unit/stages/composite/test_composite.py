@@ -17,6 +17,7 @@ from rsweep.core.errors import RoiError, RsweepError
 from rsweep.core.sensors import SENSORS
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.units import decibel, linear
+from rsweep.stages.composite import run as stage
 from rsweep.stages.composite import scenes as scenes_module
 from rsweep.stages.composite.frames import bins, mean_date
 from rsweep.stages.composite.reduce import METHODS, mean, median, mosaic
@@ -416,3 +417,38 @@ class TestStage:
         fake_source(["06-05", "06-10"], image, cloud_pct=99.0)
         node, _ = bench.run([place("a")], "composite", modality="s1", composite="mean")
         assert self.frames(bench, node)[0] == pytest.approx(10 * np.log10(0.055))
+
+
+class TestOneFrameAtATime:
+    """Frames are stored as they are made, so that memory does not grow with their number."""
+
+    def made(self, pattern, held):
+        def frames():
+            for i, full in enumerate(pattern):
+                held.append(i)
+                yield (np.full((2, 3, 4), i, np.float32), np.ones((3, 4), np.uint16),
+                       [f"s{i}"]) if full else None  # fmt: skip
+
+        return stage.Made(frames(), [("2022-01-01", "2022-02-01")] * len(pattern), [], "none")
+
+    @pytest.mark.parametrize(("policy", "expected", "bins"), [
+        ("drop", [1, 3, 4], [1, 3, 4]), ("repeat", [1, 1, 1, 3, 4, 4], range(6)),
+    ])  # fmt: skip
+    def test_empty_frames_are_dropped_or_repeated(self, tmp_path, policy, expected, bins):
+        with h5py.File(tmp_path / "x.h5", "w") as file:
+            held = []
+            told = stage._write_frames(file, self.made([0, 1, 0, 1, 1, 0], held),
+                                       {"empty_frame": policy})  # fmt: skip
+            assert file["frames"][:, 0, 0, 0].tolist() == expected
+            assert file["count"].shape == (len(expected), 3, 4)
+        assert [frame["bin"] for frame in told] == list(bins)
+        assert [f["repeats"] for f in told if f["repeats"] is not None] == (
+            [1, 1, 4] if policy == "repeat" else [])  # fmt: skip
+        assert held == list(range(6))
+
+    def test_a_frame_that_may_not_be_empty_is_named(self, tmp_path):
+        with h5py.File(tmp_path / "x.h5", "w") as file:
+            with pytest.raises(RoiError, match="frame 2 of 3 is empty"):
+                stage._write_frames(file, self.made([1, 0, 1], []), {"empty_frame": "error"})
+            with pytest.raises(RoiError, match="every pixel of every frame"):
+                stage._write_frames(file.create_group("b"), self.made([0, 0], []), {})

@@ -10,6 +10,8 @@ from shapely.geometry import Point, Polygon, box
 from torch.nn import functional
 
 from rsweep.stages.prep.geometry import Lattice, token_lattice
+from rsweep.stages.stitch import assemble as module
+from rsweep.stages.stitch import pool as pooling
 from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups, upsample
 from rsweep.stages.stitch.pool import coverage, pool
 
@@ -146,3 +148,25 @@ class TestPool:
         tokens[0, 1] = np.nan
         assert np.isfinite(pool(tokens, weights, "stats")).all()
         assert np.isnan(pool(tokens, np.zeros((2, 2)), "stats")).tolist() == [True] * 12
+
+
+@pytest.mark.parametrize("blend", ["none", "hann", "linear"])
+def test_parts_of_the_dimensions_at_a_time_give_the_same(monkeypatch, blend):
+    rng = np.random.default_rng(0)
+    lattice = Lattice(8, (0, 4), (0, 4, 8))
+    maps = [rng.normal(size=(4, 4, 10)).astype(np.float32) for _ in range(6)]
+    maps[1][2, 2] = np.nan
+    whole = module.assemble(maps, lattice, blend)
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    np.testing.assert_array_equal(module.assemble(maps, lattice, blend), whole)
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "stats"])
+def test_pooling_parts_of_the_dimensions_gives_the_same(monkeypatch, how):
+    rng = np.random.default_rng(0)
+    tokens, weights = rng.normal(size=(5, 6, 11)).astype(np.float32), rng.random((5, 6))
+    tokens[0, 0], weights[0, 0] = np.nan, 0
+    whole = pooling.pool(tokens, weights, how)
+    monkeypatch.setattr(pooling, "POOL_BYTES", 700)
+    np.testing.assert_allclose(pooling.pool(tokens, weights, how), whole, rtol=1e-6)
+    assert np.isnan(pooling.pool(tokens, 0 * weights, how)).all()
