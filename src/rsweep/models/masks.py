@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rsweep.models.protocol import TileBatch
+
 
 def fill_missing(pixels: Tensor, valid: Tensor, patch: int) -> tuple[Tensor, Tensor]:
     """Give missing pixels the mean of the valid ones in their patch, band and frame.
@@ -75,3 +77,14 @@ def unpack(tokens: Tensor, order: Tensor | None, length: int) -> Tensor:
         return tokens
     sequence = tokens.new_zeros(tokens.shape[0], length, tokens.shape[2])
     return sequence.scatter(1, order[..., None].expand_as(tokens), tokens)
+
+
+def unseen(batch: TileBatch, sensors: Sequence[str]) -> Tensor | None:
+    """Which of several sensors saw nothing of a tile [B, sensors]; None if all saw something.
+
+    Of a tile that none saw, all count as seen: attention must have something to attend to.
+    """
+    blind = [~batch.valid[sensor].flatten(1).any(1) for sensor in sensors]
+    table = torch.stack(blind, dim=1)
+    table = table & ~table.all(dim=1, keepdim=True)
+    return table if bool(table.any()) else None

@@ -72,6 +72,21 @@ def test_each_input_is_a_group_that_the_others_inform():
     assert (model.embed(tiles).maps["s2"] - joint["s2"]).abs().max() > 1e-4
 
 
+def test_a_sensor_that_saw_nothing_is_as_if_it_were_not_there():
+    tiles, model = batch(s2=12, s1=2), embedder("s1+s2")
+    whole = model.embed(tiles).maps
+    tiles.valid["s1"][1] = False
+    found = model.embed(tiles).maps
+    assert found["s1"][1].isnan().all()
+    for sensor in ("s1", "s2"):
+        torch.testing.assert_close(found[sensor][0], whole[sensor][0])
+    alone = embedder("s2")
+    alone.network.load_state_dict(alone.rename(model.network.state_dict()))
+    torch.testing.assert_close(found["s2"][1], alone.embed(tiles).maps["s2"][1])
+    tiles.valid["s2"][1] = False  # of a tile that none saw there is nothing to hide
+    torch.testing.assert_close(model.embed(tiles).maps, whole)
+
+
 def test_rgb_has_its_own_patch_embedding_and_constants():
     assert list(embedder("rgb").network.encoder_embeddings) == ["untok_sen2rgb@224"]
     settings, errors = resolve({"model": "terramind", "modality": "s1+rgb"}, {})

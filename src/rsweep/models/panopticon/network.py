@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rsweep.models.layers import chosen
+from rsweep.models.masks import unseen
 from rsweep.models.panopticon.card import CARD, ORBITS, PATCH_PX, POLARIZATIONS
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.torchvision_shim import ensure_torchvision
@@ -195,7 +196,7 @@ class PanopticonEmbedder:
         pixels = torch.cat([batch.pixels[sensor][:, 0] for sensor in self.ids], dim=1)
         numbers = [number for ids in self.ids.values() for number in ids]
         ids = torch.tensor(numbers, device=pixels.device).expand(len(pixels), -1)
-        outputs = self.network(pixels, ids, self.layers, self._unseen(batch))
+        outputs = self.network(pixels, ids, self.layers, self._masked(batch))
         if self.final_norm:
             outputs = [self.network.norm(tokens) for tokens in outputs]
         tokens = torch.cat(outputs, dim=2)
@@ -203,13 +204,11 @@ class PanopticonEmbedder:
         grid = torch.unflatten(tokens[:, 1:], 1, (h, w))
         return TokenMaps({"patches": grid}, {"cls": tokens[:, 0]})
 
-    def _unseen(self, batch: TileBatch) -> Tensor | None:
-        """Channels [B, C] of a sensor of which a tile has no valid pixel, if it has another's."""
-        if len(self.ids) == 1:
+    def _masked(self, batch: TileBatch) -> Tensor | None:
+        """Channels [B, C] of a sensor that saw nothing of a tile that another saw."""
+        table = unseen(batch, list(self.ids))
+        if table is None:
             return None
-        unseen = [~batch.valid[sensor][:, 0].flatten(1).any(1) for sensor in self.ids]
-        table = torch.stack(unseen, dim=1)
-        table = table & ~table.all(dim=1, keepdim=True)  # of a tile without any, all are kept
         counts = torch.tensor([len(ids) for ids in self.ids.values()], device=table.device)
         return table.repeat_interleave(counts, dim=1)
 

@@ -130,6 +130,7 @@ CARD = ModelCard(
     groups=_groups,
     layers=_layers,
     check=_check,
+    side_inputs=("valid",),
     constants=_constants,
     envelope=Envelope(
         source="arXiv 2504.11171: TerraMesh, crops of 224 px from tiles of 264 px at 10 m",
@@ -156,7 +157,8 @@ CARD = ModelCard(
         "follows, as upstream's. "
         "Upstream norms the last block alone: for its values of other blocks, set final_norm "
         "false. Images other than 224 px resize the table of positions. Reflectance is not "
-        "clipped. NDVI and land cover enter TerraMind as codes of tokenizers, networks of their "
-        "own, and are not offered."
+        "clipped. A sensor that saw nothing of a tile is hidden from the others, and `group_merge` "
+        "(mean or max) is over those that did. NDVI and land cover enter TerraMind as codes of "
+        "tokenizers, networks of their own, and are not offered."
     ),
 )

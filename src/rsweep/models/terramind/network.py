@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rsweep.models.layers import chosen
+from rsweep.models.masks import unseen
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.terramind.card import CARD, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
@@ -129,20 +130,26 @@ class TerraMind(nn.Module):
         )
         self.encoder_norm = Norm(width)
 
-    def forward(self, images: Mapping[str, Tensor], layers: Sequence[int]) -> list[Tensor]:
+    def forward(
+        self, images: Mapping[str, Tensor], layers: Sequence[int], absent: Tensor | None = None
+    ) -> list[Tensor]:
         """Outputs of the blocks numbered `layers` (from 1), before the final norm.
 
         Args:
             images: patch embedding -> pixels [B, C, H, W], all of one size.
             layers: numbers of blocks.
+            absent: [B, M], True for an image that an item lacks: no token attends to it, and its
+                own tokens mean nothing.
 
         Returns:
             Per block [B, M * h * w, D]: the tokens of one image after those of another, as given.
         """
-        tokens = torch.cat(
-            [self.encoder_embeddings[name](pixels) for name, pixels in images.items()], dim=1
-        )
-        return run_blocks(self.encoder, tokens, layers)
+        parts = [self.encoder_embeddings[name](pixels) for name, pixels in images.items()]
+        tokens = torch.cat(parts, dim=1)
+        if absent is None:
+            return run_blocks(self.encoder, tokens, layers)
+        seen = ~absent.repeat_interleave(parts[0].shape[1], dim=1)
+        return run_blocks(self.encoder, tokens, layers, attn_mask=seen[:, None, None])
 
 
 class TerraMindEmbedder:
@@ -163,15 +170,18 @@ class TerraMindEmbedder:
 
     @torch.inference_mode()
     def embed(self, batch: TileBatch) -> TokenMaps:
-        """A map of patch tokens for each sensor."""
+        """A map of patch tokens for each sensor; NaN for one that saw nothing of the tile."""
         images = {name: batch.pixels[s][:, 0] for s, name in self.embeddings.items()}
-        outputs = self.network(images, self.layers)
+        absent = unseen(batch, list(self.embeddings))
+        outputs = self.network(images, self.layers, absent)
         if self.final_norm:
             outputs = [self.network.encoder_norm(tokens) for tokens in outputs]
         tokens = torch.cat(outputs, dim=2)
         h, w = (side // PATCH_PX for side in next(iter(images.values())).shape[2:])
-        parts = tokens.view(len(tokens), len(images), h, w, -1).unbind(1)
-        return TokenMaps(dict(zip(self.embeddings, parts, strict=True)))
+        parts = tokens.view(len(tokens), len(images), h, w, -1)
+        if absent is not None:
+            parts = parts.masked_fill(absent[:, :, None, None, None], torch.nan)
+        return TokenMaps(dict(zip(self.embeddings, parts.unbind(1), strict=True)))
 
 
 def build(settings: Mapping[str, Any]) -> TerraMindEmbedder:

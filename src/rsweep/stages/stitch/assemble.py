@@ -69,17 +69,24 @@ def _known(tokens: Values) -> NDArray[np.bool_]:
 def merge_groups(maps: Sequence[Values], how: str) -> Values:
     """Bring token maps [h, w, D] over the same ground to the finest and merge them.
 
-    Coarser maps are interpolated bilinearly between cell centres, as THOR's own pooling does.
+    Coarser maps are interpolated bilinearly between cell centres, as THOR's own pooling does. The
+    mean and the maximum are over the groups that know a cell; a sum, or all of them beside each
+    other, need every one.
     """
     rows = max(m.shape[0] for m in maps)
     cols = max(m.shape[1] for m in maps)
     same = [upsample(m, rows, cols) for m in maps]
     if how == "concat":
         return np.concatenate(same, axis=-1)
+    stack = np.stack(same)
     if how == "max":
-        return np.asarray(np.stack(same).max(axis=0), np.float32)
-    total = np.stack(same).sum(axis=0, dtype=np.float32)
-    return np.asarray(total if how == "sum" else total / np.float32(len(same)), np.float32)
+        return np.asarray(np.fmax.reduce(stack), np.float32)
+    if how == "sum":
+        return np.asarray(stack.sum(axis=0, dtype=np.float32), np.float32)
+    known = _known(stack)[..., None]
+    total = (stack if known.all() else np.where(known, stack, 0)).sum(axis=0, dtype=np.float32)
+    with np.errstate(invalid="ignore"):  # of a cell that no group knows
+        return np.asarray(total / known.sum(axis=0).astype(np.float32), np.float32)
 
 
 def upsample(values: Values, rows: int, cols: int) -> Values:

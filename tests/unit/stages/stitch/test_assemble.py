@@ -98,6 +98,17 @@ class TestMerge:
         found = merge_groups([coarse, fine], "concat")
         np.testing.assert_array_equal(found, np.concatenate([up, fine], axis=-1))
 
+    def test_a_cell_that_one_group_does_not_know_is_of_the_others(self):
+        one, other = random_map(4, 4), random_map(4, 4, 1)
+        one[0, 0] = one[1, 1] = other[1, 1] = np.nan
+        for how in ("mean", "max"):
+            found = merge_groups([one, other], how)
+            np.testing.assert_array_equal(found[0, 0], other[0, 0])
+            assert np.isnan(found[1, 1]).all()
+            assert np.isfinite(np.delete(found.reshape(16, -1), 5, axis=0)).all()
+        for how in ("sum", "concat"):
+            assert np.isnan(merge_groups([one, other], how)[0, 0]).any()
+
     def test_an_unknown_coarse_token_is_interpolated_from_those_known(self):
         coarse = np.ones((3, 3, 2), np.float32)
         coarse[0, 0] = np.nan
