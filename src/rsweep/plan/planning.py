@@ -152,6 +152,7 @@ def _write_files(study: Study, folder: Path) -> None:
         "shards": [{"name": s.name, "rois": len(s.rois), "extents": s.extents}
                    for s in study.shards],
         "roi_digest": table.hexdigest(),
+        "config": named(study.config),
         "watched": {str(path): _fingerprint(path) for path in _watched(study)},
     })  # fmt: skip
 
@@ -176,5 +177,6 @@ def read_plan(folder: Path) -> tuple[Study, str]:
         [Profile(name, settings, nodes[key]) for name, settings, key in found["profiles"]],
         [Skipped(*row) for row in found["skipped"]],
         found["options"], found["evaluate"], found["retain"], shards,
+        found["config"],
     )  # fmt: skip
     return study, found["roi_digest"]

@@ -38,6 +38,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_a_plan_reads_back_as_it_was_made(config):
     planned, (study, roi_digest) = make_study(config, "s"), read_plan(find_plan(config))
+    assert study.config == planned.config
     assert [p.name for p in study.profiles] == [p.name for p in planned.profiles]
     assert [p.keys() for p in study.profiles] == [p.keys() for p in planned.profiles]
     for one, other in zip(study.profiles, planned.profiles, strict=True):
