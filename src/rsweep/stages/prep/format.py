@@ -3,8 +3,9 @@
 `rois` says per ROI how it was tiled. Beside it is a block for each side of the network's input,
 named by its pixels (`224`); without `input_prep: native` there is one. A block has a row per tile:
 `roi` (number in `rois`), `top`, `left` (first pixel on the grid), `frames`, `real` (share of the
-input that was measured), `lonlat`, `gsd`; and per sensor `pixels`, `valid` (in 255ths), `day` and,
-of radar, `orbit` (number in `ORBITS` of the direction in which each frame was taken).
+input that was measured, of the frames that each sensor has), `lonlat`, `gsd`; and per sensor
+`pixels`, `valid` (in 255ths), `day` (-1: a frame that it lacks) and, of radar, `orbit` (number in
+`ORBITS` of the direction in which each frame was taken).
 An infer file has the same blocks, with `maps` and `vectors` for the same rows.
 """
 

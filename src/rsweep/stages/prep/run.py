@@ -203,8 +203,10 @@ class TileWriter:
                     strips[sensor] = self._strip(sensor, roi, group, top, lattice.size)
                 values, share = self._tile(sensor, strips[sensor], left, lattice.size)
                 self._write(sensor, values, share)
-                shares.append(float(share.mean()))
-                self._write_frames(sensor, [roi["frames"][sensor].get(b) for b in roi["steps"]])
+                frames = [roi["frames"][sensor].get(step) for step in roi["steps"]]
+                self._write_frames(sensor, frames)
+                own = [t for t, frame in enumerate(frames) if frame]  # it sees no others
+                shares.append(float(share[own].mean()))
             self.real.append(sum(shares) / len(shares))
             self.rows.append((index, top, left, len(roi["steps"])))
             self.places.append(self._place(grid, top, left, lattice.size))

@@ -107,7 +107,7 @@ def resolved_normalization(n: Normalization, bands: list[str]) -> dict[str, Any]
 
 STAGE = Stage(
     "prep",
-    version=4,  # tiles of radar say the orbit direction of every frame
+    version=4,  # radar's orbit by frame; what was measured counts a sensor's own frames
     about="Frames to the network's input: bands, normalisation, resizing or tiling.",
     knobs=KNOBS,
     reads=reads,

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 from shapely import wkt
-from stagebench import FakeSource, noise, place, scenes
+from stagebench import WINDOW, FakeSource, noise, place, scenes
 
 from rsweep.core.grid import Grid
+from rsweep.core.shards import Shard
+from rsweep.core.store import Store
+from rsweep.jobs.runner import run_job
+from rsweep.plan.nodes import build_nodes, node_options
+from rsweep.plan.profiles import resolve
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.stages.infer.run import read_batch
+from rsweep.stages.job import Job
 from rsweep.stages.prep.format import EPOCH, blocks
 from rsweep.stages.prep.geometry import roi_span
 
@@ -223,3 +229,20 @@ def test_optical_tiles_have_no_orbit(bench, ramp):
         (block,) = blocks(file).values()
         assert "orbit" not in block["s2"]
         assert read_batch(block, np.arange(1), 1).orbit == {}
+
+
+def test_a_day_on_which_one_of_two_sensors_passed_is_no_gap_of_the_other(tmp_path):
+    asked = {"model": "tessera", "modality": "s1+s2", "weights": "random", "image_size": 8,
+             "temporal": WINDOW, "cloud_mask": "none", "synthetic": {"cloudiness": 0}}  # fmt: skip
+    settings, errors = resolve(asked, {})
+    assert not errors
+    stitch, store = build_nodes(settings), Store(tmp_path)
+    shard = Shard("shard", (place("a", 60),))
+    prep = next(n for n in stitch.upstream() if n.stage == "prep")
+    for node in prep.upstream():
+        run_job(Job(node, shard, store, node_options(settings, stitch)))
+    with store.read(prep, "shard") as file:
+        (block,) = blocks(file).values()
+        lacking = (block["s2"]["day"][()] < 0).mean()
+        assert 0.2 < lacking < 0.8
+        np.testing.assert_allclose(block["real"][()], 1, atol=0.02)
