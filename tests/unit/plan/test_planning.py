@@ -13,6 +13,7 @@ from rsweep.core.errors import CorruptError, RsweepError, StudyError
 from rsweep.jobs.script import find_job
 from rsweep.plan import planning, stored
 from rsweep.plan.planning import find_plan, read_plan
+from rsweep.plan.stored import named
 from rsweep.plan.study import make_study
 
 ROIS = "id,lon,lat,buffer_m,label,start,end\n" + "".join(
@@ -38,7 +39,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_a_plan_reads_back_as_it_was_made(config):
     planned, (study, roi_digest) = make_study(config, "s"), read_plan(find_plan(config))
-    assert study.config == planned.config
+    assert study.config == named(planned.config)
     assert [p.name for p in study.profiles] == [p.name for p in planned.profiles]
     assert [p.keys() for p in study.profiles] == [p.keys() for p in planned.profiles]
     for one, other in zip(study.profiles, planned.profiles, strict=True):
