@@ -33,7 +33,6 @@ def run(job):
     with job.read("embeddings") as source, job.write() as target:
         target["embedding"] = source["embedding"][()] / job.node.settings["divisor"]
         put_json(target, "rois", get_json(source, "rois"))
-    return {}
 """
 
 

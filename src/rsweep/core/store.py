@@ -8,7 +8,7 @@ to run and so is kept apart from the data.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,14 @@ class Store:
         return self.folder(node) / f"{shard}.h5"
 
     @contextmanager
-    def write(self, node: Node, shard: str) -> Iterator[h5py.File]:
+    def write(
+        self, node: Node, shard: str, before: Callable[[], None] = lambda: None
+    ) -> Iterator[h5py.File]:
         """An HDF5 file that appears under its name when the block ends well, and only then.
+
+        Args:
+            node, shard: whose file.
+            before: called when the file is complete and not yet there.
 
         Raises:
             RsweepError: the store cannot be written; names the file and the reason.
@@ -68,10 +74,12 @@ class Store:
         final = self.path(node, shard)
         with explained(final):
             self._declare(node)
-            with replacing(final) as temporary, new_file(temporary) as file:
-                file.attrs["rsweep"] = f"{node.stage}/{node.key}/{shard}"
-                yield file
-                file.attrs[CONTENT] = content_sha256(file)
+            with replacing(final) as temporary:
+                with new_file(temporary) as file:
+                    file.attrs["rsweep"] = f"{node.stage}/{node.key}/{shard}"
+                    yield file
+                    file.attrs[CONTENT] = content_sha256(file)
+                before()
 
     @contextmanager
     def read(self, node: Node, shard: str) -> Iterator[h5py.File]:
@@ -124,7 +132,7 @@ class Store:
             yield
 
     def write_record(self, node: Node, shard: str, record: dict[str, Any]) -> None:
-        """Say what ran, beside the output that it made."""
+        """Say what ran, beside the output that it makes."""
         path = self.folder(node) / f"{shard}.run.json"
         with explained(path):
             write_json(path, record)

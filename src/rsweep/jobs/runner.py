@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,10 @@ log = logging.getLogger("rsweep")
 
 def run_job(job: Job) -> None:
     """Make a job's output, unless another process has; one of them makes it at a time."""
+    began = time.perf_counter()
     with job.store.turn(job.node, job.shard.name):
         if not _is_made(job):
-            _make(job)
+            _make(job, time.perf_counter() - began)
 
 
 def _is_made(job: Job) -> bool:
@@ -54,29 +56,35 @@ def _is_made(job: Job) -> bool:
     return True
 
 
-def _make(job: Job) -> None:
+def _make(job: Job, waited: float) -> None:
     """Make an output; an input that turns out damaged is said so, rebuilt, and read again."""
     module = importlib.import_module(f"rsweep.stages.{job.node.stage}.run")
     for attempt in itertools.count():
-        began = time.perf_counter()
+        job.ran.clear()
+        job.note = partial(_write_record, job, time.perf_counter(), waited)
         try:
-            details = module.run(job)
+            module.run(job)
         except CorruptError as error:
             if attempt == MAX_REBUILDS:
                 raise
             _rebuild(job, error)
             continue
-        record = {**_environment(), **details, "rois": len(job.shard.rois),
-                  "seconds": round(time.perf_counter() - began, 3)}  # fmt: skip
-        job.store.write_record(job.node, job.shard.name, record)
         return
+
+
+def _write_record(job: Job, began: float, waited: float) -> None:
+    """Say what ran: `seconds` of work, without `load_seconds` and `wait_seconds` (for others)."""
+    seconds = time.perf_counter() - began - job.ran.get("load_seconds", 0.0)
+    record = {**_environment(), **job.ran, "rois": len(job.shard.rois),
+              "seconds": round(max(seconds, 0.0), 3), "wait_seconds": round(waited, 3)}  # fmt: skip
+    job.store.write_record(job.node, job.shard.name, record)
 
 
 def _rebuild(job: Job, error: CorruptError) -> None:
     for node in job.node.inputs.values():
         if str(job.store.path(node, job.shard.name)) != error.path:
             continue
-        rebuild(replace(job, node=node, context={}), error)
+        rebuild(replace(job, node=node, context={}, ran={}), error)
         return
     raise error
 

@@ -16,13 +16,13 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, replacing, replacing_folder, write_json
 from rsweep.core.grid import lonlat_polygon
 from rsweep.core.names import file_names
-from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.store import Store
 from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.results.columns import bbox_column, date_column, geo_metadata, property_column
+from rsweep.results.records import Records, read_records, reckoned
 from rsweep.results.versions import versions
 
 VALID_SHARE = "valid_share"
@@ -151,7 +151,7 @@ def write_cog(path: Path, row: Row, profile: Profile) -> None:
 def write_meta(study: Study, profile: Profile, path: Path) -> None:
     """Write everything that says what a profile is and what ran."""
     outcomes = [row.outcome for row in read_rows(study, profile)]
-    records = {n.key: _records(study, n) for n in profile.node.upstream()}
+    records = {n.key: read_records(study, n) for n in profile.node.upstream()}
     meta = {
         "study": study.name,
         "profile": profile.name,
@@ -167,43 +167,45 @@ def write_meta(study: Study, profile: Profile, path: Path) -> None:
     write_json(path, meta)
 
 
-def _records(study: Study, node: Node) -> dict[str, Any]:
-    store = Store(study.store)
-    return {shard.name: store.read_record(node, shard.name) for shard in study.shards}
+def _cost(study: Study, profile: Profile, ran: Mapping[str, Records]) -> dict[str, Any]:
+    """Seconds of each stage, tiles, peak memory and bytes of a profile, however it was shared.
 
-
-def _cost(study: Study, profile: Profile, ran: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Seconds of each stage, tiles, peak memory and bytes of a profile, however it was shared."""
+    Seconds are of work: what loading networks took, which falls to whoever comes first, is
+    `load_seconds`, and waiting for others is in neither. `records_lost` counts shards whose record
+    is lost, which are reckoned like the others.
+    """
+    rois = {shard.name: len(shard.rois) for shard in study.shards}
     cost: dict[str, Any] = {}
     for node in profile.node.upstream():
-        records = ran[node.key].values()
-        cost[f"{node.stage}_seconds"] = round(
-            cost.get(f"{node.stage}_seconds", 0.0) + sum(r.get("seconds", 0.0) for r in records), 3
-        )
+        name, records = f"{node.stage}_seconds", ran[node.key]
+        cost[name] = round(cost.get(name, 0.0) + reckoned(records, rois, "seconds"), 3)
         if node.stage == "infer":
-            cost |= _infer_cost(list(records))
-        peaks = [r.get("peak_memory_mb", 0.0) for r in records]
+            cost |= _infer_cost(records, rois)
+        peaks = [record["peak_memory_mb"] for record in records.values() if record]
         cost["peak_memory_mb"] = max([cost.get("peak_memory_mb", 0.0), *peaks])
-    cost["seconds"] = round(sum(v for k, v in cost.items() if k.endswith("_seconds")
-                                and k != "forward_seconds"), 3)  # fmt: skip
+    stages = {f"{node.stage}_seconds" for node in profile.node.upstream()}
+    cost["seconds"] = round(sum(cost[name] for name in stages), 3)
+    cost["records_lost"] = sum(not one for records in ran.values() for one in records.values())
     store = Store(study.store)
     files = [store.path(profile.node, shard.name) for shard in study.shards]
     cost["bytes"] = sum(f.stat().st_size for f in files if f.exists())
     return cost
 
 
-def _infer_cost(records: list[dict[str, Any]]) -> dict[str, Any]:
+def _infer_cost(records: Records, rois: Mapping[str, int]) -> dict[str, Any]:
     """What inference alone cost; energy where every device that ran told it."""
-    tiles = sum(r.get("tiles", 0) for r in records)
-    seconds = sum(r.get("forward_seconds", 0) for r in records)
+    known = [record for record in records.values() if record]
+    tiles = round(reckoned(records, rois, "tiles"))
+    seconds = reckoned(records, rois, "forward_seconds")
     cost = {
         "tiles": tiles,
         "forward_seconds": round(seconds, 3),
+        "load_seconds": round(sum(record["load_seconds"] for record in known), 3),
         "s_per_1k_tiles": round(1000 * seconds / tiles, 3) if tiles else None,
-        "device": "+".join(sorted({r["device"] for r in records if "device" in r})),
+        "device": "+".join(sorted({str(r["device"]) for r in known if "device" in r})),
     }
-    if tiles and all("energy_wh" in r for r in records):
-        cost["energy_wh_per_1k_tiles"] = 1000 * sum(r["energy_wh"] for r in records) / tiles
+    if tiles and len(known) == len(records) and all("energy_wh" in r for r in known):
+        cost["energy_wh_per_1k_tiles"] = 1000 * sum(r["energy_wh"] for r in known) / tiles
     return cost
 
 

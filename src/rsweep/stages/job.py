@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,9 @@ class Job:
         threads: cores to use.
         planned: when the output was found to be wanted, as time.time() has it; a file that is
             younger was made by another process, and is not made again.
+        ran: what the stage has to say of its run; it is in the record of the run, which is written
+            before the output appears, so that there is no output without one.
+        note: writes that record.
     """
 
     node: Node
@@ -41,10 +44,12 @@ class Job:
     threads: int = 1
     planned: float = field(default_factory=time.time)
     context: dict[str, Any] = field(default_factory=dict)
+    ran: dict[str, Any] = field(default_factory=dict)
+    note: Callable[[], None] = lambda: None
 
     def write(self) -> AbstractContextManager[h5py.File]:
         """The job's output file."""
-        return self.store.write(self.node, self.shard.name)
+        return self.store.write(self.node, self.shard.name, self.note)
 
     def read(self, name: str) -> AbstractContextManager[h5py.File]:
         """An input file, by its name in the node's inputs."""

@@ -50,7 +50,7 @@ class Made:
     warnings: list[str] = field(default_factory=list)
 
 
-def run(job: Job) -> dict[str, Any]:
+def run(job: Job) -> None:
     """Composite every ROI of a shard."""
     with job.read("scenes") as source, job.write() as target:
         rois = get_json(source, "rois")
@@ -59,7 +59,6 @@ def run(job: Job) -> dict[str, Any]:
             for i, roi in enumerate(job.progress(rois, len(rois), "ROIs composited"))
         ]
         put_json(target, "rois", done)
-    return {}
 
 
 def _composite_roi(

@@ -38,7 +38,7 @@ MAX_FAILURES = 8
 """ROIs that cannot be had now, after which the provider is taken to be down."""
 
 
-def run(job: Job) -> dict[str, Any]:
+def run(job: Job) -> None:
     """Fetch a shard; a ROI already fetched by a run that was stopped is not fetched again."""
     source, lock = _open(job), job.context["lock"]
     tag = f".{lock.tag}" if lock else ""
@@ -46,21 +46,21 @@ def run(job: Job) -> dict[str, Any]:
     with ExitStack() as stack:
         with explained(folder):
             parts = stack.enter_context(own_parts(folder, f"{job.shard.name}{tag}"))
-        return _run(job, source, lock, parts)
+        _run(job, source, lock, parts)
 
 
-def _run(job: Job, source: Source, lock: Lock | None, parts: Path) -> dict[str, Any]:
+def _run(job: Job, source: Source, lock: Lock | None, parts: Path) -> None:
     tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
     absent = [task for task in tasks if not task[1].exists()]
     if lock:
         rois = [roi for roi, _ in absent]
         job.context["pinned"] = pin(lock, job.node, job.context["bands"], source, rois)
     _fetch_parts(job, source, absent)
+    job.ran["reused_rois"] = len(tasks) - len(absent)
+    job.ran.update(getattr(source, "stats", {}))
     with job.write() as file:
         found = [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
         put_json(file, "rois", [job.carry(roi) if roi["error"] else roi for roi in found])
-    reused = len(tasks) - len(absent)
-    return {"reused_rois": reused, **dict(getattr(source, "stats", {}))}
 
 
 def _fetch_parts(job: Job, source: Source, tasks: list[tuple[Roi, Path]]) -> None:

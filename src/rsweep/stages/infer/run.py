@@ -24,7 +24,7 @@ from rsweep.stages.job import Job
 from rsweep.stages.prep.format import EPOCH, VALID_FULL, blocks
 
 
-def run(job: Job) -> dict[str, Any]:
+def run(job: Job) -> None:
     """Embed every tile of a shard.
 
     A resident worker keeps networks in `job.context["networks"]`; a job by itself loads its own.
@@ -37,13 +37,17 @@ def run(job: Job) -> dict[str, Any]:
     with job.read("tiles") as tiles, job.write() as target:
         for side, block in blocks(tiles).items():
             _embed_block(job, networks, side, block, target.create_group(str(side)), ran)
-    seconds = time.perf_counter() - began - ran.load_seconds
+        seconds = time.perf_counter() - began - ran.load_seconds
+        job.ran.update(_told(job, networks, ran), **_cost(seconds, meter.watt_hours(), ran.tiles))
+
+
+def _told(job: Job, networks: Networks, ran: Ran) -> dict[str, Any]:
+    """What ran, for the record."""
     return {
         "device": _device_name(networks.device), "precision": job.node.settings["precision"],
         "tf32": False, "weights": ran.weights, "torch": torch.__version__,
         "threads": torch.get_num_threads(), "tiles": ran.tiles, "batch": ran.batch,
         "load_seconds": round(ran.load_seconds, 3), "resident": ran.load_seconds == 0,
-        **_cost(seconds, meter.watt_hours(), ran.tiles),
         "peak_device_memory_mb": _peak_memory(networks.device),
     }  # fmt: skip
 

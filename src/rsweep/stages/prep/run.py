@@ -35,7 +35,7 @@ from rsweep.stages.prep.resample import resize, resize_decibel
 Settings = Mapping[str, Any]
 
 
-def run(job: Job) -> dict[str, Any]:
+def run(job: Job) -> None:
     """Cut every ROI of a shard into tiles."""
     with ExitStack() as stack:
         inputs = {s: stack.enter_context(job.read(s)) for s in job.node.inputs}
@@ -51,7 +51,7 @@ def run(job: Job) -> dict[str, Any]:
         for writer in writers.values():
             writer.finish()
         put_json(target, "rois", rois)
-    return {"tiles": sum(writer.count for writer in writers.values())}
+        job.ran["tiles"] = sum(writer.count for writer in writers.values())
 
 
 def _by_side(rois: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:

@@ -29,7 +29,7 @@ LEAST_REAL = 0.5
 log = logging.getLogger("rsweep")
 
 
-def run(job: Job) -> dict[str, Any]:
+def run(job: Job) -> None:
     """Stitch every ROI of a shard."""
     with job.read("tiles") as tiles, job.read("tokens") as tokens, job.write() as target:
         rois = get_json(tiles, "rois")
@@ -45,7 +45,6 @@ def run(job: Job) -> dict[str, Any]:
         _write_vectors(target, vectors, job.node.settings["storage_dtype"])
         put_json(target, "rois", done)
     _warn_of_little(done)
-    return {}
 
 
 def _warn_of_little(rois: list[dict[str, Any]]) -> None:
