@@ -19,6 +19,7 @@ from rich.text import Text
 
 from rsweep.core.errors import RsweepError
 from rsweep.plan.catalogue import open_families
+from rsweep.plan.reruns import reruns
 from rsweep.report import words
 from rsweep.report.compare import HEADS, cells, compare
 from rsweep.report.facts import card_facts, find_model
@@ -62,7 +63,10 @@ def describe_model(model: str, as_json: bool = False) -> str:
     """
     if model in open_families():
         raise RsweepError(f"model {model!r} is a family of many: describe one as {model}:NAME")
-    facts = card_facts(find_model(model))
+    card = find_model(model)
+    facts, found = card_facts(card), reruns(card.id)
+    for knob in (*facts["knobs"]["own"], *facts["knobs"]["shared"]):
+        knob["reruns"] = list(found[knob["name"]])
     return json.dumps(facts, indent=1) if as_json else _render(list(_page(facts)))
 
 
@@ -148,10 +152,16 @@ def _others(facts: Facts) -> RenderableType:
 
 def _knobs(knobs: Sequence[Facts]) -> Table | None:
     rows = [
-        [k["name"], k["stage"], words.value_text(k["default"]), words.allowed_text(k), k["meaning"]]
+        [
+            k["name"],
+            *(k["reruns"] or ["nothing"])[:1],
+            words.value_text(k["default"]),
+            words.allowed_text(k),
+            k["meaning"],
+        ]
         for k in knobs
     ]
-    return _table(("knob", "stage", "default", "allowed", "meaning"), rows) if rows else None
+    return _table(("knob", "reruns from", "default", "allowed", "meaning"), rows) if rows else None
 
 
 def _constraints(facts: Facts) -> Table | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rsweep.core.knobs import Knob
 from rsweep.plan import evaluation
 from rsweep.plan.catalogue import cards
+from rsweep.plan.reruns import reruns
 from rsweep.plan.study import OPTIONS
 from rsweep.report import words
 from rsweep.report.markdown import code, codes, heading, table
@@ -22,10 +23,11 @@ A knob is set under `base` for every profile, or in a block of `sweep` or a name
 in a sweep block any knob may be a list. An unset knob has its default, which may be the model's:
 `rsweep describe MODEL` shows it. A value is one value however it is written: 224, 224.0 and "224".
 
-A knob belongs to the first stage that reads it. Changing it runs that stage and those after it
-again, for the profiles that it changes, and nothing else: so the further down a knob stands here,
-the less a change of it costs. A knob that the other settings leave unread (`tile_overlap` under
-`input_prep: resize`) reruns nothing.
+A knob is declared by the stage that it is about. Changing it runs again the stages whose keys it
+changes, for the profiles that it changes, and nothing else. The last column says from which stage
+on: found by changing the knob, for each model and all else at its default, and comparing keys; of
+models that differ, the one that reruns most counts (`rsweep describe MODEL` says it of one). A knob
+that the other settings leave unread (`tile_overlap` under `input_prep: resize`) reruns nothing.
 """
 
 
@@ -36,10 +38,11 @@ def settings_page() -> str:
 
 def _parts() -> Iterator[str]:
     yield INTRODUCTION
-    for place, stage in enumerate(STAGES.values()):
+    models = [card.id for card in cards()]
+    for stage in STAGES.values():
         yield heading(2, stage.name.capitalize())
-        yield f"\n{stage.about} A change reruns: {', '.join([*STAGES][place:])}.\n\n"
-        yield knob_table(stage.knobs, reruns=True)
+        yield f"\n{stage.about}\n\n"
+        yield knob_table(stage.knobs, models)
     yield from _own_knobs()
     yield from _providers()
     yield heading(2, "The study")
@@ -54,7 +57,7 @@ def _own_knobs() -> Iterator[str]:
     yield heading(2, "Knobs of one model")
     for card in cards():
         if card.knobs:
-            yield heading(3, card.id) + "\n" + knob_table(card.knobs, reruns=True)
+            yield heading(3, card.id) + "\n" + knob_table(card.knobs, [card.id])
 
 
 def _providers() -> Iterator[str]:
@@ -65,17 +68,25 @@ def _providers() -> Iterator[str]:
         yield heading(3, provider) + "\n" + knob_table(provider_module(provider).OPTIONS)
 
 
-def knob_table(knobs: Iterable[Knob], reruns: bool = False) -> str:
-    """A row per knob: name, type and unit, default, allowed values, meaning, what reruns."""
+def knob_table(knobs: Iterable[Knob], models: Sequence[str] = ()) -> str:
+    """A row per knob: name, type and unit, default, allowed values, meaning.
+
+    With models also the first stage that a change runs again, of the model that reruns most.
+    """
     heads = ["knob", "type", "default", "allowed", "meaning"]
     rows = []
     for knob in knobs:
-        later = [" → ".join([*STAGES][[*STAGES].index(knob.stage) :])] if reruns else []
+        later = [_first(knob.name, models)] if models else []
         facts = words.knob_facts(knob)
         unit = f", {knob.unit}" if knob.unit else ""
         rows.append([code(knob.name), words.KINDS[knob.kind] + unit, _default(facts["default"]),
                      _allowed(knob, facts), knob.meaning, *later])  # fmt: skip
-    return table([*heads, "reruns"] if reruns else heads, rows)
+    return table([*heads, "reruns from"] if models else heads, rows)
+
+
+def _first(knob: str, models: Sequence[str]) -> str:
+    first = {stages[0] for model in models if (stages := reruns(model).get(knob))}
+    return next((stage for stage in STAGES if stage in first), "nothing")
 
 
 def _default(value: object) -> str:

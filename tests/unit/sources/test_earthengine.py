@@ -648,6 +648,7 @@ def test_a_composite_on_the_server_equals_one_made_here(at, method, rule):
 @pytest.mark.parametrize("name", [made.SR, made.S1])
 def test_a_composite_on_the_server_equals_the_stage_that_makes_it_here(at, name, method):
     """The local reducers themselves, which average radar as power in float32."""
+    from rsweep.sources import units
     from rsweep.stages.composite import reduce as local
 
     source = opened(at, name, RGB if name == made.SR else ["VV", "VH"])
@@ -660,7 +661,7 @@ def test_a_composite_on_the_server_equals_the_stage_that_makes_it_here(at, name,
     elif method == "mosaic":
         wanted = local.mosaic(stack)
     else:
-        wanted = local.decibel(local.METHODS[method](local.linear(stack)))
+        wanted = units.decibel(local.METHODS[method](units.linear(stack)))
     np.testing.assert_allclose(frame.values, wanted, rtol=0 if name == made.SR else 2e-5)
 
 
