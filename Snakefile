@@ -3,6 +3,7 @@
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
@@ -12,7 +13,7 @@ from rsweep.jobs.client import own_jobs
 from rsweep.jobs.packs import pack_name, release
 from rsweep.jobs.weights import forget_lost, marker, weights_name
 from rsweep.jobs.workdir import take_over
-from rsweep.report.summary import announce, conclude
+from rsweep.report.summary import announce, conclude, preview
 from rsweep.plan.stored import tell
 from rsweep.plan.workflow import KEY_PATTERN, Plan
 from rsweep.stages.registry import STAGES
@@ -33,6 +34,10 @@ own_jobs(packed=workflow.remote_exec)
 tell(config, plan.path)
 if workflow.is_main_process:
     take_over()
+if workflow.output_settings.dryrun and not workflow.output_settings.printshellcmds:
+    # The table of jobs alone; `snakemake -n -p` lists every job.
+    preview(plan)
+    workflow.output_settings.quiet = {Quietness.RULES, Quietness.PROGRESS}
     forget_lost(plan.study)
 
 STORE, RESULTS = plan.store, plan.folder

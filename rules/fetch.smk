@@ -9,7 +9,7 @@ rule fetch:
         "../envs/base.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt, wildcards.shard),
         runtime=minutes,
         ee=lambda wildcards: plan.requests(wildcards.key),
     message:

@@ -14,7 +14,7 @@ rule infer:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt, wildcards.shard),
         runtime=minutes,
         gpu=plan.study.options["gpus"],
     message:

@@ -11,7 +11,7 @@ rule prep:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt),
+        mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt, wildcards.shard),
         runtime=minutes,
     message:
         "Cut tiles: {wildcards.key}, shard {wildcards.shard}"

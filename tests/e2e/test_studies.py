@@ -50,7 +50,11 @@ def test_nothing_needs_doing_twice_and_a_knob_runs_only_what_it_must(workplace: 
     first = workplace.state()
     assert "Nothing to be done" in workplace.ran().output
     workplace.write_study(base={"pooling": "max"})
-    dry = workplace.run("-n")
+    short = workplace.run("-n")
+    table = short.output.partition("Job stats:")[2]
+    assert {line.split()[0] for line in table.splitlines() if line} >= {"stitch", "total"}
+    assert len(table.splitlines()) < 20
+    dry = workplace.run("-n", "-p")
     assert "Stitch token maps" in dry.output
     for other in ("Fetch scenes", "Composite scenes", "Cut tiles", "Embed tiles"):
         assert other not in dry.output

@@ -26,6 +26,19 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """The largest ROI of a job, about: pixels per side with its surroundings, and frames."""
+
+    side_px: float
+    frames: int
+
+    @property
+    def megapixels(self) -> float:
+        """Millions of pixels of one band of one frame."""
+        return self.side_px**2 / 1e6
+
+
+@dataclass(frozen=True)
 class Stage:
     """One step from scenes to embeddings.
 
@@ -40,6 +53,8 @@ class Stage:
         inputs: name -> stage that it reads.
         by_sensor: True if it runs once for each sensor of the modality.
         memory_mb: memory that a first attempt asks for, of its node's settings.
+        roi_mb: memory that one ROI takes beside libraries and networks, of the settings of its node
+            and of all before it; what is above `memory_mb` is asked for.
         seconds: how long a job takes on slow cores and disks, of its node's settings.
         tolerance: how far its values may be from those of another machine, as the norm of the
             difference over the norm.
@@ -58,6 +73,7 @@ class Stage:
     by_sensor: bool = False
     tolerance: float = 0.0
     options: Callable[[Settings], dict[str, Any]] = lambda settings: {}
+    roi_mb: Callable[[Settings, Extent], float] = lambda settings, extent: 0.0
 
     def node(self, settings: Settings, inputs: Mapping[str, Node]) -> Node:
         """The stage under these settings."""

@@ -7,11 +7,12 @@ long costs a place in the queue and one that is too short costs the work.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rsweep.core.nodes import Node
 from rsweep.core.shards import Shard
-from rsweep.core.stage import Work
+from rsweep.core.stage import Extent, Work
 from rsweep.stages.registry import STAGES
 
 MARGIN = 3.0
@@ -30,6 +31,29 @@ def seconds_of(node: Node, shard: Shard, cores: int, gpus: int) -> float:
     """Seconds that a job is expected to take."""
     work = Work(len(shard.rois), tiles_of(node, shard), cores, gpus)
     return STAGES[node.stage].seconds(node.settings, work)
+
+
+LIBRARIES_MB = 400
+"""Of a process that has read its libraries, and nothing else."""
+
+
+def memory_mb(node: Node, shards: Iterable[Shard], attempt: int) -> int:
+    """Memory that a job asks for: what its stage says, or more for a large ROI; times the attempt.
+
+    Stages stream, so that one ROI's part is in memory and not its shard.
+    """
+    stage, settings = STAGES[node.stage], _upstream(node)
+    largest = max((side for shard in shards for side in shard.extents), default=0)
+    around = 2 * float(settings.get("context_m") or 0)
+    side_m = max(largest + around, float(settings.get("least_side_m") or 0))
+    extent = Extent(side_m / float(settings.get("scale_m", 10)), _frames_of(settings))
+    need = LIBRARIES_MB + stage.roi_mb(settings, extent)
+    return math.ceil(max(stage.memory_mb(node.settings), need)) * attempt
+
+
+def _frames_of(settings: Mapping[str, Any]) -> int:
+    frames = settings.get("frames", 1)
+    return int(settings.get("max_frames", FRAMES)) if frames == "auto" else int(frames)
 
 
 def tiles_of(node: Node, shard: Shard) -> int:

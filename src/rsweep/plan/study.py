@@ -23,6 +23,7 @@ from rsweep.plan.nodes import node_options
 from rsweep.plan.profiles import Profile
 from rsweep.plan.sweep import Skipped, expand, section
 from rsweep.plan.table import CORE
+from rsweep.plan.too_large import too_many_tiles
 from rsweep.stages.registry import STAGES
 
 Settings = dict[str, Any]
@@ -155,6 +156,8 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
     shards = make_shards(rois, options["shard_size"])
+    if problems := too_many_tiles(profiles, shards, options["max_failed"], where):
+        raise StudyError(problems)
     return Study(
         options["study"], rois, profiles, skipped, options, evaluate, retain, shards, config
     )  # fmt: skip

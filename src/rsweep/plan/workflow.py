@@ -16,7 +16,6 @@ from rsweep.plan.planning import find_plan, read_plan
 from rsweep.plan.profiles import Profile
 from rsweep.plan.stored import told
 from rsweep.plan.study import Study
-from rsweep.stages.registry import STAGES
 
 KEY_PATTERN = "[0-9a-f]{16}"
 
@@ -124,10 +123,12 @@ class Plan:
         """What of the `evaluate` section changes the evaluation of a profile."""
         return {k: v for k, v in self.study.evaluate.items() if k in PROBING}
 
-    def memory_mb(self, key: str, attempt: int) -> int:
-        """Memory that a job asks for, in MB: with each attempt that much more."""
-        node = self.nodes[key]
-        return round(STAGES[node.stage].memory_mb(node.settings)) * attempt
+    def memory_mb(self, key: str, attempt: int, shard: str = "") -> int:
+        """Memory that a job asks for, in MB; of the largest shard if none is named."""
+        from rsweep.jobs.estimates import memory_mb
+
+        shards = [self.shards[shard]] if shard else self.shards.values()
+        return memory_mb(self.nodes[key], shards, attempt)
 
 
 BATCH = 64

@@ -21,11 +21,20 @@ def announce(plan: Plan) -> None:
     clear_leftovers(plan)
     set_aside(plan)
     _MISSING.update(missing_files(plan))
-    study = plan.study
-    total = len(plan.nodes) * len(plan.shards)
+    print(_size(plan, _MISSING))
+
+
+def preview(plan: Plan) -> None:
+    """Say what a study would do, before the table of jobs of a dry run."""
+    print(f"{_size(plan, missing_files(plan))}\nrsweep: jobs that would run, by rule; "
+          f"`snakemake -n -p` lists each with its reason")  # fmt: skip
+
+
+def _size(plan: Plan, missing: set[Path]) -> str:
+    study, total = plan.study, len(plan.nodes) * len(plan.shards)
     size = f"{len(study.profiles)} profiles over {len(study.rois)} ROIs"
-    there = f"{total - len(_MISSING)} of {total} stage files are there already"
-    print(f"rsweep: study {study.name}: {size}; {there}")
+    there = f"{total - len(missing)} of {total} stage files are there already"
+    return f"rsweep: study {study.name}: {size}; {there}"
 
 
 def conclude(plan: Plan, failed: bool = False) -> None:

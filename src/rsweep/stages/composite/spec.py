@@ -6,9 +6,12 @@ from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.sensors import SENSORS
-from rsweep.core.stage import Settings, Stage
+from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.stages.composite.rules import MASK_RULES
+
+BLOCKS_MB = 250
+"""Blocks of scenes that are reduced at once; see `scenes.BLOCK_BYTES`."""
 
 KNOBS = (
     Knob("composite", "composite", "str", "median",
@@ -80,6 +83,12 @@ def _frames(settings: Settings) -> dict[str, Any]:
     return found
 
 
+def roi_mb(settings: Settings, extent: Extent) -> float:
+    """A frame of every band and its copy, blocks of scenes, counts of every frame."""
+    bands = len(SENSORS[settings["sensor"]].bands)
+    return BLOCKS_MB + extent.megapixels * (2 * 4 * bands + 4 * extent.frames)
+
+
 STAGE = Stage(
     "composite",
     version=3,  # frames of radar say their orbit direction
@@ -91,4 +100,5 @@ STAGE = Stage(
     tolerance=1e-6,
     memory_mb=lambda settings: 1500,
     seconds=lambda settings, work: 1.0 * work.rois,
+    roi_mb=roi_mb,
 )

@@ -6,11 +6,14 @@ from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.sensors import SENSORS
-from rsweep.core.stage import Settings, Stage
+from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.sources.registry import PROVIDERS, choose_collection, parse_options, provider_module
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.spec import composite_settings
+
+SCENE_COPIES = 6
+"""Copies of a scene, in 4 bytes a value, while it is read, resampled, masked and compressed."""
 
 KNOBS = (
     Knob("provider", "fetch", "str", "synthetic", "where scenes come from", allowed=PROVIDERS),
@@ -89,6 +92,13 @@ def options(settings: Settings) -> dict[str, Any]:
     return parse_options(provider, settings[provider])
 
 
+def roi_mb(settings: Settings, extent: Extent) -> float:
+    """A scene as it is read, resampled, masked and compressed."""
+    named = settings["bands"]
+    bands = len(SENSORS[settings["sensor"]].bands if named == "all" else named)
+    return SCENE_COPIES * 4 * extent.megapixels * bands
+
+
 STAGE = Stage(
     "fetch",
     version=3,
@@ -99,4 +109,5 @@ STAGE = Stage(
     memory_mb=lambda settings: 1500,
     seconds=lambda settings, work: 10.0 * work.rois,
     options=options,
+    roi_mb=roi_mb,
 )

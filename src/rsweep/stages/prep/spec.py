@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
-from rsweep.core.stage import EACH_SENSOR, Settings, Stage
+from rsweep.core.stage import EACH_SENSOR, Extent, Settings, Stage
 from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
@@ -17,6 +17,9 @@ from rsweep.stages.prep.tiling import (
     tile_size,
     tile_snap,
 )
+
+TILE_COPIES = 8
+"""Copies of a tile's values while it is cut, resized and normalised."""
 
 KNOBS = (
     Knob("modality", "prep", "str", MODEL, "which sensors the model is fed"),
@@ -105,6 +108,16 @@ def resolved_normalization(n: Normalization, bands: list[str]) -> dict[str, Any]
     }  # fmt: skip
 
 
+def roi_mb(settings: Settings, extent: Extent) -> float:
+    """A row of tiles of all frames, and a tile with its copies."""
+    bands = sum(len(names) for names in settings["bands"].values())
+    tile = min(float(settings.get("tile_size", extent.side_px)), extent.side_px)
+    image = settings["image_size"]
+    side = max(tile, extent.side_px if image == "native" else float(image))
+    values = extent.frames * bands * (tile * extent.side_px + TILE_COPIES * side**2)
+    return 4 * values / 1e6
+
+
 STAGE = Stage(
     "prep",
     version=4,  # radar's orbit by frame; what was measured counts a sensor's own frames
@@ -115,4 +128,5 @@ STAGE = Stage(
     tolerance=1e-5,
     memory_mb=lambda settings: 2000,
     seconds=lambda settings, work: 0.5 * work.rois + 0.05 * work.tiles,
+    roi_mb=roi_mb,
 )

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
-from rsweep.core.stage import Settings, Stage
+from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.stages.prep.tiling import has_tiles
+
+MAP_COPIES = 6
+"""Copies of a ROI's token map: tiles, groups, merged, grid, and what is pooled."""
+PIXEL_BYTES = 40
+"""Valid shares of a ROI's pixels, and the part of each that it covers."""
+LEAST_PATCH = 8
+"""Pixels of a token of a model that has no patch size, about."""
 
 KNOBS = (
     Knob("output", "stitch", "str", "pooled", "one vector per ROI, or a georeferenced grid",
@@ -45,6 +52,14 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     return found | own
 
 
+def roi_mb(settings: Settings, extent: Extent) -> float:
+    """Token maps of the tiles and of the ROI with copies, and shares of its pixels."""
+    card = find_card(settings["model"])
+    width = card.variants[settings["variant"]].width
+    cells = extent.megapixels / settings.get("patch_size", LEAST_PATCH) ** 2
+    return float(4 * MAP_COPIES * cells * width + PIXEL_BYTES * extent.megapixels)
+
+
 STAGE = Stage(
     "stitch",
     version=2,
@@ -55,4 +70,5 @@ STAGE = Stage(
     tolerance=1e-4,
     memory_mb=lambda settings: 2000,
     seconds=lambda settings, work: 0.2 * work.rois + 0.05 * work.tiles,
+    roi_mb=roi_mb,
 )
