@@ -70,6 +70,7 @@ def _count(
     embedder.network.eval().requires_grad_(False)
     batch = _batch(bands, settings, frames_of(card, settings))
     mapping: Any = {CPU_ATTENTION: attention}
+    torch.backends.mha.set_fastpath_enabled(False)  # a whole layer in one call is not counted
     with (
         torch.inference_mode(),
         mode,
@@ -85,7 +86,7 @@ def _batch(bands: Mapping[str, list[str]], settings: Mapping[str, Any], frames: 
     every = {"month": months, "year": 0 * months + 2022, "day_of_year": 30 * months}
     dates = {name: dict.fromkeys(bands, value) for name, value in every.items()}
     return TileBatch(
-        pixels={s: torch.zeros(1, frames, len(own), side, side) for s, own in bands.items()},
+        pixels={s: torch.ones(1, frames, len(own), side, side) for s, own in bands.items()},
         valid={s: torch.ones(1, frames, side, side, dtype=torch.bool) for s in bands},
         lonlat=torch.zeros(1, 2, dtype=torch.float64),
         gsd=torch.full((1,), float(settings["scale_m"])),

@@ -17,6 +17,8 @@ from rsweep.models.card import ModelCard
 COUNTED = Path(__file__).with_name("operations.json")
 YEAR_FRAMES = 12
 """Frames of a model that takes as many as the window has, or all that it takes if fewer."""
+YEAR_PASSES = 73
+"""Days of a year on which a sensor passes, every fifth: the frames of a model of single days."""
 
 
 @functools.cache
@@ -29,5 +31,6 @@ def counted() -> Mapping[str, float]:
 def frames_of(card: ModelCard, settings: Mapping[str, Any]) -> int:
     """Frames of a tile; of a model that takes what a window has, those of a year."""
     if settings["frames"] == "auto":
-        return min(YEAR_FRAMES, card.frames_range[1])
+        of_year = YEAR_PASSES if settings["frame_policy"] == "day" else YEAR_FRAMES
+        return min(of_year, card.frames_range[1])
     return int(settings["frames"])

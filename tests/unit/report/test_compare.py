@@ -33,6 +33,17 @@ def test_operations_of_a_plain_transformer_in_closed_form():
     assert counted()["satmae"] == pytest.approx((depth * block + embedding) / 1e9, rel=1e-3)
 
 
+def test_operations_of_series_of_pixels_in_closed_form():
+    """A pass every five days is 73 observations, which fill a sequence of 80."""
+    width, hidden, steps, pixels = 768, 2048, 80, 16**2
+    layer = 2 * steps * (4 * width**2 + 2 * width * hidden) + 4 * steps**2 * width
+    pooling = 2 * steps * (6 * width**2 + width)
+    sensors = sum(2 * steps * (bands * width + width**2) + 4 * layer + pooling for bands in (10, 2))
+    reducer = 2 * (2 * width * 4 * width + 4 * width * 192)
+    expected = pixels * (sensors + reducer) / 1e9
+    assert counted()["tessera"] == pytest.approx(expected, rel=1e-3)
+
+
 def test_what_is_not_computed_is_counted_alike():
     """A network that looks at values is run with zeros; its blocks still cost what they cost."""
     half = count(find_card("dofa"), layer="6")
