@@ -1,4 +1,4 @@
-"""What a knob is: one named setting, the stage that reads it, and the values that it takes."""
+"""What a study file can set: knobs of the stages, and options of all else."""
 
 from __future__ import annotations
 
@@ -26,41 +26,36 @@ class Problem:
         return f"{self.where}: {self.what}"
 
 
-@dataclass(frozen=True)
-class Knob:
-    """A setting that changes an embedding.
+class Setting:
+    """What a study file can set: the values that it takes.
 
     Attributes:
         name: what the study file calls it.
-        stage: the first stage that reads it.
         kind: type of its value; `names` is an ordered list of strings ("B4,B3,B2" is one too).
-        default: value of an unset knob; `MODEL` when the model's card supplies it; None when unset
+        default: value of an unset one; `MODEL` when the model's card supplies it; None when unset
             has a meaning of its own, which `meaning` gives.
         meaning: one line.
         allowed: the values it takes; words beside numbers ("auto") are listed in `words`.
         minimum, maximum: inclusive bounds of a number.
         words: strings that a number may also be.
         unit: unit of a number.
-        otherwise: value where `default` is `MODEL` and the model's card gives none.
     """
 
     name: str
-    stage: str
     kind: Kind
     default: Any
     meaning: str
-    allowed: tuple[Any, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    words: tuple[str, ...] = ()
-    unit: str = ""
-    otherwise: Any = None
+    allowed: tuple[Any, ...]
+    minimum: float | None
+    maximum: float | None
+    words: tuple[str, ...]
+    unit: str
 
     def parse(self, value: Any) -> Any:
         """The canonical form of `value`: 224, 224.0 and "224" are one int, "B4,B3" is a list.
 
         Raises:
-            ValueError: `value` is not one that this knob takes; the text says which are.
+            ValueError: `value` is not one that it takes; the text says which are.
         """
         if isinstance(value, str) and value.strip() in self.words:
             return value.strip()
@@ -77,7 +72,7 @@ class Knob:
         return (low is None or value >= low) and (high is None or value <= high)
 
     def expected(self) -> str:
-        """The values that the knob takes, in words."""
+        """The values that it takes, in words."""
         if self.allowed:
             return "allowed: " + ", ".join(map(str, (*self.allowed, *self.words)))
         text = _KIND_WORDS[self.kind]
@@ -88,6 +83,43 @@ class Knob:
         if self.unit:
             text += f" ({self.unit})"
         return "expected " + " or ".join([text, *self.words])
+
+
+@dataclass(frozen=True)
+class Knob(Setting):
+    """A setting of a stage, which changes an embedding.
+
+    Attributes:
+        stage: the stage that it is about, which is the first to read it.
+        otherwise: value where `default` is `MODEL` and the model's card gives none.
+    """
+
+    name: str
+    stage: str
+    kind: Kind
+    default: Any
+    meaning: str
+    allowed: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    words: tuple[str, ...] = ()
+    unit: str = ""
+    otherwise: Any = None
+
+
+@dataclass(frozen=True)
+class Option(Setting):
+    """A setting of a study, of its evaluation or of a provider."""
+
+    name: str
+    kind: Kind
+    default: Any
+    meaning: str
+    allowed: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    words: tuple[str, ...] = ()
+    unit: str = ""
 
 
 def nearest(value: Any, options: Iterable[Any]) -> str:

@@ -5,55 +5,55 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.knobs import Option, Problem, nearest
 from rsweep.core.roi import Roi
 
 PROBES = ("knn", "knn_cosine", "linear", "forest")
 HELD_OUT = ("train", "validation", "test")
 """Words of a column that says once and for all which ROIs are scored."""
 
-OPTIONS: dict[str, Knob] = {
+OPTIONS: dict[str, Option] = {
     k.name: k
     for k in (
-        Knob("label", "stitch", "str", None, "column of the ROI table that a probe predicts"),
-        Knob("task", "stitch", "str", "auto",
-             "classification or regression; auto: regression if every label is a number and they "
-             "are not a few whole ones",
-             allowed=("auto", "classification", "regression")),
-        Knob("probes", "stitch", "names", ["knn", "linear"],
-             "knn (k nearest neighbours), knn_cosine (the same by angle), linear (logistic "
-             "regression; ridge for numbers), forest (random forest); quality is their mean"),
-        Knob("cv", "stitch", "str", "spatial",
-             "folds: spatial holds out blocks of block_km, random single ROIs, column what "
-             "`column` says, group one value of `column` after another (a region, year or farm)",
-             allowed=("spatial", "random", "column", "group")),
-        Knob("column", "stitch", "str", None,
-             "column of the ROI table with the groups (cv: group), the folds, or train, "
-             "validation and test (cv: column)"),
-        Knob("folds", "stitch", "int", 5, "folds of the cross-validation", minimum=2, maximum=100),
-        Knob("repeats", "stitch", "int", 3,
-             "times that folds are drawn anew, unless a column says them: more make differences "
-             "surer, at their cost",
-             minimum=1, maximum=100),
-        Knob("block_km", "stitch", "float", "auto",
-             "side of a spatial block; auto: the distance up to which labels are alike, or less "
-             "if that leaves too few blocks", unit="km", minimum=0.01, maximum=5000,
-             words=("auto",)),
-        Knob("buffer_m", "stitch", "float", 0.0,
-             "ROIs this near to a scored ROI are not trained on; 0: those that share ground with "
-             "it (not of cv: random, which only counts them)", unit="m", minimum=0,
-             maximum=1_000_000),
-        Knob("k", "stitch", "int", 5, "neighbours of knn", minimum=1, maximum=1000),
-        Knob("strength", "stitch", "float", "auto",
-             "penalty of the linear probe; auto: chosen inside the training ROIs",
-             minimum=1e-8, maximum=1e8, words=("auto",)),
-        Knob("trees", "stitch", "int", 200, "trees of the forest", minimum=1, maximum=10_000),
-        Knob("labels_per_class", "stitch", "names", None,
-             "numbers of training labels per class at which quality is measured too, such as "
-             "[5, 10, 20, 50]"),
-        Knob("matters", "stitch", "float", 0.01,
-             "smallest difference of quality that you care about: the cheapest profile shown to "
-             "be within it of the best is recommended", minimum=0, maximum=1),
+        Option("label", "str", None, "column of the ROI table that a probe predicts"),
+        Option("task", "str", "auto",
+               "classification or regression; auto: regression if every label is a number and they "
+               "are not a few whole ones",
+               allowed=("auto", "classification", "regression")),
+        Option("probes", "names", ["knn", "linear"],
+               "knn (k nearest neighbours), knn_cosine (the same by angle), linear (logistic "
+               "regression; ridge for numbers), forest (random forest); quality is their mean"),
+        Option("cv", "str", "spatial",
+               "folds: spatial holds out blocks of block_km, random single ROIs, column what "
+               "`column` says, group one value of `column` after another (a region, year or farm)",
+               allowed=("spatial", "random", "column", "group")),
+        Option("column", "str", None,
+               "column of the ROI table with the groups (cv: group), the folds, or train, "
+               "validation and test (cv: column)"),
+        Option("folds", "int", 5, "folds of the cross-validation", minimum=2, maximum=100),
+        Option("repeats", "int", 3,
+               "times that folds are drawn anew, unless a column says them: more make differences "
+               "surer, at their cost",
+               minimum=1, maximum=100),
+        Option("block_km", "float", "auto",
+               "side of a spatial block; auto: the distance up to which labels are alike, or less "
+               "if that leaves too few blocks", unit="km", minimum=0.01, maximum=5000,
+               words=("auto",)),
+        Option("buffer_m", "float", 0.0,
+               "ROIs this near to a scored ROI are not trained on; 0: those that share ground with "
+               "it (not of cv: random, which only counts them)", unit="m", minimum=0,
+               maximum=1_000_000),
+        Option("k", "int", 5, "neighbours of knn", minimum=1, maximum=1000),
+        Option("strength", "float", "auto",
+               "penalty of the linear probe; auto: chosen inside the training ROIs",
+               minimum=1e-8, maximum=1e8, words=("auto",)),
+        Option("trees", "int", 200, "trees of the forest", minimum=1, maximum=10_000),
+        Option("labels_per_class", "names", None,
+               "numbers of training labels per class at which quality is measured too, such as "
+               "[5, 10, 20, 50]"),
+        Option("matters", "float", 0.01,
+               "smallest difference of quality that you care about: the cheapest profile shown to "
+               "be within it of the best is recommended", minimum=0, maximum=1),
     )
 }  # fmt: skip
 """None of these changes an embedding, so none is in the key of a stage."""
@@ -90,11 +90,11 @@ def read_evaluate(
     return options, problems or _check(options, rois, place)
 
 
-def _parse(knob: Knob, value: Any) -> Any:
+def _parse(knob: Option, value: Any) -> Any:
     if knob.name != "labels_per_class":
         return knob.parse(value)
     counts = value if isinstance(value, list) else [value]
-    whole = Knob(knob.name, "stitch", "int", None, "", minimum=1, maximum=1_000_000)
+    whole = Option(knob.name, "int", None, "", minimum=1, maximum=1_000_000)
     return sorted({whole.parse(count) for count in counts})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rsweep.core.knobs import MODEL, Knob, nearest, parse_date
+from rsweep.core.knobs import MODEL, Knob, Option, nearest, parse_date
 from rsweep.core.nodes import Node
 from rsweep.core.sensors import SENSORS
 from rsweep.models import layers
@@ -172,7 +172,7 @@ def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     ]
 
 
-YEAR = Knob("year", "fetch", "int", None, "calendar year", minimum=1970, maximum=9998)
+YEAR = Option("year", "int", None, "calendar year", minimum=1970, maximum=9998)
 
 
 def window(temporal: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.knobs import MODEL, Setting
 from rsweep.models.card import ModelCard
 from rsweep.plan import evaluation
 from rsweep.plan.catalogue import allowed_values, cards, defaults, open_families
@@ -173,7 +173,7 @@ def _card_properties(card: ModelCard, swept: bool) -> dict[str, Schema]:
     return {name: one_or_list(schema) for name, schema in found.items()} if swept else found
 
 
-def knob_schema(knob: Knob) -> Schema:
+def knob_schema(knob: Setting) -> Schema:
     """The schema of one value of a knob."""
     schema: Schema = {"description": _description(knob)}
     if knob.allowed:
@@ -185,12 +185,12 @@ def knob_schema(knob: Knob) -> Schema:
     return {**schema, **_or_null(schema)}
 
 
-def _description(knob: Knob) -> str:
+def _description(knob: Setting) -> str:
     unit = f" ({knob.unit})" if knob.unit else ""
     return f"{knob.meaning}{unit}" + ("; default: the model's" if knob.default is MODEL else "")
 
 
-def _typed(knob: Knob) -> Schema:
+def _typed(knob: Setting) -> Schema:
     if knob.kind == "names":
         return dict(NAMES)
     bounds = {"minimum": knob.minimum, "maximum": knob.maximum}

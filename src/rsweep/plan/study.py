@@ -10,7 +10,7 @@ from typing import Any
 
 from rsweep.core.accounts import hide_accounts
 from rsweep.core.errors import StudyError
-from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.knobs import Option, Problem, nearest
 from rsweep.core.names import clash, slug
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
@@ -30,32 +30,32 @@ Settings = dict[str, Any]
 PRICES = ("gpu_hour", "cpu_hour", "gb", "currency")
 SECTIONS = ("base", "sweep", "profiles", "evaluate", "retain")
 
-OPTIONS: dict[str, Knob] = {
+OPTIONS: dict[str, Option] = {
     k.name: k
     for k in (
-        Knob("study", "stitch", "str", None, "name of the study and of its results folder"),
-        Knob("rois", "fetch", "str", None, "ROI table: CSV, GeoJSON or GeoParquet"),
-        Knob("temporal", "fetch", "mapping", None, "window of every ROI; the same as in base"),
-        Knob("results", "stitch", "str", "results", "folder of the results"),
-        Knob("store", "stitch", "str", None, "folder of cached stages; unset: <results>/store"),
-        Knob("shard_size", "stitch", "int", 256, "ROIs per job, about", minimum=1),
-        Knob("on_invalid", "stitch", "str", "error",
-             "a combination that a model cannot run: an error, or skipped and listed",
-             allowed=("error", "skip")),
-        Knob("on_roi_error", "stitch", "str", "record",
-             "a ROI that cannot be embedded: a row without values and with the reason, or a "
-             "failure", allowed=("record", "fail")),
-        Knob("max_failed", "stitch", "float", 0.25,
-             "largest share of a profile's ROIs that may lack an embedding; above it, or where "
-             "none has one, the run ends in an error after writing what it has",
-             minimum=0, maximum=1),
-        Knob("gpus", "stitch", "int", 0, "GPUs that an inference job asks for", minimum=0),
-        Knob("frozen", "stitch", "bool", False,
-             "fetch exactly the scenes of the lock, which is then never written"),
-        Knob("lock", "stitch", "str", None,
-             "lock that `frozen` reads; unset: <results>/<study>/study.lock.json"),
-        Knob("prices", "stitch", "mapping", {},
-             "what costs are worth: gpu_hour, cpu_hour, gb (of results kept) and their currency"),
+        Option("study", "str", None, "name of the study and of its results folder"),
+        Option("rois", "str", None, "ROI table: CSV, GeoJSON or GeoParquet"),
+        Option("temporal", "mapping", None, "window of every ROI; the same as in base"),
+        Option("results", "str", "results", "folder of the results"),
+        Option("store", "str", None, "folder of cached stages; unset: <results>/store"),
+        Option("shard_size", "int", 256, "ROIs per job, about", minimum=1),
+        Option("on_invalid", "str", "error",
+               "a combination that a model cannot run: an error, or skipped and listed",
+               allowed=("error", "skip")),
+        Option("on_roi_error", "str", "record",
+               "a ROI that cannot be embedded: a row without values and with the reason, or a "
+               "failure", allowed=("record", "fail")),
+        Option("max_failed", "float", 0.25,
+               "largest share of a profile's ROIs that may lack an embedding; above it, or where "
+               "none has one, the run ends in an error after writing what it has",
+               minimum=0, maximum=1),
+        Option("gpus", "int", 0, "GPUs that an inference job asks for", minimum=0),
+        Option("frozen", "bool", False,
+               "fetch exactly the scenes of the lock, which is then never written"),
+        Option("lock", "str", None,
+               "lock that `frozen` reads; unset: <results>/<study>/study.lock.json"),
+        Option("prices", "mapping", {},
+               "what costs are worth: gpu_hour, cpu_hour, gb (of results kept) and their currency"),
     )
 }  # fmt: skip
 """What a study says beside knobs; none of it changes an embedding, none is in a key."""

@@ -126,7 +126,7 @@ def _knobs(card: ModelCard, preset: Facts) -> Facts:
 
 def _knob(knob: Knob, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
     """A knob as it is for one model; `depends` says if other models have other values."""
-    facts = words.knob_facts(knob)
+    facts = {**words.knob_facts(knob), "stage": knob.stage}
     facts["depends"] = knob.default is MODEL or knob.name in {*card.defaults, *card.allowed}
     facts["default"] = preset.get(knob.name)
     facts["allowed"] = list(allowed_values(knob.name, card)) or facts["allowed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from rsweep.core.knobs import Knob
+from rsweep.core.knobs import Setting
 from rsweep.plan import evaluation
 from rsweep.plan.catalogue import cards
 from rsweep.plan.reruns import reruns
@@ -68,7 +68,7 @@ def _providers() -> Iterator[str]:
         yield heading(3, provider) + "\n" + knob_table(provider_module(provider).OPTIONS)
 
 
-def knob_table(knobs: Iterable[Knob], models: Sequence[str] = ()) -> str:
+def knob_table(knobs: Iterable[Setting], models: Sequence[str] = ()) -> str:
     """A row per knob: name, type and unit, default, allowed values, meaning.
 
     With models also the first stage that a change runs again, of the model that reruns most.
@@ -94,7 +94,7 @@ def _default(value: object) -> str:
     return text if value in (None, {}, "the model's") else code(text) if text else "empty"
 
 
-def _allowed(knob: Knob, facts: Mapping[str, object]) -> str:
+def _allowed(knob: Setting, facts: Mapping[str, object]) -> str:
     if knob.allowed:
         return codes([*knob.allowed, *knob.words])
     bounded = knob.minimum is not None or knob.maximum is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.knobs import MODEL, Setting
 from rsweep.models.envelope import range_text
 
 Facts = Mapping[str, Any]
@@ -92,11 +92,11 @@ KINDS: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def knob_facts(knob: Knob) -> dict[str, Any]:
+def knob_facts(knob: Setting) -> dict[str, Any]:
     """A knob of the table as JSON."""
     default = "the model's" if knob.default is MODEL else knob.default
     return {
-        "name": knob.name, "stage": knob.stage, "kind": knob.kind, "default": default,
+        "name": knob.name, "kind": knob.kind, "default": default,
         "allowed": [*knob.allowed, *knob.words], "minimum": knob.minimum,
         "maximum": knob.maximum, "unit": knob.unit, "meaning": knob.meaning,
     }  # fmt: skip

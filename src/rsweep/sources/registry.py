@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsweep.core.knobs import Knob, Problem, nearest
+from rsweep.core.knobs import Option, Problem, nearest
 
 PROVIDERS = ("synthetic", "local", "stac", "earthengine")
 
@@ -23,7 +23,7 @@ def parse_options(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: an option that the provider does not have, or a value that it does not take.
     """
-    knobs: dict[str, Knob] = {k.name: k for k in provider_module(provider).OPTIONS}
+    knobs: dict[str, Option] = {k.name: k for k in provider_module(provider).OPTIONS}
     unknown = [name for name in raw if name not in knobs]
     if unknown:
         raise ValueError(f"has no option {unknown[0]!r}; options: {', '.join(knobs)}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rsweep.core.errors import SourceError
-from rsweep.core.knobs import Knob, Problem
+from rsweep.core.knobs import Option, Problem
 from rsweep.sources.earthengine import collections
 from rsweep.sources.earthengine.endpoint import endpoint
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from rsweep.sources.protocol import Window
 
 OPTIONS = (
-    Knob("url", "fetch", "str", "high-volume",
-         "endpoint: standard, high-volume, or an address (https://…)"),
-    Knob("project", "fetch", "str", "",
-         "Cloud project that is billed; unset: the one of the credentials"),
-    Knob("key", "fetch", "str", "",
-         "key file of a service account; unset: the user's `earthengine authenticate`"),
-    Knob("deadline_s", "fetch", "float", 180.0, "longest wait for one answer", unit="s",
-         minimum=1, maximum=3600),
-    Knob("attempts", "fetch", "int", 8, "tries of one request", minimum=1, maximum=50),
-    Knob("parallel", "fetch", "int", 4,
-         "requests in flight of one job; the project's limit is 40 over all jobs", minimum=1,
-         maximum=40),
+    Option("url", "str", "high-volume",
+           "endpoint: standard, high-volume, or an address (https://…)"),
+    Option("project", "str", "",
+           "Cloud project that is billed; unset: the one of the credentials"),
+    Option("key", "str", "",
+           "key file of a service account; unset: the user's `earthengine authenticate`"),
+    Option("deadline_s", "float", 180.0, "longest wait for one answer", unit="s",
+           minimum=1, maximum=3600),
+    Option("attempts", "int", 8, "tries of one request", minimum=1, maximum=50),
+    Option("parallel", "int", 4,
+           "requests in flight of one job; the project's limit is 40 over all jobs", minimum=1,
+           maximum=40),
 )  # fmt: skip
 """The study's `earthengine:` section. None of it changes a pixel, so none is in a key."""
 

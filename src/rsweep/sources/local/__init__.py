@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsweep.core.digests import walk
 from rsweep.core.errors import SourceError, StudyError
-from rsweep.core.knobs import Knob, Problem
+from rsweep.core.knobs import Option, Problem
 from rsweep.core.sensors import SENSORS
 from rsweep.sources import stac
 from rsweep.sources.local.folder import LocalScene, content, find_scenes
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from rsweep.sources.protocol import Source, Window
 
 OPTIONS = (
-    Knob("path", "fetch", "str", None, "folder that holds the scenes; every study must name it"),
-    Knob("layout", "fetch", "str", None, "layout file; unset: layout.yaml in the folder"),
-    Knob(
-        "resampling", "fetch", "str", "auto",
+    Option("path", "str", None, "folder that holds the scenes; every study must name it"),
+    Option("layout", "str", None, "layout file; unset: layout.yaml in the folder"),
+    Option("resampling", "str", "auto",
          "how values are put on the grid; auto: averaged by area where pixels become coarser "
          "(backscatter as power), else nearest; classes are always nearest",
          allowed=("auto", "nearest", "bilinear", "cubic", "average"),

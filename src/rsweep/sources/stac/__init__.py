@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rsweep.core.errors import SourceError
-from rsweep.core.knobs import Knob, Problem
+from rsweep.core.knobs import Option, Problem
 from rsweep.core.sensors import SENSORS
 from rsweep.sources.stac.collections import COLLECTIONS, PRESETS, TABLE, Collection
 from rsweep.sources.stac.content import asset_files, items_content
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 __all__ = ["COLLECTIONS", "OPTIONS", "available_bands", "check", "identity", "open_source"]
 
 OPTIONS = (
-    Knob("url", "fetch", "str", "earth-search",
-         f"{' or '.join(PRESETS)}, the address of an API, or a static catalogue's JSON file"),
-    Knob("name", "fetch", "str", None,
-         "what keys call the catalogue, so that a mirror shares them; unset: the preset, or the "
-         "address without its scheme"),
-    Knob("resampling", "fetch", "str", "auto",
-         "how values are put on the grid; auto: averaged by area where pixels become coarser "
-         "(backscatter as power), else nearest; classes are always nearest",
-         allowed=("auto", "nearest", "bilinear", "cubic", "average")),
-    Knob("workers", "fetch", "int", 8, "assets read at a time; changes no pixel",
-         minimum=1, maximum=64),
+    Option("url", "str", "earth-search",
+           f"{' or '.join(PRESETS)}, the address of an API, or a static catalogue's JSON file"),
+    Option("name", "str", None,
+           "what keys call the catalogue, so that a mirror shares them; unset: the preset, or the "
+           "address without its scheme"),
+    Option("resampling", "str", "auto",
+           "how values are put on the grid; auto: averaged by area where pixels become coarser "
+           "(backscatter as power), else nearest; classes are always nearest",
+           allowed=("auto", "nearest", "bilinear", "cubic", "average")),
+    Option("workers", "int", 8, "assets read at a time; changes no pixel",
+           minimum=1, maximum=64),
 )  # fmt: skip
 CATALOGUE_FILES = ("catalog.json", "collection.json")
 

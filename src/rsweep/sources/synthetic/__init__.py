@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rsweep.core.knobs import Knob
+from rsweep.core.knobs import Option
 
 if TYPE_CHECKING:
     from rsweep.sources.protocol import Source, Window
@@ -32,11 +32,11 @@ WORLD_VERSION = 1
 """Raised when any pixel, quality layer or scene of the world changes."""
 
 OPTIONS = (
-    Knob("seed", "fetch", "int", 0, "which world", minimum=0, maximum=2**31 - 1),
-    Knob("revisit_days", "fetch", "int", 5, "days between scenes", minimum=1, maximum=366,
-         unit="d"),
-    Knob("cloudiness", "fetch", "float", 0.35, "mean cloud share of optical scenes", minimum=0,
-         maximum=1),
+    Option("seed", "int", 0, "which world", minimum=0, maximum=2**31 - 1),
+    Option("revisit_days", "int", 5, "days between scenes", minimum=1, maximum=366,
+           unit="d"),
+    Option("cloudiness", "float", 0.35, "mean cloud share of optical scenes", minimum=0,
+           maximum=1),
 )  # fmt: skip
 S2 = "synthetic-s2-l2a"
 S1 = "synthetic-s1-grd"
