@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from huggingface_hub import (
     constants,
     get_hf_file_metadata,
-    get_token,
     hf_hub_download,
     hf_hub_url,
     try_to_load_from_cache,
@@ -28,9 +27,10 @@ from huggingface_hub.errors import (
 
 from rsweep.core.digests import sha256_file
 from rsweep.core.errors import RsweepError, TransientError, WeightsError
+from rsweep.core.files import REFUSALS
 from rsweep.models.card import Checkpoint
 from rsweep.models.pins import Pin, checkpoint_name
-from rsweep.models.transfer import PASSING, fetch
+from rsweep.models.transfer import PASSING, attempts, fetch
 
 ABSENT = (
     "not on this machine; the rule `weights` fetches it before inference, and `rsweep weights "
@@ -126,7 +126,7 @@ def url_file(url: str, sha256: str | None) -> tuple[Path, str]:
     target = url_place(url, sha256)
     if not target.is_file():
         try:
-            fetch(url, target, sha256, {}, target.with_name(f"{target.name}.lock"))
+            fetch(url, target, sha256)
         except TransientError as error:
             raise TransientError(f"{error}; or put the file at {target} by hand") from error
     return target, check_cached(target, sha256)
@@ -168,11 +168,19 @@ def _from_hub(checkpoint: Checkpoint) -> Path:
     cached = _cached(checkpoint, None)
     if cached is not None:
         return cached
-    _fetch_blob(checkpoint)
-    # The blob is in place: this makes the cache's entry for it, and transfers nothing.
-    return Path(
-        hf_hub_download(checkpoint.repository, checkpoint.file, revision=checkpoint.revision)
-    )
+    _ask(checkpoint)
+    for _ in attempts():
+        try:
+            return Path(hf_hub_download(checkpoint.repository, checkpoint.file,
+                                        revision=checkpoint.revision))  # fmt: skip
+        except Exception as error:  # the HTTP library below, and so its errors, differ by version
+            last = error
+            if isinstance(error, OSError) and error.errno in REFUSALS:
+                raise WeightsError(
+                    f"{constants.HF_HUB_CACHE}: cannot be written: {error}"
+                ) from error
+    raise TransientError(f"{constants.ENDPOINT}/{checkpoint.repository}, file {checkpoint.file}: "
+                         f"cannot be fetched now ({last})") from last  # fmt: skip
 
 
 def _cached(checkpoint: Checkpoint, sha256: str | None) -> Path | None:
@@ -186,25 +194,6 @@ def _cached(checkpoint: Checkpoint, sha256: str | None) -> Path | None:
     folder = Path(constants.HF_HUB_CACHE) / f"models--{checkpoint.repository.replace('/', '--')}"
     others = folder.glob(f"snapshots/*/{checkpoint.file}")
     return next((other for other in others if other.resolve().name == sha256), path)
-
-
-def _fetch_blob(checkpoint: Checkpoint) -> None:
-    """Fetch a file of the hub to the place in the hub's cache where its library looks for it.
-
-    The library itself begins again when a process is killed, as a job at its time limit is.
-    """
-    metadata = _ask(checkpoint)
-    cache = Path(constants.HF_HUB_CACHE)
-    folder = f"models--{checkpoint.repository.replace('/', '--')}"
-    same_host = urlsplit(metadata.location).netloc == urlsplit(constants.ENDPOINT).netloc
-    token = get_token() if same_host else None
-    fetch(
-        metadata.location,
-        cache / folder / "blobs" / metadata.etag,
-        metadata.etag if SHA256.fullmatch(metadata.etag) else None,
-        {"Authorization": f"Bearer {token}"} if token else {},
-        cache / ".locks" / folder / f"{metadata.etag}.lock",
-    )
 
 
 def _ask(checkpoint: Checkpoint) -> Any:

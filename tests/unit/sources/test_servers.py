@@ -140,7 +140,7 @@ def test_weights_that_trickle_or_are_a_page(at, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "PAUSE_S", 0.01)
 
     def get(path):
-        return transfer.fetch(f"{at}/{path}", tmp_path / "w", None, {}, tmp_path / "l")
+        return transfer.fetch(f"{at}/{path}", tmp_path / "w", None)
 
     soon(lambda: get("drip"), TransientError, "bytes a second")
     soon(lambda: get("page"), TransientError, "web page")
