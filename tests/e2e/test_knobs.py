@@ -62,7 +62,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "image_size": ("rcf", 24, "prep"),
     "tile_size": ("rcf", 32, "prep"),
     "tile_overlap": ("rcf", 8, "prep"),
-    "max_tiles": ("rcf", 999, "prep"),
+    "max_tiles": ("rcf", 999, None),
     "resample": ("resized", "bicubic", "prep"),
     "edge": ("rcf", "fill", "prep"),
     "model": ("thor", "rcf", "prep"),

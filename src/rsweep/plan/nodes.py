@@ -9,30 +9,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rsweep.core.nodes import Node
+from rsweep.core.places import PLACES, Places
 from rsweep.core.stage import EACH_SENSOR, Stage
 from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
-from rsweep.stages.fetch.spec import ROI_WINDOWS
 from rsweep.stages.prep.tiling import settle_surroundings
 from rsweep.stages.registry import STAGES
 
 Settings = Mapping[str, Any]
+UNKNOWN = Places()
 Made = dict[tuple[str, str], Node]
 """(stage, sensor; "" where a stage is not by sensor) -> its node."""
 
 
-def build_nodes(settings: Settings, roi_windows: str = "none") -> Node:
+def build_nodes(settings: Settings, places: Places = UNKNOWN) -> Node:
     """The last node of a resolved profile, with all that it depends on.
 
     Args:
         settings: of the profile.
-        roi_windows: how many ROIs have windows of their own: none, some or all.
+        places: of the study.
 
     Raises:
         ValueError: weights or data named by the profile are not there.
     """
     (settings,) = settle_surroundings([settings])
-    settings = {**settings, ROI_WINDOWS: roi_windows}
+    settings = {**settings, PLACES: places}
     sensors = list(sensor_bands(settings, find_card(settings["model"])))
     made: Made = {}
     for stage in STAGES.values():

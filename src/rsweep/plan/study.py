@@ -13,6 +13,7 @@ from rsweep.core.errors import StudyError
 from rsweep.core.knobs import Option, Problem, nearest
 from rsweep.core.names import clash, slug
 from rsweep.core.nodes import Node
+from rsweep.core.places import places_of
 from rsweep.core.roi import Roi
 from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard, make_shards
@@ -143,8 +144,9 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     options = _options(config, where, problems)
     rois, roi_problems = read_rois(options["rois"]) if options["rois"] else ([], [])
     problems += roi_problems
+    shards = make_shards(rois, options["shard_size"])
     profiles, skipped = expand(config, where, options["on_invalid"] == "skip", problems,
-                               _roi_windows(rois), _pins(options))  # fmt: skip
+                               places_of(rois, shards), _pins(options))  # fmt: skip
     retain = _retain(config, where, problems)
     if not any(problem.where.endswith("temporal") for problem in problems):
         problems += _window_problems(profiles, rois, where)
@@ -155,7 +157,6 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
         problems.append(Problem(where, "has no profile that can run"))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
-    shards = make_shards(rois, options["shard_size"])
     if problems := too_many_tiles(profiles, shards, options["max_failed"], where):
         raise StudyError(problems)
     return Study(
@@ -233,11 +234,6 @@ def _retain(config: Mapping[str, Any], where: str, problems: list[Problem]) -> d
                                     f"is {value!r}; expected one of {', '.join(stages)}, each "
                                     f"keep or temp{nearest(stage, stages)}"))  # fmt: skip
     return retain
-
-
-def _roi_windows(rois: Sequence[Roi]) -> str:
-    own = sum(roi.start is not None for roi in rois)
-    return "none" if not own else "all" if own == len(rois) else "some"
 
 
 def _name_problems(profiles: Sequence[Profile], rois: Sequence[Roi], table: str) -> list[Problem]:

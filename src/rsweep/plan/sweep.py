@@ -12,9 +12,10 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import Knob, Problem, nearest
 from rsweep.core.names import slug
 from rsweep.core.nodes import Node
+from rsweep.core.places import Places
 from rsweep.models.pins import Pin, checkpoint_name
 from rsweep.models.registry import families, find_card
-from rsweep.plan.nodes import build_nodes
+from rsweep.plan.nodes import UNKNOWN, build_nodes
 from rsweep.plan.profiles import Profile, resolve, window
 from rsweep.plan.table import CORE
 from rsweep.stages.prep.tiling import settle_surroundings
@@ -55,7 +56,7 @@ class Candidate:
 
 def expand(
     config: Mapping[str, Any], where: str, skip: bool, problems: list[Problem],
-    roi_windows: str = "none", pins: Mapping[str, Pin] | None = None,
+    places: Places = UNKNOWN, pins: Mapping[str, Pin] | None = None,
 ) -> tuple[list[Profile], list[Skipped]]:  # fmt: skip
     """The profiles of a study and the combinations left out.
 
@@ -66,14 +67,14 @@ def expand(
             all the same.
         problems: what is wrong is added here.
         pins: which file each published checkpoint is, where that is known.
-        roi_windows: how many ROIs have windows of their own: none, some or all.
+        places: what keys need to know of the study's ROIs.
     """
     base = _base(config, where, problems)
     found: list[Candidate] = []
     skipped: list[Skipped] = []
     combinations = list(_combinations(config, where, problems))
     for one, settings, errors in _resolved(combinations, base, pins or {}):
-        candidate, errors = _candidate(one, settings, roi_windows) if not errors else (None, errors)
+        candidate, errors = _candidate(one, settings, places) if not errors else (None, errors)
         if candidate:
             found.append(candidate)
         elif skip and settings:
@@ -110,10 +111,10 @@ def _pinned(settings: Settings, pins: Mapping[str, Pin]) -> Settings:
 
 
 def _candidate(
-    one: Combination, settings: Settings, roi_windows: str
+    one: Combination, settings: Settings, places: Places
 ) -> tuple[Candidate | None, list[tuple[str, str]]]:
     try:
-        return Candidate(one.name, one.own, settings, build_nodes(settings, roi_windows)), []
+        return Candidate(one.name, one.own, settings, build_nodes(settings, places)), []
     except ValueError as error:
         return None, [("weights", str(error))]
     except (OSError, RsweepError) as error:

@@ -25,8 +25,8 @@ def too_many_tiles(
     count = sum(len(shard.rois) for shard in shards)
     for profile in profiles:
         prep = next(node for node in profile.node.upstream() if node.stage == "prep")
-        if prep.settings["input_prep"] != "tile":
-            continue
+        if prep.settings["input_prep"] != "tile" or "max_tiles" not in prep.settings:
+            continue  # the key has the limit where a ROI may reach it
         scale, limit = profile.settings["scale_m"], prep.settings["max_tiles"]
         how = (prep.settings["tile_size"], prep.settings["stride"], limit, scale)
         if how in problems:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rsweep.core.canonical import canonical_json, digest
 from rsweep.core.nodes import Node
+from rsweep.core.places import Places
 from rsweep.models.registry import families, find_card
 from rsweep.plan import profiles
 from rsweep.plan.nodes import build_nodes
@@ -346,7 +347,18 @@ def test_a_study_window_that_no_roi_uses_is_in_no_key():
     def key(roi_windows, end):
         values, errors = profiles.resolve({**RCF, "temporal": {**WINDOW, "end": end}}, {})
         assert not errors
-        return build_nodes(values, roi_windows).key
+        return build_nodes(values, Places(roi_windows)).key
 
     for roi_windows, same in (("none", False), ("some", False), ("all", True)):
         assert (key(roi_windows, "2022-09-01") == key(roi_windows, "2022-10-01")) is same
+
+
+def test_a_limit_on_tiles_that_no_roi_reaches_is_in_no_key():
+    def key(largest_m, max_tiles):
+        values, errors = profiles.resolve({**RCF, "image_size": 64, "max_tiles": max_tiles}, {})
+        assert not errors
+        return build_nodes(values, Places(largest_m=largest_m)).key
+
+    assert key(3000, 1024) == key(3000, 2000)  # 6 x 6 tiles at the most
+    assert key(3000, 1024) != key(3000, 20)
+    assert key(90_000, 1024) != key(90_000, 2000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.places import PLACES, Places
 from rsweep.core.sensors import SENSORS
 from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
@@ -52,17 +53,12 @@ KNOBS = (
 )  # fmt: skip
 
 
-ROI_WINDOWS = "roi_windows"
-"""Added to a profile's settings when keys are made: how many ROIs have windows of their own,
-"none", "some" or "all". Which windows these are is in the names of shards."""
-
-
 def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     """Settings of the key: without what says nothing of radar, optical sensors or maps."""
     provider = settings["provider"]
     collection = choose_collection(provider, sensor, settings["collection"])
     bands = sensor_bands(settings, find_card(settings["model"]))[sensor]
-    windows, temporal = settings.get(ROI_WINDOWS, "none"), settings["temporal"]
+    windows, temporal = settings.get(PLACES, Places()).windows, settings["temporal"]
     asked = (temporal["start"], temporal["end"]) if temporal and windows == "none" else None
     if SENSORS[sensor].static:
         asked = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str
     grid = Grid.from_dict(first["grid"])
     span = roi_span(grid, first["polygon"])
     mode, lattice = _lattice(settings, span, grid)
-    limit = settings.get("max_tiles", 1)
+    limit = settings.get("max_tiles", math.inf)
     if lattice.count > limit:
         raise RoiError(
             f"needs {lattice.count} tiles of {lattice.size} px, more than max_tiles {limit}; raise "
@@ -112,7 +113,7 @@ def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str
 
 def _lattice(settings: Settings, span: Span, grid: Grid) -> tuple[str, Lattice]:
     """The mode that a ROI has under `input_prep`, and its tiles."""
-    limit, mode = settings.get("max_tiles", 1), settings["input_prep"]
+    limit, mode = settings.get("max_tiles", math.inf), settings["input_prep"]
     if mode == "native":
         native = native_lattice(span, settings["step"], settings["align"], grid.height, grid.width)
         above = _above(settings, native.size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.places import PLACES, Places
 from rsweep.core.stage import EACH_SENSOR, Extent, Settings, Stage
 from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.registry import find_card
@@ -56,6 +57,10 @@ KNOBS = (
 )  # fmt: skip
 
 
+LENIENT = 1.1
+"""Factor for what a ROI's side in degrees misses of its side in UTM."""
+
+
 def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     """Settings of the key: constants as values, and of tiles only where there are tiles."""
     card = find_card(settings["model"])
@@ -74,12 +79,20 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     found["image_size"] = settings["image_size"]
     size = tile_size(settings)
     if has_tiles(settings):
-        found |= {"tile_size": size, "stride": size - settings["tile_overlap"],
-                  "snap": tile_snap(settings, card), "align": tile_align(settings, card),
-                  "max_tiles": settings["max_tiles"]}  # fmt: skip
+        found |= {"tile_size": size, "stride": size - settings["tile_overlap"]}
+        found |= {"snap": tile_snap(settings, card), "align": tile_align(settings, card)}
+        if _most_tiles(settings) > settings["max_tiles"]:  # a limit that is not reached is none
+            found["max_tiles"] = settings["max_tiles"]
     if settings["input_prep"] in ("resize", "auto") or size != settings["image_size"]:
         found["resample"] = settings["resample"]
     return found
+
+
+def _most_tiles(settings: Settings) -> float:
+    """Tiles of the largest ROI, rather too many than too few."""
+    largest_m, size = settings.get(PLACES, Places()).largest_m, tile_size(settings)
+    side = LENIENT * largest_m / settings["scale_m"] + size
+    return float((side / (size - settings["tile_overlap"]) + 1) ** 2)
 
 
 def _native(settings: Settings, card: ModelCard) -> dict[str, Any]:
