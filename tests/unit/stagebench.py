@@ -1,9 +1,8 @@
 """Stages run as jobs run them, over scenes made in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,8 @@ from rsweep.core.store import Store
 from rsweep.jobs.runner import run_job
 from rsweep.plan.nodes import build_nodes, node_options
 from rsweep.plan.profiles import resolve
-from rsweep.sources import registry
 from rsweep.sources.protocol import Pixels, Scene
+from rsweep.sources.registry import find_provider
 from rsweep.stages.job import Job
 
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
@@ -66,16 +65,13 @@ class Bench:
         self.store, self.monkeypatch = Store(folder / "store"), monkeypatch
 
     def use(self, source: FakeSource, bands: Sequence[str] = ()) -> FakeSource:
-        real = registry.provider_module("synthetic")
+        real = find_provider("synthetic")
 
         def available(options: Any, collection: str) -> tuple[str, ...]:
             return tuple(bands) or real.available_bands(options, collection)
 
-        fake = SimpleNamespace(
-            OPTIONS=real.OPTIONS, COLLECTIONS=real.COLLECTIONS, identity=real.identity,
-            available_bands=available, open_source=lambda *_: source,
-        )  # fmt: skip
-        self.monkeypatch.setattr("rsweep.stages.fetch.run.provider_module", lambda _: fake)
+        fake = replace(real, available_bands=available, open_source=lambda *_: source)
+        self.monkeypatch.setattr("rsweep.stages.fetch.run.find_provider", lambda _: fake)
         return source
 
     def node(self, stage: str = "stitch", **own: Any) -> Node:

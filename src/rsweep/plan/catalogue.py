@@ -9,7 +9,7 @@ from rsweep.core.knobs import Knob
 from rsweep.models.card import ModelCard
 from rsweep.models.registry import families, find_card
 from rsweep.plan.profiles import knobs_of, resolve
-from rsweep.sources.registry import PROVIDERS, provider_module
+from rsweep.sources.registry import PROVIDERS, find_provider
 
 
 def open_families() -> list[str]:
@@ -39,7 +39,7 @@ def defaults(card: ModelCard) -> dict[str, Any]:
 def providers(card: ModelCard, modality: str) -> list[str]:
     """Providers that have all the sensors of a modality."""
     sensors = {needed.sensor for needed in card.modalities[modality]}
-    return [p for p in PROVIDERS if sensors <= set(provider_module(p).COLLECTIONS)]
+    return [p for p in PROVIDERS if sensors <= set(find_provider(p).collections)]
 
 
 def shared_knobs(card: ModelCard) -> list[Knob]:

@@ -23,7 +23,7 @@ from rsweep.plan.profiles import Profile
 from rsweep.plan.stored import StoredRois, config_digest, make_nodes, named, node_row, roi_row
 from rsweep.plan.study import Study, make_study
 from rsweep.plan.sweep import Skipped
-from rsweep.sources.registry import planning_reads
+from rsweep.sources.registry import find_provider
 
 SOURCE = Path(__file__).parents[1]
 KEPT = 3
@@ -102,7 +102,7 @@ def _watched(study: Study) -> Iterator[Path]:
         provider = settings.get("provider")
         options = settings.get(str(provider))
         if isinstance(options, Mapping):
-            yield from planning_reads(str(provider), options)
+            yield from find_provider(str(provider)).planning_reads(options)
 
 
 def _write(study: Study, folder: Path) -> None:

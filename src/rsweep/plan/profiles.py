@@ -17,10 +17,8 @@ from rsweep.sources.registry import (
     SCENE_SHARE,
     check_options,
     choose_collection,
-    cloud_layers,
+    find_provider,
     parse_options,
-    provider_composites,
-    provider_module,
 )
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.rules import MASK_RULES
@@ -266,7 +264,7 @@ def _check_pooling(settings: Mapping[str, Any], card: ModelCard) -> Errors:
 
 
 def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
-    provider, served = settings["provider"], provider_module(settings["provider"]).COLLECTIONS
+    provider, served = settings["provider"], find_provider(settings["provider"]).collections
     try:
         parse_options(provider, settings[provider])
     except ValueError as error:
@@ -302,14 +300,14 @@ def _clouds_told(settings: Mapping[str, Any], sensor: str) -> tuple[str, ...]:
     provider = settings["provider"]
     options = parse_options(provider, settings[provider])
     collection = choose_collection(provider, sensor, settings["collection"])
-    return cloud_layers(provider, options, collection)
+    return find_provider(provider).cloud_layers(options, collection)
 
 
 def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     if settings["fetch_granularity"] == "scene":
         return []
     provider, method = settings["provider"], settings["composite"]
-    made = provider_composites(provider)
+    made = find_provider(provider).composites
     if not made:
         return [("fetch_granularity", f"is 'composite', which {provider} does not make; "
                                       "allowed: scene")]  # fmt: skip

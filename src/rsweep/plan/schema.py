@@ -15,7 +15,7 @@ from rsweep.plan import evaluation
 from rsweep.plan.catalogue import allowed_values, cards, defaults, open_families
 from rsweep.plan.study import OPTIONS
 from rsweep.plan.table import CORE
-from rsweep.sources.registry import PROVIDERS, provider_module
+from rsweep.sources.registry import PROVIDERS, find_provider
 from rsweep.stages.registry import STAGES
 
 Schema = dict[str, Any]
@@ -143,7 +143,7 @@ def one_or_list(value: Schema) -> Schema:
 
 
 def _provider(provider: str) -> Schema:
-    options = {knob.name: knob_schema(knob) for knob in provider_module(provider).OPTIONS}
+    options = {knob.name: knob_schema(knob) for knob in find_provider(provider).options}
     return {**_closed(options), "description": CORE[provider].meaning}
 
 

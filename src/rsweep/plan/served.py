@@ -11,7 +11,7 @@ from rsweep.core.nodes import Node
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.sources.protocol import Source
-from rsweep.sources.registry import endpoint, provider_module
+from rsweep.sources.registry import find_provider
 from rsweep.stages.fetch.place import place_of
 
 ROIS_ASKED = 5
@@ -30,7 +30,7 @@ def unserved(study: Study, where: str, online: bool = False) -> tuple[list[Probl
     unasked: set[str] = set()
     for node, profiles in _fetches(study):
         provider = node.settings["provider"]
-        service = endpoint(provider, options[node.key])
+        service = find_provider(provider).address(options[node.key])
         if "://" in service and not online:
             unasked.add(service)
             continue
@@ -55,17 +55,17 @@ def _asked(
     study: Study, node: Node, profiles: Sequence[Profile], options: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
     settings = node.settings
-    module = provider_module(settings["provider"])
+    source_of = find_provider(settings["provider"])
     own = {name: value for name, value in options[node.key].items() if name != "lock"}
     try:
-        have = list(module.available_bands(own, settings["collection"]))
+        have = list(source_of.available_bands(own, settings["collection"]))
         missing = list(_missing_bands(node, profiles, have))
         yield from missing
         if missing:
             return
         bands = have if settings["bands"] == "all" else settings["bands"]
         orbit = settings.get("orbit", "any")
-        source = module.open_source(own, settings["collection"], bands, orbit)
+        source = source_of.open_source(own, settings["collection"], bands, orbit)
         yield from _missing_layers(node, profiles, source)
         yield from _missing_scenes(study, node, source)
     except RsweepError as error:

@@ -12,7 +12,7 @@ from rsweep.plan.reruns import reruns
 from rsweep.plan.study import OPTIONS
 from rsweep.report import words
 from rsweep.report.markdown import code, codes, heading, table
-from rsweep.sources.registry import PROVIDERS, provider_module
+from rsweep.sources.registry import PROVIDERS, find_provider
 from rsweep.stages.registry import STAGES
 
 INTRODUCTION = """\
@@ -65,7 +65,7 @@ def _providers() -> Iterator[str]:
     yield ("\nUnder the provider's name, as in `local: {path: scenes}`. An option is in the key of "
            "fetch if it changes pixels.\n")  # fmt: skip
     for provider in PROVIDERS:
-        yield heading(3, provider) + "\n" + knob_table(provider_module(provider).OPTIONS)
+        yield heading(3, provider) + "\n" + knob_table(find_provider(provider).options)
 
 
 def knob_table(knobs: Iterable[Setting], models: Sequence[str] = ()) -> str:

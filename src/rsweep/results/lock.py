@@ -26,7 +26,7 @@ from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.results.profile import read_rows
 from rsweep.results.versions import versions
-from rsweep.sources.registry import endpoint
+from rsweep.sources.registry import find_provider
 from rsweep.stages.fetch.locks import LOCKED, read_lock
 from rsweep.stages.fetch.manifest import pack
 
@@ -44,7 +44,7 @@ def make_lock(study: Study) -> dict[str, Any]:
     nodes, options = study.nodes(), study.node_options()
     fetched = {
         n.key: {"settings": n.settings, **pack(_manifests(study, n)),
-                "endpoint": without_secrets(endpoint(n.settings["provider"], options[n.key]))}
+                "endpoint": _endpoint(n, options[n.key])}
         for n in nodes.values() if n.stage == "fetch"
     }  # fmt: skip
     rules = {n.key: n.settings.get("cloud_mask", {}) for n in nodes.values()
@@ -159,6 +159,11 @@ def check_lock(study: Study) -> None:
             folder = Store(study.store).folder(node)
             raise RsweepError(f"{folder} holds other scenes than {study.lock}, of ROIs "
                               f"{', '.join(other)}; remove it and run again")  # fmt: skip
+
+
+def _endpoint(node: Node, options: Mapping[str, Any]) -> str:
+    """Where the scenes of a fetch came from; "" of one that is on no network."""
+    return str(without_secrets(find_provider(node.settings["provider"]).address(options)))
 
 
 def _manifests(study: Study, node: Node) -> dict[str, Any]:

@@ -51,25 +51,7 @@ class Pixels:
 
 
 class Source(Protocol):
-    """A provider opened for one collection. One module of `rsweep.sources` each.
-
-    A module `sources/<provider>.py` has:
-
-    - `OPTIONS`: the knobs of the study's `<provider>:` section;
-    - `COLLECTIONS`: sensor -> the collections that it serves, the first being the default;
-    - `identity(options, collection, window) -> dict`: what of the options and of the data changes
-      pixels, for the fetch key (never a path, a URL or an account); of data on disk those of the
-      window, or all where it is None;
-    - `available_bands(options, collection) -> tuple[str, ...]`: what `fetch_bands: all` reads;
-    - `cloud_layers(options, collection) -> tuple[str, ...]`: what tells of clouds in its scenes:
-      quality layers, and "scene" where a whole scene's cloud share is known;
-    - `address(options) -> str`, optional: where the provider is, for the lock;
-    - `COMPOSITES`, optional: methods by which the opened source's `composites(frames, grid, method,
-      rules)` reduces the scenes of each frame itself, giving `values` [C, H, W] in the sensor's
-      unit with NaN where missing and `count` [H, W];
-    - `check(options, where) -> list[Problem]`, optional: what is wrong with a study's options;
-    - `open_source(options, collection, bands, orbit) -> Source`.
-    """
+    """A provider opened for one collection: what `Provider.open_source` gives."""
 
     @property
     def quality_layers(self) -> tuple[str, ...]:

@@ -1,20 +1,24 @@
-"""The provider modules, by name."""
+"""Which providers there are."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rsweep.core.knobs import Option, Problem, nearest
+from rsweep.sources.provider import Provider
 
 PROVIDERS = ("synthetic", "local", "stac", "earthengine")
 
 
-def provider_module(provider: str) -> Any:
-    """The module of a provider; see `protocol.Source` for what it has."""
-    return importlib.import_module(f"rsweep.sources.{provider}")
+@functools.cache
+def find_provider(name: str) -> Provider:
+    """A provider by its name, one of `PROVIDERS`."""
+    found = importlib.import_module(f"rsweep.sources.{name}").PROVIDER
+    assert isinstance(found, Provider)
+    return found
 
 
 def parse_options(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,7 +27,7 @@ def parse_options(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: an option that the provider does not have, or a value that it does not take.
     """
-    knobs: dict[str, Option] = {k.name: k for k in provider_module(provider).OPTIONS}
+    knobs: dict[str, Option] = {k.name: k for k in find_provider(provider).options}
     unknown = [name for name in raw if name not in knobs]
     if unknown:
         raise ValueError(f"has no option {unknown[0]!r}; options: {', '.join(knobs)}"
@@ -41,35 +45,11 @@ def parse_options(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_options(provider: str, raw: Mapping[str, Any]) -> list[Problem]:
     """What a provider finds wrong with its options: a folder that is not there, a bad layout."""
-    check = getattr(provider_module(provider), "check", None)
-    found: list[Problem] = check(parse_options(provider, raw), provider) if check else []
-    return found
-
-
-def endpoint(provider: str, options: Mapping[str, Any]) -> str:
-    """Where a provider's scenes came from, without account; "" for one that is on no network."""
-    address = getattr(provider_module(provider), "address", None)
-    return str(address(options)) if address else ""
-
-
-def provider_composites(provider: str) -> tuple[str, ...]:
-    """Composite methods that a provider applies itself (`fetch_granularity: composite`)."""
-    return tuple(getattr(provider_module(provider), "COMPOSITES", ()))
+    return find_provider(provider).check(parse_options(provider, raw), provider)
 
 
 SCENE_SHARE = "scene"
 """Among `cloud_layers`: the provider gives the cloud share of whole scenes."""
-
-
-def cloud_layers(provider: str, options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
-    """What a collection tells of clouds: quality layers, and `SCENE_SHARE`."""
-    return tuple(provider_module(provider).cloud_layers(options, collection))
-
-
-def planning_reads(provider: str, options: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Files and folders that planning a study of a provider looks at; none of a service."""
-    reads = getattr(provider_module(provider), "planning_reads", None)
-    return tuple(reads(options)) if reads else ()
 
 
 def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -> str:
@@ -78,7 +58,7 @@ def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -
     Raises:
         ValueError: the provider has none for this sensor, or none of those asked for is.
     """
-    collections: Mapping[str, Sequence[str]] = provider_module(provider).COLLECTIONS
+    collections = find_provider(provider).collections
     served = collections.get(sensor, ())
     if not served:
         raise ValueError(f"is {provider!r}, which has no {sensor} collection; it has: "

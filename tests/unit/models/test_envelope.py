@@ -13,7 +13,7 @@ from rsweep.plan.departures import profile_departures
 from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import resolve
 from rsweep.sources.levels import LEVELS
-from rsweep.sources.registry import provider_module
+from rsweep.sources.registry import find_provider
 
 TRAINED = Envelope(
     source="a paper",
@@ -97,7 +97,7 @@ def test_levels_are_of_collections_that_there_are():
         name
         for provider in ("synthetic", "stac", "earthengine")
         for sensor in SENSORS
-        for name in provider_module(provider).COLLECTIONS.get(sensor, ())
+        for name in find_provider(provider).collections.get(sensor, ())
     }
     assert set(LEVELS) <= served
 

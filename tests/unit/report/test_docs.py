@@ -12,7 +12,7 @@ from rsweep.report.knob_docs import settings_page
 from rsweep.report.markdown import table
 from rsweep.report.model_docs import model_pages, write_pages
 from rsweep.report.token_layout import draw_layout
-from rsweep.sources.registry import PROVIDERS, provider_module
+from rsweep.sources.registry import PROVIDERS, find_provider
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = model_pages()
@@ -26,7 +26,7 @@ def test_settings_page_is_in_step():
 def test_settings_page_has_every_knob():
     page = settings_page()
     own = [knob for card in cards() for knob in card.knobs]
-    options = [knob for p in PROVIDERS for knob in provider_module(p).OPTIONS]
+    options = [knob for p in PROVIDERS for knob in find_provider(p).options]
     for knob in (*CORE.values(), *OPTIONS.values(), *own, *options):
         assert f"| `{knob.name}` |" in page
         assert knob.meaning.replace("|", "\\|") in page

@@ -12,6 +12,7 @@ from rsweep.core.errors import SourceError
 from rsweep.core.knobs import Option, Problem
 from rsweep.sources.earthengine import collections
 from rsweep.sources.earthengine.endpoint import endpoint
+from rsweep.sources.provider import Provider
 
 if TYPE_CHECKING:
     from rsweep.sources.earthengine.source import EarthEngine
@@ -57,7 +58,7 @@ def address(options: Mapping[str, Any]) -> str:
 
 
 def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
-    """What a collection tells of clouds; see `protocol.Source`."""
+    """What a collection tells of clouds; see `Provider`."""
     entry = collections.find(collection)
     return (*entry.quality_layers, *(("scene",) if entry.cloud else ()))
 
@@ -105,3 +106,9 @@ def open_source(
         attempts=known["attempts"], parallel=known["parallel"],
     )  # fmt: skip
     return EarthEngine(client, collection, bands, orbit, known["parallel"])
+
+
+PROVIDER = Provider(
+    "earthengine", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
+    composites=COMPOSITES, check=check, address=address,
+)  # fmt: skip

@@ -20,6 +20,7 @@ from rsweep.core.sensors import SENSORS
 from rsweep.sources import stac
 from rsweep.sources.local.folder import LocalScene, content, find_scenes
 from rsweep.sources.local.layout import Layer, Section, read_layout
+from rsweep.sources.provider import Provider
 from rsweep.sources.vrt import files_behind
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _meaning(layer: Layer) -> dict[str, Any]:
 
 
 def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
-    """What the folder tells of clouds; see `protocol.Source`."""
+    """What the folder tells of clouds; see `Provider`."""
     if _is_catalogue(options):
         return stac.cloud_layers(_stac_options(options), collection)
     folder = _opened(options, collection)
@@ -226,3 +227,9 @@ def open_folder(root: Path, layout: Path, collection: str) -> Folder:
     if wrong or not scenes:
         raise SourceError(f"local: {root}: {'; '.join(wrong[:5]) or 'no file matches the layout'}")
     return Folder(root, sections[collection], tuple(scenes))
+
+
+PROVIDER = Provider(
+    "local", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
+    check=check, planning_reads=planning_reads,
+)  # fmt: skip

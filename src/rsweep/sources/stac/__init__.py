@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from rsweep.core.errors import SourceError
 from rsweep.core.knobs import Option, Problem
 from rsweep.core.sensors import SENSORS
+from rsweep.sources.provider import Provider
 from rsweep.sources.stac.collections import COLLECTIONS, PRESETS, TABLE, Collection
 from rsweep.sources.stac.content import asset_files, items_content
 
@@ -154,7 +155,7 @@ def _content(folder: Path, window: Window | None) -> str:
 
 
 def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
-    """What a collection tells of clouds; see `protocol.Source`."""
+    """What a collection tells of clouds; see `Provider`."""
     return ("scl", "scene") if entry_of(options, collection).quality else ()
 
 
@@ -210,3 +211,9 @@ def _catalogue(address: str) -> Catalogue:
     from rsweep.sources.stac.catalogue import open_catalogue
 
     return open_catalogue(address)
+
+
+PROVIDER = Provider(
+    "stac", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
+    check=check, address=address, planning_reads=planning_reads,
+)  # fmt: skip

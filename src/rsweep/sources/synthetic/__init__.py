@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rsweep.core.knobs import Option
+from rsweep.sources.provider import Provider
 
 if TYPE_CHECKING:
     from rsweep.sources.protocol import Source, Window
@@ -62,7 +63,7 @@ def identity(
 
 
 def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
-    """What a collection tells of clouds; see `protocol.Source`."""
+    """What a collection tells of clouds; see `Provider`."""
     return () if collection == S1 else ("scl", "cloud", "scene")
 
 
@@ -91,3 +92,8 @@ def open_source(
     from rsweep.sources.synthetic.source import open_collection
 
     return open_collection(identity(options, S2), collection, tuple(bands), orbit or "any")
+
+
+PROVIDER = Provider(
+    "synthetic", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
+)  # fmt: skip

@@ -26,7 +26,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.sensors import SENSORS
 from rsweep.sources.protocol import Scene, Source
-from rsweep.sources.registry import provider_module
+from rsweep.sources.registry import find_provider
 from rsweep.stages.composite.frames import scenes_by_frame
 from rsweep.stages.composite.rules import in_order
 from rsweep.stages.fetch.locks import Lock, Pinned, PixelDigest, pin, read_lock, request_digest
@@ -85,15 +85,15 @@ def _fetch_parts(job: Job, source: Source, tasks: list[tuple[Roi, Path]]) -> Non
 
 def _open(job: Job) -> Source:
     settings = job.node.settings
-    module = provider_module(settings["provider"])
+    provider = find_provider(settings["provider"])
     options = dict(job.options[job.node.key])
     lock = options.pop("lock", "")
     job.context["lock"] = read_lock(lock, job.node) if lock else None
     bands = settings["bands"]
     if bands == "all":
-        bands = list(module.available_bands(options, settings["collection"]))
+        bands = list(provider.available_bands(options, settings["collection"]))
     orbit = settings.get("orbit", "any")
-    source: Source = module.open_source(options, settings["collection"], bands, orbit)
+    source = provider.open_source(options, settings["collection"], bands, orbit)
     job.context["bands"] = bands
     return source
 

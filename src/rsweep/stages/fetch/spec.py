@@ -9,7 +9,7 @@ from rsweep.core.places import PLACES, Places
 from rsweep.core.sensors import SENSORS
 from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
-from rsweep.sources.registry import PROVIDERS, choose_collection, parse_options, provider_module
+from rsweep.sources.registry import PROVIDERS, choose_collection, find_provider, parse_options
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.spec import composite_settings
 
@@ -66,7 +66,7 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
         "provider": provider,
         "collection": collection,
         "sensor": sensor,
-        "source": provider_module(provider).identity(options(settings), collection, asked),
+        "source": find_provider(provider).identity(options(settings), collection, asked),
         "bands": "all" if settings["fetch_bands"] == "all" else bands,
         **{name: settings[name] for name in ("scale_m", "context_m", "least_side_m")},
     }
