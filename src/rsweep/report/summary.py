@@ -7,9 +7,13 @@ import time
 from pathlib import Path
 
 from rsweep.jobs.workdir import clear_leftovers, set_aside
+from rsweep.plan.departures import departure_lines
 from rsweep.plan.workflow import Plan, missing_files
 from rsweep.results.complete import failures
 from rsweep.stages.registry import STAGES
+
+MOST_OUTSIDE = 8
+"""Lines about what models were not trained with; `rsweep validate` has all."""
 
 _START: dict[str, float] = {}
 _MISSING: set[Path] = set()
@@ -21,13 +25,14 @@ def announce(plan: Plan) -> None:
     clear_leftovers(plan)
     set_aside(plan)
     _MISSING.update(missing_files(plan))
-    print(_size(plan, _MISSING))
+    print("\n".join([_size(plan, _MISSING), *_outside(plan)]))
 
 
 def preview(plan: Plan) -> None:
     """Say what a study would do, before the table of jobs of a dry run."""
-    print(f"{_size(plan, missing_files(plan))}\nrsweep: jobs that would run, by rule; "
-          f"`snakemake -n -p` lists each with its reason")  # fmt: skip
+    lines = [_size(plan, missing_files(plan)), *_outside(plan)]
+    print("\n".join(lines))
+    print("rsweep: jobs that would run, by rule; `snakemake -n -p` lists each with its reason")
 
 
 def _size(plan: Plan, missing: set[Path]) -> str:
@@ -35,6 +40,15 @@ def _size(plan: Plan, missing: set[Path]) -> str:
     size = f"{len(study.profiles)} profiles over {len(study.rois)} ROIs"
     there = f"{total - len(missing)} of {total} stage files are there already"
     return f"rsweep: study {study.name}: {size}; {there}"
+
+
+def _outside(plan: Plan) -> list[str]:
+    """Where profiles leave what their models were trained on, a line each and not too many."""
+    found = departure_lines(plan.study.profiles)
+    lines = [f"rsweep: outside training: {line}" for line in found[:MOST_OUTSIDE]]
+    if len(found) > MOST_OUTSIDE:
+        lines.append(f"rsweep: and {len(found) - MOST_OUTSIDE} more: see `rsweep validate`")
+    return lines
 
 
 def conclude(plan: Plan, failed: bool = False) -> None:

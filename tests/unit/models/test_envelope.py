@@ -1,6 +1,7 @@
 """What a model was trained on, and the lines that say where a profile leaves it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from rsweep.plan.catalogue import cards
 from rsweep.plan.departures import profile_departures
 from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import resolve
+from rsweep.report import summary
 from rsweep.sources.levels import LEVELS
 from rsweep.sources.registry import find_provider
 
@@ -124,3 +126,14 @@ def test_validate_says_each_departure_once_with_its_profiles(tmp_path, capsys):
     assert said.count("outside training: ") == 3
     assert "galileo, image_size 256: trained on at most 96 px (image_size-256)" in said
     assert "galileo, collection s2 L2A: trained on L1C (3 profiles, " in said
+
+
+def test_a_run_says_some_departures_and_where_the_others_are(monkeypatch):
+    plan = SimpleNamespace(study=SimpleNamespace(profiles=[]))
+    for count, told in ((0, 0), (8, 8), (11, 9)):
+        found = [f"model, knob {i}" for i in range(count)]
+        monkeypatch.setattr(summary, "departure_lines", lambda profiles, found=found: found)
+        said = summary._outside(plan)
+        assert len(said) == told
+        assert said[:1] == (["rsweep: outside training: model, knob 0"] if count else [])
+        assert ("and 3 more" in "".join(said)) == (count == 11)
