@@ -8,12 +8,14 @@ in a forward pass of `tiles` tiles, random weights, fp32 unless `precision` says
 least CPU seconds of the repeats. Megabytes are what the tile's token maps and vectors take in the
 store, float32. Stitch knobs (output, pooling, group_merge, blend) run no network and are not here.
 
-Writes benchmarks/results/knobs.csv, from which `make docs` makes a table on each model's page.
+Writes benchmarks/results/knobs.csv, from which `make docs` makes a table on each model's page; with
+`--only`, rows of other models stay as they were.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,7 +25,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the resident worker has it
 
 import torch
-from measure import facts, seconds, write_csv
+from measure import RESULTS, facts, seconds, write_csv
 from models import batch_of, load_engine, tiles_of
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
@@ -49,6 +51,20 @@ FIRST: Mapping[str, Knobs] = {
     "prithvi": {"variant": "100m_tl", "image_size": 224, "frames": 1, **SERIES},
     "rcf": {"image_size": 64, "patch_size": 16},
     "timm:vit_tiny_patch16_224": {"image_size": 224},
+    "olmoearth": {"variant": "v1_2_nano", "image_size": 32, "patch_size": 4, "frames": 3, **SERIES},
+    "terramind": {"variant": "tiny", "image_size": 224},
+    "tessera": {"variant": "v2_small", "modality": "s2", "image_size": 8, "frames": 12, **SERIES},
+    "panopticon": {"image_size": 112},
+    "dinov3": {"image_size": 112},
+    "terrafm": {"image_size": 224},
+    "croma": {"image_size": 120},
+    "copernicusfm": {"image_size": 224, "patch_size": 16},
+    "satmae": {"variant": "large", "image_size": 224},
+    "satmaepp": {"variant": "large", "image_size": 96},
+    "remoteclip": {"variant": "b32"},
+    "wildsat": {"image_size": 224},
+    "fomo": {"variant": "base", "image_size": 64},
+    "satvision": {"variant": "narrow", "image_size": 128, "scale_m": 10},
 }
 """What a model's rows start from."""
 CHANGES: Mapping[str, tuple[Knobs, ...]] = {
@@ -72,6 +88,32 @@ CHANGES: Mapping[str, tuple[Knobs, ...]] = {
     "rcf": ({"patch_size": 8}, {"image_size": 128}, {"features": 1024}, {"kernel_size": 5},
             {"modality": "s1"}),
     "timm:vit_tiny_patch16_224": ({"image_size": 112}, {"layer": "6"}, {"precision": "bf16"}),
+    "olmoearth": ({"variant": "v1_2_tiny"}, {"variant": "v1_2_small"}, {"variant": "v1_2_base"},
+                  {"patch_size": 8}, {"patch_size": 2}, {"image_size": 64}, {"frames": 1},
+                  {"frames": 12}, {"modality": "s1"}, {"modality": "s1+s2"},
+                  {"precision": "bf16"}),
+    "terramind": ({"variant": "small"}, {"variant": "base"}, {"image_size": 112},
+                  {"modality": "s1+s2"}, {"modality": "s2+dem"}, {"layer": "6"},
+                  {"precision": "bf16"}),
+    "tessera": ({"variant": "v1_1_mpc"}, {"image_size": 16}, {"frames": 24},
+                {"modality": "s1+s2"}, {"precision": "bf16"}),
+    "panopticon": ({"image_size": 56}, {"image_size": 224}, {"bands": ["B4", "B3", "B2"]},
+                   {"modality": "s1"}, {"layer": "6"}, {"precision": "bf16"}),
+    "dinov3": ({"image_size": 64}, {"image_size": 256}, {"layer": "12"}, {"precision": "bf16"}),
+    "terrafm": ({"variant": "large"}, {"image_size": 112}, {"modality": "s1_rtc"},
+                {"layer": "6"}, {"precision": "bf16"}),
+    "croma": ({"variant": "large"}, {"image_size": 64}, {"modality": "s1"},
+              {"modality": "s1+s2"}, {"precision": "bf16"}),
+    "copernicusfm": ({"image_size": 112}, {"patch_size": 32}, {"modality": "s1"}, {"layer": "6"},
+                     {"precision": "bf16"}),
+    "satmae": ({"variant": "base"}, {"image_size": 112}, {"layer": "12"}, {"precision": "bf16"}),
+    "satmaepp": ({"variant": "base"}, {"image_size": 48}, {"layer": "12"},
+                 {"precision": "bf16"}),
+    "remoteclip": ({"variant": "l14"}, {"layer": "6"}, {"precision": "bf16"}),
+    "wildsat": ({"branch": "text"}, {"layer": "6"}, {"precision": "bf16"}),
+    "fomo": ({"variant": "narrow"}, {"image_size": 32}, {"bands": ["B4", "B3", "B2"]},
+             {"modality": "s1"}, {"modality": "s1+s2"}, {"precision": "bf16"}),
+    "satvision": ({"image_size": 64}, {"layer": "2", "pooling": "mean"}, {"precision": "bf16"}),
 }  # fmt: skip
 """Model -> knobs that are changed together, one set a row."""
 
@@ -95,8 +137,10 @@ def forward(engine: Engine, batch: TileBatch) -> TokenMaps:
 
 def gflop(engine: Engine, batch: TileBatch) -> float:
     """Operations of a tile in 1e9, an addition and a multiplication being two."""
+    torch.backends.mha.set_fastpath_enabled(False)  # one operation, which the counter does not know
     with FlopCounterMode(display=False, custom_mapping={ATTENTION: attention_flop}) as counter:
         forward(engine, batch)
+    torch.backends.mha.set_fastpath_enabled(True)
     return counter.get_total_flops() / len(batch.gsd) / 1e9
 
 
@@ -147,13 +191,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="*", choices=FIRST, default=list(FIRST))
     given = parser.parse_args()
-    about, found = facts(), []
+    about, found = facts(), kept(given.only)
     with tempfile.TemporaryDirectory() as folder:
         for each in rows(Store(Path(folder)), given.only):
             print(each, flush=True)
-            found.append(each)
-    if given.only == list(FIRST):
-        write_csv("knobs", found, about)
+            found.append({**each, **about})
+    order = [model.partition(":")[0] for model in FIRST]
+    write_csv("knobs", sorted(found, key=lambda row: order.index(row["model"])), {})
+
+
+def kept(measured: list[str]) -> list[dict[str, Any]]:
+    """Rows of an earlier run, of models that are not measured now."""
+    names = {model.partition(":")[0] for model in measured}
+    with (RESULTS / "knobs.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["model"] not in names]
 
 
 if __name__ == "__main__":
