@@ -75,6 +75,7 @@ def _make(job: Job, waited: float) -> None:
 def _write_record(job: Job, began: float, waited: float) -> None:
     """Say what ran: `seconds` of work, without `load_seconds` and `wait_seconds` (for others)."""
     seconds = time.perf_counter() - began - job.ran.get("load_seconds", 0.0)
+    seconds += job.ran.get("reused_seconds", 0.0)  # work of its tiles that another job did
     record = {**_environment(), **job.ran, "rois": len(job.shard.rois),
               "seconds": round(max(seconds, 0.0), 3), "wait_seconds": round(waited, 3)}  # fmt: skip
     job.store.write_record(job.node, job.shard.name, record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -19,9 +20,13 @@ from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.stages.infer.batching import remember_batch
 from rsweep.stages.infer.energy import Meter
 from rsweep.stages.infer.engine import Engine, write_behind
+from rsweep.stages.infer.memo import BYTES, Memo, open_memo
 from rsweep.stages.infer.networks import Networks
 from rsweep.stages.job import Job
 from rsweep.stages.prep.format import EPOCH, VALID_FULL, blocks
+
+LOOKED_UP = 64
+"""Tiles of which it is found out together whether their outputs are known."""
 
 
 def run(job: Job) -> None:
@@ -33,12 +38,15 @@ def run(job: Job) -> None:
     torch.set_num_threads(max(job.threads, 1))
     if networks.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(networks.device)
-    began, meter, ran = time.perf_counter(), Meter(networks.device), Ran()
-    with job.read("tiles") as tiles, job.write() as target:
+    began, meter = time.perf_counter(), Meter(networks.device)
+    with ExitStack() as stack:
+        ran = Ran(open_memo(job, stack))
+        tiles, target = stack.enter_context(job.read("tiles")), stack.enter_context(job.write())
         for side, block in blocks(tiles).items():
             _embed_block(job, networks, side, block, target.create_group(str(side)), ran)
         seconds = time.perf_counter() - began - ran.load_seconds
-        job.ran.update(_told(job, networks, ran), **_cost(seconds, meter.watt_hours(), ran.tiles))
+        job.ran.update(_told(job, networks, ran), **_cost(seconds, meter.watt_hours(), ran))
+    ran.memo.remember(job, (seconds + ran.memo.seconds) / max(ran.tiles, 1))
 
 
 def _told(job: Job, networks: Networks, ran: Ran) -> dict[str, Any]:
@@ -56,6 +64,7 @@ def _told(job: Job, networks: Networks, ran: Ran) -> dict[str, Any]:
 class Ran:
     """What there is to say of the blocks embedded so far; `batch` is that of the last."""
 
+    memo: Memo
     tiles: int = 0
     batch: int = 0
     load_seconds: float = 0.0
@@ -70,17 +79,26 @@ def _embed_block(
     loaded, seconds = networks.get(settings, job.options[job.node.key])
     writer = TokenWriter(target, tiles["roi"].shape[0])
     for order in _by_frames(tiles):
-        _embed_group(job, loaded.engine, tiles, order, writer)
+        left = order if ran.memo.folder is None else _reuse(ran.memo, side, tiles, order, writer)
+        if len(left):
+            _embed_group(job, loaded.engine, tiles, left, writer)
     ran.tiles += writer.total
     ran.batch, ran.weights = loaded.engine.batch, loaded.weights
     ran.load_seconds += seconds
 
 
-def _cost(seconds: float, watt_hours: float | None, tiles: int) -> dict[str, float]:
-    """Time and, where the device tells, energy of reading, computing and writing."""
-    thousands = max(tiles, 1) / 1000
+def _cost(computed: float, watt_hours: float | None, ran: Ran) -> dict[str, float]:
+    """Time and, where the device tells, energy of reading, computing and writing.
+
+    Time is as if every tile had been computed here, so that profiles compare; what is known of
+    energy is of those that were, so it is left out if some were copied.
+    """
+    thousands, reused = max(ran.tiles, 1) / 1000, ran.memo.seconds
+    seconds = computed + reused
     cost = {"forward_seconds": round(seconds, 3),
             "seconds_per_1k_tiles": round(seconds / thousands, 3)}  # fmt: skip
+    if ran.memo.reused:
+        return cost | {"reused_tiles": ran.memo.reused, "reused_seconds": round(reused, 3)}
     if watt_hours is None:
         return cost
     return cost | {"energy_wh": round(watt_hours, 6),
@@ -91,6 +109,21 @@ def _by_frames(tiles: h5py.Group) -> list[NDArray[np.intp]]:
     """Tiles in groups of equal numbers of frames, which one batch needs; most to fewest."""
     frames = tiles["frames"][()]
     return [np.flatnonzero(frames == n) for n in sorted(set(frames.tolist()), reverse=True)]
+
+
+def _reuse(
+    memo: Memo, side: int, tiles: h5py.Group, order: NDArray[np.intp], writer: TokenWriter
+) -> NDArray[np.intp]:
+    """Copy the outputs that are known of some rows; the rows that are left."""
+    steps, left = int(tiles["frames"][order[0]]), []
+    memo.seen.setdefault(side, np.zeros((writer.total, BYTES), np.uint8))
+    for start in range(0, len(order), LOOKED_UP):
+        rows = order[start : start + LOOKED_UP]
+        places = memo.find(side, rows, read_batch(tiles, rows, steps))
+        if places:
+            writer.add(np.array(list(places), np.intp), memo.copy(places))
+        left += [row for row in rows.tolist() if row not in places]
+    return np.array(left, np.intp)
 
 
 def _embed_group(
