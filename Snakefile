@@ -8,7 +8,7 @@ from snakemake.settings.enums import Quietness
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from rsweep.core.errors import StudyError
-from rsweep.jobs.estimates import runtime_min
+from rsweep.plan.estimates import runtime_min
 from rsweep.jobs.client import own_jobs
 from rsweep.jobs.packs import pack_name, release
 from rsweep.jobs.weights import forget_lost, marker, weights_name

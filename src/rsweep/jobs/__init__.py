@@ -1,1 +1,1 @@
-"""Running a node for a shard: the runner, the worker, packs and estimates."""
+"""Running a node for a shard: the runner, the worker and packs."""

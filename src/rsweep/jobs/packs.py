@@ -49,7 +49,7 @@ def _weights(node: Node) -> str:
 @cache
 def _stretches(plan: Plan) -> dict[str, tuple[dict[str, int], int]]:
     """Weights -> place of each shard, and how many shards make a pack."""
-    from rsweep.jobs.estimates import seconds_of
+    from rsweep.plan.estimates import seconds_of
 
     gpus = plan.study.options["gpus"]
     number = {name: n for n, name in enumerate(plan.shards)}

@@ -125,7 +125,7 @@ class Plan:
 
     def memory_mb(self, key: str, attempt: int, shard: str = "") -> int:
         """Memory that a job asks for, in MB; of the largest shard if none is named."""
-        from rsweep.jobs.estimates import memory_mb
+        from rsweep.plan.estimates import memory_mb
 
         shards = [self.shards[shard]] if shard else self.shards.values()
         return memory_mb(self.nodes[key], shards, attempt)

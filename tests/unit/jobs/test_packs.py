@@ -7,7 +7,8 @@ import pytest
 from rsweep.core.roi import Roi
 from rsweep.core.shards import extent_m
 from rsweep.core.store import Store
-from rsweep.jobs import client, estimates, packs
+from rsweep.jobs import client, packs
+from rsweep.plan import estimates
 from rsweep.plan.workflow import Plan
 
 
