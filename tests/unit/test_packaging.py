@@ -19,13 +19,21 @@ def bounds() -> dict[str, str]:
     return {NAMES_IN_CONDA.get(name, name): bound for name, bound in found.items()}
 
 
+def locked() -> dict[str, str]:
+    lines = (REPO / "requirements.lock").read_text().split()
+    found = {name.lower().replace("_", "-"): version
+             for name, version in (line.split("==") for line in lines)}  # fmt: skip
+    return {NAMES_IN_CONDA.get(name, name): version for name, version in found.items()}
+
+
 @pytest.mark.parametrize("name", ["base", "torch"])
-def test_conda_environments_are_in_step_with_pyproject(name: str) -> None:
+def test_conda_environments_pin_what_the_lock_pins(name: str) -> None:
     environment = yaml.safe_load((REPO / f"envs/{name}.yaml").read_text())
     for line in environment["dependencies"]:
-        package, bound = line.split(" >=")
+        package, version = line.split(" =")
         if package != "python":
-            assert bounds()[package] == bound, package
+            assert locked()[package.replace("_", "-")] == version, package
+            assert package in bounds(), f"{package} is no dependency of the project"
 
 
 def test_the_lock_pins_every_dependency() -> None:

@@ -1,8 +1,10 @@
 """Generated docs: in step with the knob table and the cards."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rsweep.plan.catalogue import cards
 from rsweep.plan.study import OPTIONS
@@ -12,6 +14,7 @@ from rsweep.report.knob_docs import settings_page
 from rsweep.report.markdown import table
 from rsweep.report.model_docs import model_pages, write_pages
 from rsweep.report.token_layout import draw_layout
+from rsweep.sources.local import layout
 from rsweep.sources.registry import PROVIDERS, find_provider
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -65,3 +68,32 @@ def test_write_pages(tmp_path):
 
 def test_bars_are_escaped():
     assert table(["a"], [["x|y"]]).splitlines()[-1] == "| x\\|y |"
+
+
+def test_the_readme_lists_every_model():
+    readme = (DOCS.parent / "README.md").read_text()
+    for card in cards():
+        assert f"(docs/models/{card.id}.md)" in readme, card.id
+
+
+def test_the_reference_of_layouts_has_every_key_and_its_examples_read():
+    text = (DOCS / "layouts.md").read_text()
+    for name in (*layout._KEYS, *layout._LAYER_KEYS):
+        assert f"`{name}`" in text, name
+    examples = [yaml.safe_load(part) for part in re.findall(r"```yaml\n(.*?)```", text, re.S)]
+    layouts = [example for example in examples if "base" not in example]
+    assert len(layouts) == 3
+    for example in layouts:
+        sections, problems = layout.parse_layout(example, "layouts.md")
+        assert not problems
+        assert set(sections) == set(example)
+
+
+def test_every_page_is_reached_and_every_link_leads_somewhere():
+    pages = [DOCS.parent / "README.md", *DOCS.glob("*.md")]
+    linked = set()
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+\.(?:md|yaml))(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+            linked.add((page.parent / target).resolve())
+    assert {page.resolve() for page in DOCS.glob("*.md")} <= linked
