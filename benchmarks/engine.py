@@ -120,7 +120,7 @@ class Bench:
         self.times = int(np.clip(WANTED_S / once, 2, 64))
         self.count = self.times * self.engine.batch
         self.job = repeated(Store(folder / "work"), chain, self.count)
-        self.job.context["networks"] = networks
+        self.job.networks = networks
 
     def _batch(self, chain: Chain) -> TileBatch:
         with chain.store.read(chain.at("prep")[0], chain.shard.name) as tiles:

@@ -119,9 +119,10 @@ class Chain:
         """The nodes of a stage."""
         return [node for node in self.node.upstream() if node.stage == stage]
 
-    def job(self, node: Node, **context: Any) -> Job:
-        """A node's job."""
-        return Job(node, self.shard, self.store, self.options, "fail", self.threads, context)
+    def job(self, node: Node, networks: Any = None) -> Job:
+        """A node's job, with networks that stay loaded."""
+        return Job(node, self.shard, self.store, self.options, "fail", self.threads,
+                   networks=networks)  # fmt: skip
 
     def run(self, *stages: str) -> None:
         """Run stages, what is there already excepted."""

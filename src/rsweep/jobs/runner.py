@@ -85,7 +85,7 @@ def _rebuild(job: Job, error: CorruptError) -> None:
     for node in job.node.inputs.values():
         if str(job.store.path(node, job.shard.name)) != error.path:
             continue
-        rebuild(replace(job, node=node, context={}, ran={}), error)
+        rebuild(replace(job, node=node, ran={}), error)
         return
     raise error
 

@@ -147,7 +147,7 @@ def _run_cell(request: dict[str, Any], networks: Networks) -> None:
         job = open_job(Path(request["plan"]), request["key"], request["shard"], request["threads"])
     except CorruptError as error:
         raise NoPlanError(str(error)) from error
-    job.context["networks"] = networks
+    job.networks = networks
     run_job(job)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 
@@ -15,6 +15,9 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.nodes import Node
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
+
+if TYPE_CHECKING:
+    from rsweep.stages.infer.networks import Networks
 
 log = logging.getLogger("rsweep")
 
@@ -31,6 +34,7 @@ class Job:
         threads: cores to use.
         planned: when the output was found to be wanted, as time.time() has it; a file that is
             younger was made by another process, and is not made again.
+        networks: of a worker, those that stay loaded from job to job.
         ran: what the stage has to say of its run; it is in the record of the run, which is written
             before the output appears, so that there is no output without one.
         note: writes that record.
@@ -43,7 +47,7 @@ class Job:
     on_roi_error: str = "record"
     threads: int = 1
     planned: float = field(default_factory=time.time)
-    context: dict[str, Any] = field(default_factory=dict)
+    networks: Networks | None = None
     ran: dict[str, Any] = field(default_factory=dict)
     note: Callable[[], None] = lambda: None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,24 +39,42 @@ MAX_FAILURES = 8
 """ROIs that cannot be had now, after which the provider is taken to be down."""
 
 
+@dataclass(frozen=True)
+class Fetching:
+    """What a job fetches with.
+
+    Attributes:
+        bands: to read, in order.
+        pinned: ROI -> its scenes as a lock has them; nothing without a lock.
+    """
+
+    job: Job
+    source: Source
+    bands: list[str]
+    pinned: dict[str, Pinned] = field(default_factory=dict)
+
+
 def run(job: Job) -> None:
     """Fetch a shard; a ROI already fetched by a run that was stopped is not fetched again."""
-    source, lock = _open(job), job.context["lock"]
+    source, bands = _open(job)
+    path = job.options[job.node.key].get("lock")
+    lock = read_lock(path, job.node) if path else None
     tag = f".{lock.tag}" if lock else ""
     folder = job.store.folder(job.node)
     with ExitStack() as stack:
         with explained(folder):
             parts = stack.enter_context(own_parts(folder, f"{job.shard.name}{tag}"))
-        _run(job, source, lock, parts)
+        _run(Fetching(job, source, bands), lock, parts)
 
 
-def _run(job: Job, source: Source, lock: Lock | None, parts: Path) -> None:
+def _run(fetching: Fetching, lock: Lock | None, parts: Path) -> None:
+    job, source = fetching.job, fetching.source
     tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
     absent = [task for task in tasks if not task[1].exists()]
     if lock:
         rois = [roi for roi, _ in absent]
-        job.context["pinned"] = pin(lock, job.node, job.context["bands"], source, rois)
-    _fetch_parts(job, source, absent)
+        fetching.pinned.update(pin(lock, job.node, fetching.bands, source, rois))
+    _fetch_parts(fetching, absent)
     job.ran["reused_rois"] = len(tasks) - len(absent)
     job.ran.update(getattr(source, "stats", {}))
     with job.write() as file:
@@ -63,11 +82,12 @@ def _run(job: Job, source: Source, lock: Lock | None, parts: Path) -> None:
         put_json(file, "rois", [job.carry(roi) if roi["error"] else roi for roi in found])
 
 
-def _fetch_parts(job: Job, source: Source, tasks: list[tuple[Roi, Path]]) -> None:
+def _fetch_parts(fetching: Fetching, tasks: list[tuple[Roi, Path]]) -> None:
     """Fetch ROIs; one that cannot be had now does not keep the others from being fetched."""
     failed: list[str] = []
-    with ThreadPoolExecutor(getattr(source, "workers", 1)) as pool:
-        fetches = {pool.submit(_fetch_part, job, source, *task): task[0].id for task in tasks}
+    job = fetching.job
+    with ThreadPoolExecutor(getattr(fetching.source, "workers", 1)) as pool:
+        fetches = {pool.submit(_fetch_part, fetching, *task): task[0].id for task in tasks}
         try:
             for fetch in job.progress(as_completed(fetches), len(tasks), "ROIs fetched"):
                 try:
@@ -83,45 +103,44 @@ def _fetch_parts(job: Job, source: Source, tasks: list[tuple[Roi, Path]]) -> Non
                              f"are kept: {failed[0]}")  # fmt: skip
 
 
-def _open(job: Job) -> Source:
+def _open(job: Job) -> tuple[Source, list[str]]:
+    """The provider opened for a node, and the bands to read."""
     settings = job.node.settings
     provider = find_provider(settings["provider"])
     options = dict(job.options[job.node.key])
-    lock = options.pop("lock", "")
-    job.context["lock"] = read_lock(lock, job.node) if lock else None
+    options.pop("lock", "")
     bands = settings["bands"]
     if bands == "all":
         bands = list(provider.available_bands(options, settings["collection"]))
     orbit = settings.get("orbit", "any")
-    source = provider.open_source(options, settings["collection"], bands, orbit)
-    job.context["bands"] = bands
-    return source
+    return provider.open_source(options, settings["collection"], bands, orbit), bands
 
 
-def _fetch_part(job: Job, source: Source, roi: Roi, path: Path) -> None:
+def _fetch_part(fetching: Fetching, roi: Roi, path: Path) -> None:
     with explained(path), replacing(path) as temporary, new_file(temporary) as file:
-        put_json(file, "roi", _fetch_roi(job, source, roi, file))
+        put_json(file, "roi", _fetch_roi(fetching, roi, file))
 
 
-def _fetch_roi(job: Job, source: Source, roi: Roi, file: h5py.File) -> dict[str, Any]:
+def _fetch_roi(fetching: Fetching, roi: Roi, file: h5py.File) -> dict[str, Any]:
     """Fetch one ROI into a file; what there is to say of it, or why there is nothing."""
-    pinned: Pinned | None = job.context.get("pinned", {}).get(roi.id)
+    pinned = fetching.pinned.get(roi.id)
     try:
         if pinned and pinned.entry["error"]:
             raise RoiError(pinned.entry["error"])
-        return _fetch_scenes(job, source, roi, file, pinned)
+        return _fetch_scenes(fetching, roi, file, pinned)
     except RoiError as error:
         if pinned and not pinned.entry["error"]:  # never an outcome: the lock has pixels
             raise SourceError(f"ROI {roi.id} of the lock: {error}") from error
-        job.fail_or_record(roi.id, str(error))
+        fetching.job.fail_or_record(roi.id, str(error))
         file.clear()
         return {"id": roi.id, "error": str(error)}
 
 
 def _fetch_scenes(
-    job: Job, source: Source, roi: Roi, file: h5py.File, pinned: Pinned | None
+    fetching: Fetching, roi: Roi, file: h5py.File, pinned: Pinned | None
 ) -> dict[str, Any]:
     """Fetch the scenes of a ROI, those of a lock where there is one; the ROI's manifest."""
+    job, source, bands = fetching.job, fetching.source, fetching.bands
     place, sha256 = place_of(job.node, roi), PixelDigest()
     if pinned:
         scenes = list(pinned.scenes)
@@ -131,7 +150,7 @@ def _fetch_scenes(
     if pinned:
         pinned.check(roi.id, sha256.hexdigest())
         written["scenes"] = list(pinned.entry["scenes"])
-    where, bands = place.to_dict(), job.context["bands"]
+    where = place.to_dict()
     asked = request_digest(job.node, bands, where, [scene["id"] for scene in written["scenes"]])
     told = {name: job.node.settings[name] for name in ("provider", "collection")}
     return {

@@ -30,11 +30,8 @@ LOOKED_UP = 64
 
 
 def run(job: Job) -> None:
-    """Embed every tile of a shard.
-
-    A resident worker keeps networks in `job.context["networks"]`; a job by itself loads its own.
-    """
-    networks: Networks = job.context.setdefault("networks", Networks())
+    """Embed every tile of a shard, with a worker's networks or its own."""
+    networks = job.networks = Networks() if job.networks is None else job.networks
     torch.set_num_threads(max(job.threads, 1))
     if networks.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(networks.device)
