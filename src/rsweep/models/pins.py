@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rsweep.core.errors import RsweepError
-from rsweep.core.files import explained, write_json
 from rsweep.models.card import Checkpoint
 
 
@@ -61,6 +60,8 @@ def parse_pins(found: Mapping[str, Mapping[str, str | None]]) -> dict[str, Pin]:
 
 def add_pins(path: Path, new: Mapping[str, Pin]) -> None:
     """Add to a table; a checkpoint that is pinned already stays as it is."""
+    from rsweep.core.files import explained, write_json  # which planning by itself does not need
+
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_suffix(".lock").open("w") as lock:
