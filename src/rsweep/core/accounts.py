@@ -6,13 +6,14 @@ the user's own cache, readable by the user alone, and found again when an addres
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from rsweep.core.errors import RsweepError
 from rsweep.core.redact import ADDRESS, without_secrets
@@ -66,6 +67,15 @@ def with_account(address: str, of: str) -> str:
     if not account or parts.netloc != host or parts.scheme != urlsplit(of).scheme:
         return address
     return parts._replace(netloc=f"{account}@{host}").geturl()
+
+
+def split_account(address: str) -> tuple[str, str]:
+    """An address without its account, and the Authorization header that says it; "" for none."""
+    parts = urlsplit(address)
+    account, _, host = parts.netloc.rpartition("@")
+    bare = parts._replace(netloc=host).geturl()
+    told = base64.b64encode(unquote(account).encode()).decode()
+    return bare, f"Basic {told}" if account else ""
 
 
 def _path(bare: str) -> Path:

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pooch
 
-from rsweep.core.accounts import reveal
+from rsweep.core.accounts import reveal, split_account
 from rsweep.core.errors import TransientError, WeightsError
 from rsweep.core.writers import turn
 
@@ -68,7 +68,7 @@ def _retrieve(url: str, target: Path, sha256: str | None) -> None:
     known = f"sha256:{sha256}" if sha256 else None
     for _ in attempts():
         try:
-            pooch.retrieve(reveal(url), known, target.name, target.parent, downloader=_download)
+            pooch.retrieve(url, known, target.name, target.parent, downloader=_download)
             return
         except Passing as error:
             last = error
@@ -80,7 +80,10 @@ def _retrieve(url: str, target: Path, sha256: str | None) -> None:
 
 def _download(url: str, output: Any, pup: Any) -> None:
     """pooch's downloader, with deadlines: it receives to a private file that pooch then moves."""
-    request = Request(url, headers={"User-Agent": "rsweep", "Accept-Encoding": "identity"})
+    address, account = split_account(reveal(url))  # which nothing that is said or logged has
+    request = Request(address, headers={"User-Agent": "rsweep", "Accept-Encoding": "identity"})
+    if account:
+        request.add_unredirected_header("Authorization", account)
     try:
         response = urlopen(request, timeout=TIMEOUT_S)
     except HTTPError as error:

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from rsweep.core.accounts import hide_accounts, reveal, with_account
+from rsweep.core.accounts import hide_accounts, reveal, split_account, with_account
 from rsweep.core.redact import without_secrets
 
 SECRET = "https://alice:HUNTER2@cat.org/v1/catalog.json?sig=S1GN&x=1"
@@ -52,6 +52,12 @@ def test_an_account_goes_to_its_own_host_alone():
     for other in ("https://evil.org/search", "http://cat.org/search", "https://cat.org:8443/s"):
         assert with_account(other, SECRET) == other
     assert with_account("https://cat.org/search", PLAIN) == "https://cat.org/search"
+
+
+def test_an_account_becomes_a_header():
+    assert split_account(SECRET) == (SECRET.replace("alice:HUNTER2@", ""),
+                                     "Basic YWxpY2U6SFVOVEVSMg==")  # fmt: skip
+    assert split_account(PLAIN) == (PLAIN, "")
 
 
 def test_errors_of_clients_are_told_without_either():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from rsweep.core.accounts import hide_accounts
 from rsweep.core.errors import RoiError, SourceError, TransientError
 from rsweep.core.grid import Grid
 from rsweep.models import transfer
@@ -27,6 +28,7 @@ GRID = Grid("EPSG:32633", 500_040, 5_000_040, 10.0, 8, 8)
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     files: ClassVar[dict[str, bytes]] = {}
+    asked: ClassVar[list[tuple[str, str]]] = []
 
     def log_message(self, *_):
         pass
@@ -40,6 +42,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = self.path.split("?")[0]
+        self.asked.append((self.path, self.headers.get("Authorization", "")))
         try:
             if path.startswith("/drip"):
                 self.send_response(200)
@@ -145,6 +148,19 @@ def test_weights_that_trickle_or_are_a_page(at, tmp_path, monkeypatch):
     soon(lambda: get("drip"), TransientError, "bytes a second")
     soon(lambda: get("page"), TransientError, "web page")
     assert not (tmp_path / "w").exists()
+
+
+def test_weights_are_fetched_with_an_account_that_no_log_has(at, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Handler.files = {"/w.bin": b"weights"}
+    Handler.asked.clear()
+    with caplog.at_level("DEBUG"):
+        url = hide_accounts(at.replace("://", "://alice:HUNTER2@") + "/w.bin?sig=S1GN")
+        transfer.fetch(url, tmp_path / "w.bin", None)
+    assert (tmp_path / "w.bin").read_bytes() == b"weights"
+    assert Handler.asked == [("/w.bin?sig=S1GN", "Basic YWxpY2U6SFVOVEVSMg==")]
+    assert "HUNTER2" not in caplog.text
+    assert "S1GN" not in caplog.text
 
 
 def test_a_remote_file_reads_no_file_of_this_machine(at, tmp_path):
