@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 
 import pytest
 
@@ -49,10 +50,32 @@ def test_work_loading_and_waiting_are_apart(study, tmp_path):
     records = read_records(study, infer).values()
     assert all(r["wait_seconds"] >= 0 and r["load_seconds"] >= 0 for r in records)
     assert found["infer_seconds"] == pytest.approx(sum(r["seconds"] for r in records), abs=1e-3)
-    assert found["load_seconds"] > 0
+    assert found["load_seconds"] == pytest.approx(sum(r["load_seconds"] for r in records), abs=1e-3)
     stages = ("fetch", "composite", "prep", "infer", "stitch")
     assert found["seconds"] == pytest.approx(sum(found[f"{s}_seconds"] for s in stages), abs=1e-2)
     assert found["records_lost"] == 0
+
+
+def test_what_loading_takes_is_not_charged_as_inference(study, monkeypatch):
+    from rsweep.stages.infer import networks
+
+    load = networks.load_embedder
+
+    def slow(*given):
+        time.sleep(0.5)
+        return load(*given)
+
+    infer, _ = record_path(study)
+    store, shard = Store(study.store), study.shards[0]
+    monkeypatch.setattr(networks, "load_embedder", slow)
+    store.discard(infer, shard.name)
+    began = time.perf_counter()
+    run_job(Job(infer, shard, store, study.node_options()))
+    took = time.perf_counter() - began
+    record = store.read_record(infer, shard.name)
+    assert record["load_seconds"] >= 0.5
+    assert record["seconds"] + record["load_seconds"] <= took + 0.01
+    assert record["forward_seconds"] <= record["seconds"] + 0.01
 
 
 @pytest.mark.parametrize("bad", [
