@@ -212,3 +212,31 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(workplace: Workplac
         assert not list(store.rglob("*.h5"))
     finally:
         subprocess.run(["umount", str(store)], check=True)
+
+
+def test_two_studies_make_one_store_at_once(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    places = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        places.append(Workplace(tmp_path / name))
+        places[-1].write_study(store=str(store))
+    runs = [subprocess.Popen(place.command(), cwd=place.folder, env=ENVIRONMENT, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            for place in places]  # fmt: skip
+    said = [run.communicate(timeout=580)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], "\n".join(said)
+    assert len(list(store.rglob("*.h5"))) == 5
+    assert not list(store.rglob(".*"))
+    tables = [place.folder / "results/tiny/profiles/base/embeddings.parquet" for place in places]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+def test_results_of_a_profile_that_left_are_moved_aside(workplace: Workplace) -> None:
+    workplace.write_study(profiles={"one": {}, "two": {"features": 16}})
+    workplace.ran()
+    workplace.write_study(profiles={"one": {}})
+    assert "no longer in the study" in workplace.ran().output
+    results = workplace.folder / "results/tiny"
+    assert [p.name for p in (results / "profiles").iterdir()] == ["one"]
+    assert (results / "left/two/embeddings.parquet").exists()

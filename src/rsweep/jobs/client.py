@@ -17,6 +17,7 @@ import socket
 import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +40,9 @@ IDLE_S = 300.0
 START_S = 60.0
 """A worker listens before it imports torch, so one that does not by then never will."""
 POLL_S = 0.05
+STOPPED_S = 30.0
+"""How long a worker may be stopped before it is ended."""
+STOPPED_POLL_S = 2.0
 MAX_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
 
@@ -240,7 +244,7 @@ def _ask(place: Place, owner: str, request: dict[str, Any]) -> dict[str, Any] | 
         worker = _connect(place) or _start(place, owner)
         if worker is None:
             return None
-        with worker, suppress(OSError, ValueError):
+        with worker, _ended_if_stopped(worker), suppress(OSError, ValueError):
             stream = worker.makefile("rw", encoding="utf-8")
             send(stream, request)
             if not receive(stream):
@@ -252,6 +256,46 @@ def _ask(place: Place, owner: str, request: dict[str, Any]) -> dict[str, Any] | 
                 return None
             return answer
     return None
+
+
+@contextmanager
+def _ended_if_stopped(worker: socket.socket) -> Iterator[None]:
+    """End a worker that is stopped (a job that is suspended, say) while its answer is waited for.
+
+    It would hold the cell for ever; ended, it leaves the cell to its client.
+    """
+    done = threading.Event()
+    pid = _peer(worker)
+
+    def watch() -> None:
+        import psutil
+
+        since = None
+        while not done.wait(STOPPED_POLL_S):
+            try:
+                stopped = psutil.Process(pid).status() == psutil.STATUS_STOPPED
+            except psutil.Error:
+                return
+            since = (since or time.monotonic()) if stopped else None
+            if since and time.monotonic() - since >= STOPPED_S:
+                print("no worker: it was stopped and is ended", file=sys.stderr)
+                os.kill(pid, signal.SIGKILL)
+                return
+
+    if pid:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _peer(worker: socket.socket) -> int:
+    """The process at the other end of a socket; 0 where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
+    credentials = worker.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[:4], sys.byteorder)
 
 
 def _connect(place: Place) -> socket.socket | None:

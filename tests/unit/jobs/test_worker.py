@@ -245,7 +245,7 @@ def test_a_client_that_is_killed_ends_its_cell_tidily(owner, tmp_path):
     connection, stream = begin_cell(tmp_path)
     stream.close()
     connection.close()
-    assert process.wait(timeout=10) is not None
+    assert process.wait(timeout=60) is not None
     assert (tmp_path / "tidied").exists()
 
 
@@ -258,7 +258,7 @@ def test_a_worker_ends_with_its_owner(owner, tmp_path):
     assert process.poll() is None
     parent.kill()
     parent.wait()
-    assert process.wait(timeout=10) is not None
+    assert process.wait(timeout=60) is not None
     assert not folder.exists()
 
 
