@@ -28,10 +28,8 @@ from typing import IO, Any
 from rsweep.jobs import packs
 from rsweep.jobs.launcher import launch, listen
 from rsweep.jobs.messages import receive, send
-from rsweep.jobs.plans import plan_folder
+from rsweep.jobs.owner import OWNER, plan_folder
 
-OWNER = "RSWEEP_OWNER"
-"""Environment variable by which a Snakemake process tells its jobs whose they are."""
 OWNER_JOB = "RSWEEP_OWNER_JOB"
 """Environment variable: the SLURM job that the owner belongs to, or nothing."""
 IDLE = "RSWEEP_WORKER_IDLE_S"
@@ -114,12 +112,6 @@ def started(pid: int) -> int:
         return 0 if gone else round(process.create_time() * 1000)
     except psutil.Error:
         return 0
-
-
-def planned_at() -> float:
-    """When the Snakemake process began whose job this is, else now; as time.time() has it."""
-    owner = os.environ.get(OWNER)
-    return int(owner.split("-")[1]) / 1000 if owner else time.time()
 
 
 def runtime_folder(owner: str) -> Path:

@@ -10,8 +10,7 @@ from rsweep.core.errors import CorruptError, RsweepError
 from rsweep.core.log import start_log
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
-from rsweep.jobs.client import planned_at
-from rsweep.jobs.plans import plan_folder
+from rsweep.jobs.owner import plan_folder, planned_at
 from rsweep.jobs.runner import run_job
 from rsweep.plan.stored import discard, read_node, read_shard
 from rsweep.stages.job import Job

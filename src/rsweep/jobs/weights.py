@@ -11,7 +11,7 @@ from rsweep.core.canonical import digest
 from rsweep.core.files import write_json
 from rsweep.core.log import start_log
 from rsweep.core.nodes import KEY_LENGTH, Node
-from rsweep.jobs.plans import plan_folder
+from rsweep.jobs.owner import plan_folder
 from rsweep.models.pins import checkpoint_name
 from rsweep.models.registry import find_card
 from rsweep.plan.planning import read_plan

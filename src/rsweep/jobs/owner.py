@@ -1,12 +1,23 @@
-"""Where a job finds the plan of its study."""
+"""What the process that owns a run tells its jobs: whose they are, since when, and the plan."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rsweep.plan.stored import told
+
+OWNER = "RSWEEP_OWNER"
+"""Environment variable by which a Snakemake process tells its jobs whose they are."""
+
+
+def planned_at() -> float:
+    """When the Snakemake process began whose job this is, else now; as time.time() has it."""
+    owner = os.environ.get(OWNER)
+    return int(owner.split("-")[1]) / 1000 if owner else time.time()
 
 
 def plan_folder(config: Mapping[str, Any]) -> Path:
