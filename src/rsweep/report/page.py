@@ -13,6 +13,7 @@ from rsweep.core.files import replacing
 from rsweep.evaluate.verdict import Verdict, read_verdict
 from rsweep.plan.departures import profile_departures
 from rsweep.plan.study import Study
+from rsweep.report.imagery import imagery_section
 from rsweep.report.layout import by_name, varying
 from rsweep.report.layout import text as value_text
 from rsweep.report.markup import (
@@ -65,6 +66,7 @@ def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
         "Ranking": _ranking(study, rows),
         "Figures": _figures(figures),
         "What was asked": _asked(study),
+        "Imagery": imagery_section(ran),
         "Outside what models were trained on": _outside(study),
         "ROIs without an embedding": _failures(ran),
         "Combinations skipped": _skipped(study),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsweep.plan.study import Study
+from rsweep.results.imagery import Imagery, imagery_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Ran:
         failed: ROI -> why it has no embedding.
         valid_share: of the ROIs' own ground, mean over those that have an embedding.
         real_share: of what the network saw, mean over the same.
+        imagery: what it is made of.
     """
 
     runs: Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -29,6 +31,7 @@ class Ran:
     failed: Mapping[str, str]
     valid_share: float
     real_share: float
+    imagery: tuple[Imagery, ...] = ()
 
 
 def read_ran(study: Study) -> dict[str, Ran]:
@@ -41,8 +44,8 @@ def _read(study: Study, profile: str) -> Ran:
     outcomes = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
     failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"]}
     embedded = [outcome for outcome in outcomes.values() if not outcome["error"]]
-    shares = (_mean(embedded, name) for name in ("valid_share", "real_share"))
-    return Ran(meta["runs"], meta["cost"], len(outcomes), failed, *shares)
+    valid, real = (_mean(embedded, name) for name in ("valid_share", "real_share"))
+    return Ran(meta["runs"], meta["cost"], len(outcomes), failed, valid, real, imagery_of(embedded))
 
 
 def _mean(outcomes: list[dict[str, Any]], name: str) -> float:

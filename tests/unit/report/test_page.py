@@ -150,3 +150,15 @@ def test_what_leaves_a_models_training_is_marked(study, tmp_path, monkeypatch):
     figures, lock = study.folder / "figures", study.folder / "study.lock.json"
     write_page(study, figures, lock, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text().count(said) == len(study.profiles)
+
+
+def test_the_page_says_what_imagery_each_profile_saw(study):
+    (frame,) = next(iter(read_ran(study).values())).imagery
+    assert (frame.sensor, frame.frame, frame.rois) == ("s2", 1, 6)
+    assert frame.days == ("2022-06-01", "2022-07-01")
+    assert frame.days[0] <= frame.dates[0] <= frame.dates[1] < frame.days[1]
+    assert 1 <= frame.scenes[0] <= frame.scenes[1] <= 7
+    assert frame.masks == ("scl",)
+    page = (study.folder / "report.html").read_text()
+    assert "Frames that the models were fed" in page
+    assert "2022-06-01 to 2022-07-01" in page
