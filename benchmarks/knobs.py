@@ -177,34 +177,31 @@ def said(knobs: Knobs) -> str:
                      for name, value in knobs.items() if name not in SERIES)  # fmt: skip
 
 
-def rows(store: Store, models: list[str]) -> Iterator[dict[str, Any]]:
+def rows(store: Store, model: str) -> Iterator[dict[str, Any]]:
     """A model's first row, then its changes."""
-    for model in models:
-        first = 0.0
-        for changed in ({}, *CHANGES[model]):
-            found = row(store, model, changed)
-            first = first or float(found["seconds"])
-            yield {**found, "times_first": f"{float(found['seconds']) / first:.2g}"}
+    first = 0.0
+    for changed in ({}, *CHANGES[model]):
+        found = row(store, model, changed)
+        first = first or float(found["seconds"])
+        yield {**found, "times_first": f"{float(found['seconds']) / first:.2g}"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="*", choices=FIRST, default=list(FIRST))
-    given = parser.parse_args()
-    about, found = facts(), kept(given.only)
     with tempfile.TemporaryDirectory() as folder:
-        for each in rows(Store(Path(folder)), given.only):
-            print(each, flush=True)
-            found.append({**each, **about})
-    order = [model.partition(":")[0] for model in FIRST]
-    write_csv("knobs", sorted(found, key=lambda row: order.index(row["model"])), {})
+        for model in parser.parse_args().only:
+            about = facts()
+            replace(model, [{**each, **about} for each in rows(Store(Path(folder)), model)])
 
 
-def kept(measured: list[str]) -> list[dict[str, Any]]:
-    """Rows of an earlier run, of models that are not measured now."""
-    names = {model.partition(":")[0] for model in measured}
+def replace(model: str, found: list[dict[str, Any]]) -> None:
+    """Write a model's rows in the place of those of an earlier run; others stay as they are."""
+    names = [model.partition(":")[0] for model in FIRST]
     with (RESULTS / "knobs.csv").open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["model"] not in names]
+        others = [r for r in csv.DictReader(file) if r["model"] != model.partition(":")[0]]
+    ordered = sorted([*others, *found], key=lambda each: names.index(each["model"]))
+    write_csv("knobs", ordered, {})
 
 
 if __name__ == "__main__":
