@@ -125,8 +125,10 @@ def roi_mb(settings: Settings, extent: Extent) -> float:
     """A row of tiles of all frames, and a tile with its copies."""
     bands = sum(len(names) for names in settings["bands"].values())
     tile = min(float(settings.get("tile_size", extent.side_px)), extent.side_px)
-    image = settings["image_size"]
-    side = max(tile, extent.side_px if image == "native" else float(image))
+    side = max(tile, float(settings.get("image_size", 0)))
+    if settings["input_prep"] == "native":
+        native = min(extent.side_px + settings["step"], settings["native_max_px"])
+        side = max(side if has_tiles(settings) else 0, native)
     values = extent.frames * bands * (tile * extent.side_px + TILE_COPIES * side**2)
     return 4 * values / 1e6
 

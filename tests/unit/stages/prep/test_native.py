@@ -115,3 +115,18 @@ def test_a_network_of_one_size_refuses_native():
     own: dict[str, Any] = {"model": "timm:mixer_b16_224", "temporal": WINDOW, "weights": "random"}
     _, errors = resolve({**own, "input_prep": "native"}, {})
     assert "timm:mixer_b16_224 takes inputs of one size only" in dict(errors)["input_prep"]
+
+
+@pytest.mark.parametrize("above", ["error", "tile"])
+def test_the_memory_of_every_stage_is_known_for_native(above):
+    from rsweep.core.shards import Shard
+    from rsweep.plan.estimates import memory_mb, seconds_of
+    from rsweep.plan.nodes import build_nodes
+
+    own = {"model": "rcf", "temporal": WINDOW, "input_prep": "native", "native_above": above}
+    settings, errors = resolve(own, {})
+    assert not errors
+    shard = Shard("s", (place("a", 400),))
+    for node in build_nodes(settings).upstream():
+        assert memory_mb(node, [shard], 1) > 0
+        assert seconds_of(node, shard, 2, 0) > 0
