@@ -23,6 +23,7 @@ from rsweep.sources.registry import (
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.rules import MASK_RULES
 from rsweep.stages.prep.tiling import has_tiles, native_limit, tile_size, token_step
+from rsweep.stages.stitch.spec import TOKEN_POOLINGS
 
 Errors = list[tuple[str, str]]
 """(knob, what is wrong with its value)"""
@@ -255,11 +256,11 @@ def _check_layer(settings: Mapping[str, Any], card: ModelCard) -> Errors:
 
 def _check_pooling(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     pooling = settings["pooling"]
-    if settings["output"] != "pooled" or pooling not in ("cls", "model"):
+    if settings["output"] != "pooled" or pooling in TOKEN_POOLINGS:
         return []
     if pooling in card.vectors:
         return []
-    options = ("mean", "max", "stats", *card.vectors)
+    options = (*TOKEN_POOLINGS, *card.vectors)
     return [("pooling", f"is {pooling!r}; {card.id} gives: {', '.join(options)}")]
 
 

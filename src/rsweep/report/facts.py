@@ -14,6 +14,7 @@ from rsweep.models.registry import find_card
 from rsweep.plan.catalogue import allowed_values, defaults, providers, shared_knobs
 from rsweep.plan.profiles import check
 from rsweep.report import words
+from rsweep.stages.stitch.spec import TOKEN_POOLINGS
 
 Facts = dict[str, Any]
 
@@ -31,7 +32,6 @@ VECTORS: Mapping[str, str] = {
     "cls": "its class token",
     "model": "its own pooled output",
 }
-POOLINGS = ("mean", "max", "stats")
 NEEDS_NO_OPTIONS = ("synthetic", "earthengine", "stac")
 LIMITED = ("image_size", "patch_size", "frames", "scale_m")
 """Shared knobs whose values a model may limit."""
@@ -135,7 +135,7 @@ def _knob(knob: Knob, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
     if knob.name == "frames":
         facts["minimum"], facts["maximum"] = card.frames_range
     if knob.name == "pooling":
-        facts["allowed"] = [*POOLINGS, *card.vectors]
+        facts["allowed"] = [*TOKEN_POOLINGS, *card.vectors]
     return facts
 
 

@@ -153,7 +153,7 @@ def test_what_cannot_be_is_said():
     assert "blocks are 1 to 5" in problems("resnet18", layer="6")["layer"]
     assert "twice" in problems("resnet18", layer="5+last")["layer"]
     assert "only if `layer`" in problems("resnet18", layer="4", pooling="model")["pooling"]
-    assert "gives: mean, max, stats, model" in problems("resnet18", pooling="cls")["pooling"]
+    assert "percentiles, centre, model" in problems("resnet18", pooling="cls")["pooling"]
     assert "not a multiple of the token" in problems("resnet18", image_size=48)["image_size"]
     assert not problems("resnet18", image_size=48, layer="4", weights="random")
     assert "is not a knob" in problems("resnet18", patch_size=32)["patch_size"]

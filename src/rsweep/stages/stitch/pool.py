@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import shapely
@@ -13,7 +14,6 @@ BLOCK = 32
 """Side in cells of what is tested for being all inside or all outside before its cells are cut."""
 
 Weights = NDArray[np.float64]
-STATS = ("min", "max", "mean", "std")
 POOL_BYTES = 128 << 20
 """Memory for tokens in double precision."""
 
@@ -57,30 +57,77 @@ def _overlap(low: Weights, size: float, start: float, end: float) -> Weights:
 
 
 def pool(tokens: NDArray[np.float32], weights: Weights, how: str) -> NDArray[np.float32]:
-    """One vector of tokens [..., D] with a weight each; NaN if every weight is zero.
+    """One vector of tokens [h, w, D] or [N, D] with a weight each, by a way of `POOLINGS`.
 
-    A token of no weight is not read, so it may be NaN.
-
-    "stats" is the minimum, maximum, mean and standard deviation, in that order.
+    A token of no weight is not read, so it may be NaN; the vector is NaN if every weight is zero.
     """
+    size, summary = POOLINGS[how]
+    if how == "centre":
+        weights = weights * _about_centre(*weights.shape)
     weight, dimensions = weights.ravel(), tokens.shape[-1]
-    flat, some = tokens.reshape(-1, dimensions), weight > 0
-    step = max(POOL_BYTES // (8 * max(len(flat), 1)), 1)
-    parts = [_pool(flat[some, at : at + step].astype(np.float64), weight[some], how)
+    flat, some = tokens.reshape(-1, dimensions), weights.ravel() > 0
+    if not some.any():
+        return np.full(dimensions * size, np.nan, np.float32)
+    step = max(POOL_BYTES // (8 * len(flat)), 1)
+    parts = [summary(flat[some, at : at + step].astype(np.float64), weight[some])
              for at in range(0, dimensions, step)]  # fmt: skip
-    figures = len(STATS) if how == "stats" else 1
-    return np.concatenate([part.reshape(figures, -1) for part in parts], axis=1).ravel()
+    whole = [np.concatenate(figure) for figure in zip(*parts, strict=True)]
+    return np.concatenate(whole).astype(np.float32)
 
 
-def _pool(flat: Weights, weight: Weights, how: str) -> NDArray[np.float32]:
-    """`pool` of a part of the dimensions, [N, d], of tokens that have a weight."""
-    if not len(flat):
-        return np.full(flat.shape[-1] * (len(STATS) if how == "stats" else 1), np.nan, np.float32)
-    mean = weight @ flat / weight.sum()
-    if how == "mean":
-        return np.asarray(mean, np.float32)
-    if how == "max":
-        return np.asarray(flat.max(axis=0), np.float32)
-    deviation = np.sqrt(weight @ (flat - mean) ** 2 / weight.sum())
-    found = np.concatenate([flat.min(axis=0), flat.max(axis=0), mean, deviation])
-    return found.astype(np.float32)
+def _mean(flat: Weights, weight: Weights) -> Weights:
+    return np.asarray(weight @ flat / weight.sum())
+
+
+def _max(flat: Weights, weight: Weights) -> Weights:
+    return np.asarray(flat.max(axis=0))
+
+
+def _deviation(flat: Weights, weight: Weights) -> Weights:
+    return np.asarray(np.sqrt(weight @ (flat - _mean(flat, weight)) ** 2 / weight.sum()))
+
+
+def _generalized_mean(flat: Weights, weight: Weights) -> Weights:
+    """Between mean and maximum, signs kept: root of the mean power, GEM_POWER of each."""
+    mean = _mean(np.sign(flat) * np.abs(flat) ** GEM_POWER, weight)
+    return np.asarray(np.sign(mean) * np.abs(mean) ** (1 / GEM_POWER))
+
+
+def _percentiles(flat: Weights, weight: Weights) -> list[Weights]:
+    """Percentiles of each dimension; of equal weights they are numpy's, which interpolate."""
+    order = np.argsort(flat, axis=0, kind="stable")
+    values, shares = np.take_along_axis(flat, order, axis=0), weight[order]
+    middle = np.cumsum(shares, axis=0) - shares / 2
+    wide = np.maximum(middle[-1] - middle[0], np.finfo(float).tiny)
+    places = (middle - middle[0]) / wide
+    by_dim = [np.interp(np.array(PERCENTILES) / 100, places[:, d], values[:, d])
+              for d in range(flat.shape[1])]  # fmt: skip
+    return list(np.array(by_dim).T)
+
+
+def _about_centre(height: int, width: int) -> Weights:
+    """Weights that fall off from the middle as a normal curve, deviation a quarter of a side."""
+    sigma = min(height, width) / 4
+    y, x = (np.arange(side) - (side - 1) / 2 for side in (height, width))
+    return np.asarray(np.exp(-(y[:, None] ** 2 + x[None] ** 2) / (2 * sigma**2)))
+
+
+GEM_POWER = 3.0
+"""As everywhere that generalised-mean pooling is not trained (Radenovic et al. 2018)."""
+PERCENTILES = (10, 25, 50, 75, 90)
+
+Summary = Callable[[Weights, Weights], list[Weights]]
+POOLINGS: Mapping[str, tuple[int, Summary]] = {
+    "mean": (1, lambda flat, weight: [_mean(flat, weight)]),
+    "max": (1, lambda flat, weight: [_max(flat, weight)]),
+    "stats": (4, lambda flat, weight: [flat.min(axis=0), _max(flat, weight), _mean(flat, weight),
+                                       _deviation(flat, weight)]),
+    "mean_std": (2, lambda flat, weight: [_mean(flat, weight), _deviation(flat, weight)]),
+    "mean_max": (2, lambda flat, weight: [_mean(flat, weight), _max(flat, weight)]),
+    "gem": (1, lambda flat, weight: [_generalized_mean(flat, weight)]),
+    "percentiles": (len(PERCENTILES), _percentiles),
+    "centre": (1, lambda flat, weight: [_mean(flat, weight)]),
+}  # fmt: skip
+"""How tokens become a vector: times as long as a token, and the parts. Gaussian weights about the
+centre, the signed generalised mean and these percentiles are those of the comparison of poolings of
+Corley et al. (2026, arXiv 2603.02080)."""

@@ -15,14 +15,20 @@ PIXEL_BYTES = 40
 """Valid shares of a ROI's pixels, and the part of each that it covers."""
 LEAST_PATCH = 8
 """Pixels of a token of a model that has no patch size, about."""
+TOKEN_POOLINGS = ("mean", "max", "stats", "mean_std", "mean_max", "gem", "percentiles", "centre")
+"""Values of `pooling` that are made of tokens; a test holds them to those of `pool.py`."""
+OWN_VECTORS = ("cls", "model")
+"""Values of `pooling` that are vectors of the network's own, one per tile."""
 
 KNOBS = (
     Knob("output", "stitch", "str", "pooled", "one vector per ROI, or a georeferenced grid",
          allowed=("pooled", "grid")),
     Knob("pooling", "stitch", "str", MODEL,
-         "how tokens become a vector: mean, max, stats (min, max, mean, standard deviation), or "
-         "the network's own class token (cls) or pooled output (model)",
-         allowed=("mean", "max", "stats", "cls", "model"), otherwise="mean"),
+         "how tokens become a vector: mean, max, stats (min, max, mean, standard deviation), "
+         "mean_std, mean_max, gem (generalised mean, power 3), percentiles (10, 25, 50, 75, 90), "
+         "centre (mean, weighted towards the middle), or the network's own class token (cls) or "
+         "pooled output (model)",
+         allowed=(*TOKEN_POOLINGS, *OWN_VECTORS), otherwise="mean"),
     Knob("group_merge", "stitch", "str", "mean",
          "how the token maps of several groups become one",
          allowed=("mean", "sum", "max", "concat")),
@@ -31,9 +37,6 @@ KNOBS = (
     Knob("storage_dtype", "stitch", "str", "float32", "type of stored embeddings",
          allowed=("float32", "float16")),
 )  # fmt: skip
-
-OWN_VECTORS = ("cls", "model")
-"""Values of `pooling` that are vectors of the network's own, one per tile."""
 
 
 def reads(settings: Settings, sensor: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from rsweep.stages.prep.geometry import Lattice, token_lattice
 from rsweep.stages.stitch import assemble as module
 from rsweep.stages.stitch import pool as pooling
 from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups, upsample
-from rsweep.stages.stitch.pool import coverage, pool
+from rsweep.stages.stitch.pool import POOLINGS, coverage, pool
+from rsweep.stages.stitch.spec import TOKEN_POOLINGS
 
 BLENDS = ("none", "linear", "hann")
 
@@ -160,6 +161,49 @@ class TestPool:
         assert np.isfinite(pool(tokens, weights, "stats")).all()
         assert np.isnan(pool(tokens, np.zeros((2, 2)), "stats")).tolist() == [True] * 12
 
+    def test_other_poolings_are_numpys_of_equal_weights(self):
+        tokens, ones = random_map(5, 7), np.ones((5, 7))
+        flat = tokens.reshape(-1, 3)
+        expected = {
+            "mean_std": [flat.mean(axis=0), flat.std(axis=0)],
+            "mean_max": [flat.mean(axis=0), flat.max(axis=0)],
+            "percentiles": np.percentile(flat, [10, 25, 50, 75, 90], axis=0),
+            "gem": [np.cbrt((flat.astype(float) ** 3).mean(axis=0))],
+        }
+        for how, parts in expected.items():
+            found = pool(tokens, ones, how)
+            np.testing.assert_allclose(found, np.concatenate(parts), rtol=2e-4, atol=1e-5)
+
+    def test_percentiles_count_a_token_by_its_weight(self):
+        tokens = np.random.default_rng(0).normal(size=(1, 400, 1)).astype(np.float32)
+        twice = np.arange(400) < 150
+        doubled = np.concatenate([tokens, tokens[:, twice]], axis=1)
+        found = pool(tokens, (1.0 + twice)[None], "percentiles")
+        expected = np.percentile(doubled[0, :, 0], [10, 25, 50, 75, 90])
+        np.testing.assert_allclose(found, expected, atol=0.02)
+        tokens = np.array([[[1.0], [2.0], [4.0]]], np.float32)
+        one = pool(tokens, np.array([[0.0, 3.0, 0.0]]), "percentiles")
+        assert one.tolist() == [2.0] * 5
+
+    def test_centre_weighs_the_middle_most(self):
+        tokens = np.zeros((9, 9, 1), np.float32)
+        tokens[4, 4] = 1
+        edge = np.zeros((9, 9, 1), np.float32)
+        edge[0, 4] = 1
+        y, x = np.mgrid[-4:5, -4:5]
+        kernel = np.exp(-(y**2 + x**2) / (2 * (9 / 4) ** 2))
+        ones = np.ones((9, 9))
+        assert pool(tokens, ones, "centre")[0] == pytest.approx(1 / kernel.sum(), rel=1e-5)
+        assert pool(edge, ones, "centre")[0] == pytest.approx(kernel[0, 4] / kernel.sum(), rel=1e-5)
+
+    def test_every_pooling_is_declared_and_as_long_as_it_says(self):
+        assert tuple(POOLINGS) == TOKEN_POOLINGS
+        tokens = random_map(4, 4)
+        for how, (size, _) in POOLINGS.items():
+            assert pool(tokens, np.ones((4, 4)), how).shape == (3 * size,)
+            assert np.isnan(pool(tokens, np.zeros((4, 4)), how)).all()
+            assert pool(tokens, np.zeros((4, 4)), how).shape == (3 * size,)
+
 
 @pytest.mark.parametrize("blend", ["none", "hann", "linear"])
 def test_parts_of_the_dimensions_at_a_time_give_the_same(monkeypatch, blend):
@@ -172,7 +216,7 @@ def test_parts_of_the_dimensions_at_a_time_give_the_same(monkeypatch, blend):
     np.testing.assert_array_equal(module.assemble(maps, lattice, blend), whole)
 
 
-@pytest.mark.parametrize("how", ["mean", "max", "stats"])
+@pytest.mark.parametrize("how", TOKEN_POOLINGS)
 def test_pooling_parts_of_the_dimensions_gives_the_same(monkeypatch, how):
     rng = np.random.default_rng(0)
     tokens, weights = rng.normal(size=(5, 6, 11)).astype(np.float32), rng.random((5, 6))
