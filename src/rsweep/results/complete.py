@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rsweep.core.errors import RsweepError
-from rsweep.core.files import write_json
 
 MOST_SHOWN = 10
 MOST_TEXT = 300
@@ -25,6 +24,8 @@ def write_complete(table: Path, max_failed: float, path: Path) -> None:
     Raises:
         RsweepError: a profile has no embedding, or lacks more than that; names them with reasons.
     """
+    from rsweep.core.files import write_json  # HDF5, which the summary of a run does without
+
     with table.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["status"] == "ok"]
     short = [row for row in rows if lacks_embeddings(row, max_failed)]
