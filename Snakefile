@@ -13,7 +13,7 @@ from rsweep.jobs.client import own_jobs
 from rsweep.jobs.packs import pack_name, release
 from rsweep.jobs.weights import forget_lost, marker, weights_name
 from rsweep.jobs.workdir import take_over
-from rsweep.report.summary import announce, conclude, preview
+from rsweep.report.summary import announce, conclude, preview, receive
 from rsweep.plan.stored import tell
 from rsweep.plan.workflow import KEY_PATTERN, Plan
 from rsweep.stages.registry import STAGES
@@ -34,6 +34,8 @@ own_jobs(packed=workflow.remote_exec)
 tell(config, plan.path)
 if workflow.is_main_process:
     take_over()
+    if not workflow.output_settings.dryrun:
+        receive(plan)
 if workflow.output_settings.dryrun and not workflow.output_settings.printshellcmds:
     # The table of jobs alone; `snakemake -n -p` lists every job.
     preview(plan)

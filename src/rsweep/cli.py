@@ -14,6 +14,7 @@ from rsweep.commands import (
     du,
     gc,
     keys,
+    push,
     schema,
     validate,
     verify,
@@ -22,7 +23,7 @@ from rsweep.commands import (
 )
 from rsweep.core.errors import RsweepError
 
-COMMANDS = (validate, keys, why, diff, describe, check, weights, verify, du, gc, schema)
+COMMANDS = (validate, keys, why, diff, describe, check, weights, verify, push, du, gc, schema)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

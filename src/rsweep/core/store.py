@@ -26,7 +26,7 @@ from rsweep.core.files import (
     write_json,
 )
 from rsweep.core.nodes import Node
-from rsweep.core.writers import is_abandoned, made_by_others, remove, turn
+from rsweep.core.writers import is_abandoned, made_by_others, own_name, remove, turn
 
 CONTENT = "content_sha256"
 """Attribute of a file that says what `content_sha256` finds in it."""
@@ -37,6 +37,15 @@ def _opened(path: Path) -> h5py.File:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
         raise CorruptError(path, error) from error
+
+
+@contextmanager
+def _sound(path: Path, node: Node, shard: str) -> Iterator[h5py.File]:
+    check_seal(path)
+    with _opened(path) as file:
+        if file.attrs.get("rsweep") != f"{node.stage}/{node.key}/{shard}":
+            raise CorruptError(path, "it is another node's file")
+        yield file
 
 
 def content_of(file: h5py.File) -> str:
@@ -88,12 +97,36 @@ class Store:
         Raises:
             CorruptError: the file is absent, damaged, or another node's.
         """
-        path = self.path(node, shard)
-        check_seal(path)
-        with _opened(path) as file:
-            if file.attrs.get("rsweep") != f"{node.stage}/{node.key}/{shard}":
-                raise CorruptError(path, "it is another node's file")
+        with _sound(self.path(node, shard), node, shard) as file:
             yield file
+
+    @contextmanager
+    def adopt(
+        self, node: Node, shard: str, before: Callable[[], None] = lambda: None
+    ) -> Iterator[Path]:
+        """A place to copy a node's file to, which takes its name if it is sound and the node's own.
+
+        A block that copies nothing leaves nothing.
+
+        Args:
+            node, shard: whose file.
+            before: called when the file is found sound and not yet there.
+
+        Raises:
+            CorruptError: what was copied is damaged, or another node's or shard's.
+        """
+        final = self.path(node, shard)
+        with explained(final):
+            copy = final.with_name(own_name(final.name, "tmp"))
+            try:
+                yield copy
+                if copy.exists():
+                    with _sound(copy, node, shard):
+                        self._declare(node)
+                        before()
+                    copy.replace(final)
+            finally:
+                copy.unlink(missing_ok=True)
 
     def content(self, node: Node, shard: str) -> str:
         """sha256 of the values in a node's file.

@@ -39,6 +39,9 @@ OPTIONS: dict[str, Option] = {
         Option("temporal", "mapping", None, "window of every ROI; the same as in base"),
         Option("results", "str", "results", "folder of the results"),
         Option("store", "str", None, "folder of cached stages; unset: <results>/store"),
+        Option("upstream", "names", [],
+               "stores of others that are only read: folders or addresses of web servers; what the "
+               "store lacks is taken from there"),
         Option("shard_size", "int", 256, "ROIs per job, about", minimum=1),
         Option("on_invalid", "str", "error",
                "a combination that a model cannot run: an error, or skipped and listed",

@@ -6,6 +6,7 @@ import csv
 import time
 from pathlib import Path
 
+from rsweep.jobs.upstream import pull
 from rsweep.jobs.workdir import clear_leftovers, set_aside
 from rsweep.plan.departures import departure_lines
 from rsweep.plan.workflow import Plan, missing_files
@@ -17,6 +18,12 @@ MOST_OUTSIDE = 8
 
 _START: dict[str, float] = {}
 _MISSING: set[Path] = set()
+
+
+def receive(plan: Plan) -> None:
+    """Take from other stores what a study lacks, before it is found out what is to run."""
+    if plan.study.options["upstream"]:
+        print(f"rsweep: {pull(plan.study)} stage files taken from other stores")
 
 
 def announce(plan: Plan) -> None:

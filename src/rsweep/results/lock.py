@@ -68,7 +68,7 @@ def make_lock(study: Study) -> dict[str, Any]:
 
 def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
     """A study without what only this machine has: folders of results, absolute paths."""
-    here = ("results", "store", "lock", "frozen")
+    here = ("results", "store", "upstream", "lock", "frozen")
     return {name: _relative(value) for name, value in config.items() if name not in here}
 
 
