@@ -60,7 +60,7 @@ class World:
 EQUAL, RISING = (1.0,) * 6, (0.4, 0.8, 1.2, 1.3, 1.3, 1.3)
 WORLDS = (
     World("equal", EQUAL),
-    World("rising, much alike", RISING, probes=("linear",), repeats=2, shared=0.97),
+    World("rising, much alike", RISING, rois=600, probes=("linear",), shared=0.97),
     World("rising, numbers", RISING, task="regression", probes=("linear",)),
     World("rising", RISING),
     World("equal, folds at random", EQUAL, cv="random"),
