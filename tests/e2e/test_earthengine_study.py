@@ -25,6 +25,7 @@ from ee_server import StandIn, serve
 from test_stac import X, Y, make_item, noise
 
 from rsweep.core.files import get_json, is_sealed
+from rsweep.stages.fetch.manifest import unpack
 
 FROZEN = ("--config", "frozen=true")
 VALUES, PIXELS = "value:compute", "computePixels"
@@ -132,7 +133,8 @@ def test_a_killed_study_goes_on_and_asks_for_nothing_twice(study: Study) -> None
     lock = json.loads((study.workplace.folder / "results/tiny/study.lock.json").read_text())
     (locked,) = lock["fetch"].values()
     assert locked["endpoint"] == study.at.url
-    assert locked["rois"]["r0"]["scenes"][0]["properties"]["version"] == made.VERSION + 3
+    first = unpack(locked)["r0"]["scenes"][0]
+    assert first["properties"]["version"] == made.VERSION + 3
     assert lock["quality_rules"][meta["keys"]["composite"]]["scl"]["classes"]
 
 
