@@ -90,7 +90,7 @@ rule report:
         lock=str(plan.study.lock),
         figures=f"{RESULTS}/figures",
     output:
-        f"{RESULTS}/report.html",
+        report(f"{RESULTS}/report.html", category="Study"),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:

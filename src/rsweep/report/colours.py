@@ -65,6 +65,29 @@ def find_components(cells: Floats) -> Components:
     return Components(mean, axes, low, high)
 
 
+def scores(found: Components, cells: Floats) -> Floats:
+    """Cells [n, D] along the components [n, 3], each in units of its shown range."""
+    span = np.where(found.high > found.low, found.high - found.low, 1.0)
+    return np.asarray((cells - found.mean) @ found.axes / span)
+
+
+def aligned(found: Components, cells: Floats, wanted: Floats) -> Components:
+    """Components turned so that cells [n, D] come as near as they can to `wanted` [n, 3].
+
+    The turn keeps distances (orthogonal Procrustes), so colours of profiles compare: they differ
+    where the profiles tell other places apart, not because a component changed its sign or place.
+    """
+    both = np.isfinite(cells).all(axis=1) & np.isfinite(wanted).all(axis=1)
+    if both.sum() < 4:
+        return found
+    own = scores(found, cells[both])
+    left, _, right = np.linalg.svd((own - own.mean(axis=0)).T @ wanted[both])
+    span = np.where(found.high > found.low, found.high - found.low, 1.0)
+    axes = found.axes / span @ left @ right
+    low, high = np.percentile((cells[both] - found.mean) @ axes, STRETCH, axis=0)
+    return Components(found.mean, axes, low, high)
+
+
 def stretched(values: Floats, low: Floats, high: Floats) -> Floats:
     """Values mapped onto 0..1 between low and high, per last axis."""
     span = np.where(high > low, high - low, 1.0)

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from rsweep.plan.study import Study
 from rsweep.report.charts import cost_measure, draw_sweep, quality_measure
 from rsweep.report.layout import by_name, lay_out
-from rsweep.report.pictures import save_pictures
+from rsweep.report.panels import PANELS, save_panels
+from rsweep.report.pictures import make_pictures, save_pictures
 from rsweep.report.ranking import metric_of, probes_of
 from rsweep.report.scatter import draw_scatter
 from rsweep.results.ran import read_ran
@@ -23,7 +24,7 @@ DPI = 150
 
 
 def write_figures(study: Study, folder: Path) -> None:
-    """Write every figure of a study that has something to show, as PNG."""
+    """Write every figure of a study that has something to show, as PNG, and the page's panels."""
     folder.mkdir(parents=True, exist_ok=True)
     rows, facets = by_name(sweep_rows(study, read_ran(study))), lay_out(study)
     _save(draw_sweep(facets, rows, [cost_measure()]), folder / "cost.png")
@@ -33,7 +34,9 @@ def write_figures(study: Study, folder: Path) -> None:
         measures = [quality_measure(probe, metric) for probe in probes]
         _save(draw_sweep(facets, rows, measures), folder / "quality.png")
         _save(draw_scatter(list(rows.values()), metric), folder / "quality_cost.png")
-    save_pictures(study, folder)
+    made = make_pictures(study)
+    save_pictures(study, made, folder)
+    save_panels(made, folder / PANELS)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -3,92 +3,125 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
+import jinja2
+import yaml
+from markupsafe import Markup
+
 from rsweep.core.files import replacing
-from rsweep.evaluate.verdict import Verdict, read_verdict
-from rsweep.plan.departures import profile_departures
+from rsweep.core.redact import without_secrets
+from rsweep.evaluate.design import Design
+from rsweep.evaluate.verdict import Verdict, build, read_verdict
 from rsweep.plan.study import Study
-from rsweep.report.imagery import imagery_section
-from rsweep.report.layout import by_name, varying
+from rsweep.report import tables
+from rsweep.report.labels import short_names
+from rsweep.report.layout import by_name
 from rsweep.report.layout import text as value_text
-from rsweep.report.markup import (
-    Column,
-    Html,
-    anchor,
-    breakable,
-    cards,
-    join,
-    picture,
-    section,
-    table,
-    tag,
-    text,
-)
-from rsweep.report.ranking import (
-    METRIC_NAMES,
-    PROBE_NAMES,
-    by_quality,
-    metric_of,
-    probes_of,
-    score,
-)
+from rsweep.report.panels import read_panels
+from rsweep.report.quality import Names, quality_view
+from rsweep.report.ranking import by_quality
 from rsweep.report.seconds import seconds
+from rsweep.report.tree import sharing_tree
+from rsweep.report.views import Cell, Column, Page, Table
 from rsweep.results.ran import Ran, read_ran, unique_seconds
 from rsweep.results.table import sweep_rows
 from rsweep.results.versions import versions
 
 Row = Mapping[str, Any]
 
-CAPTIONS = {
-    "grids": "Grids of embeddings: the first three principal components of each profile's cells "
-    "over all ROIs, as red, green and blue, beside the composite that they were made of. Colours "
-    "compare within a row, not between rows. Grey: no valid pixel.",
-    "cost": "Seconds that a profile takes by itself, as measured once. Stages that profiles share "
-    "ran once in this sweep, so the sweep took less than the sum.",
-    "quality": "How well a probe predicts the labels from the embeddings, on ROIs that it was not "
-    "trained on. Where several profiles share a cell, the best of them is shown.",
-    "quality_cost": "Each profile's quality against its cost. A dearer profile is worth it only "
-    "if it stands above the line.",
-}
-MOST_FAILURES = 200
+FILES = {
+    "sweep.csv": "a row per profile: every setting, cost and score",
+    "verdict.json": "the verdict, as this page draws it",
+    "comparisons.parquet": "each pair of profiles with its interval",
+    "evaluation/design.json": "labels, blocks and folds",
+    "study.lock.json": "scenes, weights and digests, to run the study again",
+    "figures/": "the figures as images",
+}  # fmt: skip
 
 
 def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
     """Write the page of a study from its results."""
-    ran = read_ran(study)
-    rows = sweep_rows(study, ran)
-    sections = {
-        "Ranking": _ranking(study, rows),
-        "Figures": _figures(figures),
-        "What was asked": _asked(study),
-        "Imagery": imagery_section(ran),
-        "Outside what models were trained on": _outside(study),
-        "ROIs without an embedding": _failures(ran),
-        "Combinations skipped": _skipped(study),
-        "Provenance": _provenance(study, lock, ran),
-    }
-    contents = [tag("li", tag("a", title, href=f"#{anchor(title)}")) for title in sections]
-    filled = Template((files("rsweep.report") / "page.html").read_text()).substitute(
-        title=text(f"{study.name}: rsweep report"),
-        heading=text(study.name),
-        subtitle=text(_subtitle(study)),
-        contents=join(contents),
-        cards=_cards(study, rows, ran),
-        sections=join((section(title, content) for title, content in sections.items()), "\n"),
-        footer=text(f"Made by rsweep {versions()['rsweep']} on {versions()['written']}."),
-    )
+    html = render(page_view(study, figures, lock))
     with replacing(path) as temporary:
-        temporary.write_text(filled)
+        temporary.write_text(html)
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    loader = jinja2.PackageLoader("rsweep.report")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    return environment.get_template("page.html").render(page=page)
+
+
+def page_view(study: Study, figures: Path, lock: Path) -> Page:
+    """Everything that the page says."""
+    ran, verdict = read_ran(study), _verdict(study)
+    names = short_names({p.name: p.settings for p in study.profiles})
+    rows = by_quality(list(by_name(sweep_rows(study, ran)).values()))
+    rows = _as_judged(rows, verdict)
+    return Page(
+        name=study.name,
+        subtitle=_subtitle(study),
+        cards=_cards(study, rows, ran, verdict, names),
+        alerts=_alerts(study, ran, names),
+        quality=quality_view(verdict, _design(study), names) if verdict else None,
+        profiles=tables.profile_table(rows, names, verdict),
+        settings=tables.settings_table(study, names),
+        shared=tables.shared_table(study),
+        pictures=read_panels(figures, names),
+        frames=tables.frame_table(ran, names),
+        frame_notes=tables.frame_notes(ran),
+        outside=tables.outside_table(study, names),
+        failures=tables.failure_table(ran, names),
+        skipped=tables.skipped_table(study),
+        tree=sharing_tree(study, ran, names),
+        keys=tables.key_table(study, names),
+        models=tables.model_table(study),
+        weights=tables.weight_table(study, ran, names),
+        versions=_versions(),
+        lock=f"{lock.name}, sha256 {hashlib.sha256(lock.read_bytes()).hexdigest()}",
+        config=yaml.safe_dump(without_secrets(study.config), sort_keys=False, allow_unicode=True),
+        files=[(name, words) for name, words in FILES.items() if (study.folder / name).exists()],
+        footer=f"Made by rsweep {versions()['rsweep']} on {versions()['written']}.",
+        style=_part("style.css"),
+        script=_part("sort.js"),
+    )
+
+
+def _part(name: str) -> Markup:
+    return Markup((files("rsweep.report") / "templates" / name).read_text())
+
+
+def _verdict(study: Study) -> Verdict | None:
+    path = study.folder / "verdict.json"
+    return read_verdict(path) if study.evaluate and path.exists() else None
+
+
+def _design(study: Study) -> Design | None:
+    path = study.folder / "evaluation" / "design.json"
+    return build(Design, json.loads(path.read_text())) if path.exists() else None
+
+
+def _as_judged(rows: Sequence[Row], verdict: Verdict | None) -> list[Row]:
+    """Rows in the order of the verdict, so that numbers on the page are the same everywhere."""
+    if verdict is None:
+        return list(rows)
+    order = {s.profile: place for place, s in enumerate(verdict.standings)}
+    return sorted(rows, key=lambda row: order.get(row["profile"], math.inf))
 
 
 def _subtitle(study: Study) -> str:
     count = len(study.profiles)
-    return (f"{count} profile{'s' * (count != 1)} over {len(study.rois)} ROIs of "
+    return (f"{count:,} profile{'s' * (count != 1)} over {len(study.rois):,} ROIs of "
             f"{study.options['rois']}, {_window(study)}.")  # fmt: skip
 
 
@@ -100,208 +133,42 @@ def _window(study: Study) -> str:
     return f"{window['start']} to {window['end']}" if window else "each in its own window"
 
 
-def _cards(study: Study, rows: Sequence[Row], ran: Mapping[str, Ran]) -> Html:
-    done, verdict = list(by_name(rows).values()), _verdict(study)
+def _cards(
+    study: Study, rows: Sequence[Row], ran: Mapping[str, Ran], verdict: Verdict | None, names: Names
+) -> list[tuple[str, str, str]]:
+    """Facts in large: what it is, the fact, a word more."""
     failed = {roi for each in ran.values() for roi in each.failed}
-    facts: dict[str, tuple[Any, Any]] = {}
-    if verdict and verdict.best:
-        facts["Recommended"] = (verdict.recommended or "undecided", f"best: {verdict.best}")
-    alone = seconds(sum(row["seconds"] for row in done))
-    shared = f"each stage counted once; alone, the profiles take {alone}"
-    facts["Computed in all"] = (seconds(unique_seconds(ran.values())), shared)
-    count = f"{len(failed)} of {len(study.rois)}"
-    facts["ROIs without an embedding"] = (count, "in at least one profile")
-    return cards(facts)
-
-
-def _verdict(study: Study) -> Verdict | None:
-    path = study.folder / "verdict.json"
-    return read_verdict(path) if study.evaluate and path.exists() else None
-
-
-def _ranking(study: Study, rows: Sequence[Row]) -> Html:
-    done, verdict = by_quality(list(by_name(rows).values())), _verdict(study)
-    metric = metric_of(done)
-    probes = probes_of(done, metric) if metric else []
-    columns = [Column("Profile"), *(Column(n, True) for n in STANDING if metric),
-               *(Column(PROBE_NAMES[p], True) for p in probes),
-               *(Column(n, True) for n in COSTS)]  # fmt: skip
-    chosen = verdict.recommended if verdict else None
-    body = [_rank_row(row, probes, metric, chosen) for row in done]
-    marked = ["best" if row["profile"] == chosen else "" for row in done]
-    caption = "Profiles by quality, best first" if metric else "Profiles by cost, cheapest first"
-    return join([_explained(verdict), *_filled_in(done), table(caption, columns, body, marked)])
-
-
-def _filled_in(rows: Sequence[Row]) -> list[Html]:
-    """A warning where networks saw more of what was filled in than of what was measured."""
-    few = [row["profile"] for row in rows if row["rois"] > row["rois_failed"]
-           and row["real_share"] < 0.5]  # fmt: skip
-    text = (f"{', '.join(few)}: less than half of what the network saw was measured; the rest was "
-            "missing or a reflection (see Real share).")  # fmt: skip
-    return [tag("p", text, class_="alert")] if few else []
-
-
-COSTS = ("Total", "Inference", "Tiles", "Peak memory", "Valid share", "Real share", "ROIs failed")
-STANDING = ("Quality", "Behind the best", "On the front")
-MARKS = {"within": "≈ good enough", "worse": "worse", "undecided": "undecided",
-         "not compared": "not compared"}  # fmt: skip
-
-
-def _rank_row(row: Row, probes: Sequence[str], metric: str | None, chosen: str | None) -> list[Any]:
-    mark = "★ recommended" if row["profile"] == chosen else MARKS.get(row.get("verdict", ""), "")
-    standing = [_between(row, "quality"), _between(row, "behind"), _share(row.get("front"))]
-    failed = row["rois_failed"]
-    name = join([breakable(row["profile"]), " ", tag("span", mark, class_="mark")])
-    return [
-        name, *(standing if metric else ()), *(_number(row, p, metric) for p in probes if metric),
-        seconds(row["seconds"]),
-        seconds(row["infer_seconds"]), f"{row['tiles']:,}", f"{row['peak_memory_mb']:,.0f} MB",
-        f"{row['valid_share']:.0%}", _real_share(row["real_share"]),
-        tag("span", failed, class_="bad") if failed else "0",
+    alone = seconds(sum(row["seconds"] for row in rows))
+    found = [
+        ("Computed in all", seconds(unique_seconds(ran.values())),
+         f"each stage counted once; alone, the profiles take {alone}"),
+        ("ROIs without an embedding", f"{len(failed):,} of {len(study.rois):,}",
+         "in at least one profile"),
     ]  # fmt: skip
+    if verdict and verdict.best:
+        chosen = names[verdict.recommended] if verdict.recommended else "undecided"
+        found.insert(0, ("Recommended", chosen, f"highest score: {names[verdict.best]}"))
+    return found
 
 
-def _between(row: Row, name: str) -> Any:
-    """A value with its interval."""
-    if not isinstance(row.get(name), float):
-        return "none"
-    ends = f"{row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}"
-    return join([f"{row[name]:.3f} ", tag("span", ends, class_="soft")])
+def _alerts(study: Study, ran: Mapping[str, Ran], names: Names) -> list[str]:
+    """What a reader must not miss."""
+    drawn = [names[p.name] for p in study.profiles if p.settings["weights"] == "random"]
+    filled = [names[name] for name, each in ran.items() if each.mostly_filled]
+    found = []
+    if drawn:
+        found.append(f"Random weights: {tables.listed(drawn)}. These networks were not trained: "
+                     "their quality says nothing of the published model.")  # fmt: skip
+    if filled:
+        found.append(f"Less than half of what the network saw was measured, in some or all ROIs of "
+                     f"{tables.listed(filled)}; the rest was missing or a reflection (see Real "
+                     "share of input).")  # fmt: skip
+    lost = sum(bool(each.cost.get("records_lost")) for each in ran.values())
+    if lost:
+        found.append(f"Records of runs are lost in {lost} profiles: their cost is an estimate.")
+    return found
 
 
-def _share(value: float | None) -> str:
-    return "none" if value is None else f"{value:.0%}"
-
-
-def _number(row: Row, probe: str, metric: str) -> str:
-    found = score(row, probe, metric)
-    return "none" if found is None else f"{found:.3f}"
-
-
-def _real_share(share: float) -> Any:
-    """Share of what the network saw that was measured; marked where less than half was."""
-    return f"{share:.0%}" if share >= 0.5 else tag("span", f"{share:.0%}", class_="bad")
-
-
-def _explained(verdict: Verdict | None) -> Html:
-    if verdict is None:
-        return tag("p", "No quality: the study has no evaluate section, so profiles are by cost.")
-    notes = [f"{s.profile}: {s.note}" for s in verdict.standings if s.note]
-    classes = ", ".join(f"{name} {count}" for name, count in verdict.classes.items())
-    words = (
-        f"{METRIC_NAMES[verdict.metric].capitalize()} of predicting {verdict.label}, mean of the "
-        f"probes, from predictions of ROIs that were not trained on: {verdict.cv}. Chance is "
-        f"{verdict.chance:.3f}. {verdict.labelled} of {verdict.rois} ROIs have a label"
-        f"{f' ({classes})' if classes else ''}; profiles are compared on the {verdict.compared} "
-        f"that all of them have. In grey, 95 % intervals: of quality by itself; of the distance "
-        f"behind the best for all pairs at once, from resampling {verdict.blocks} blocks."
-    )
-    alerts = [tag("p", note, class_="alert") for note in (*verdict.notes, *notes)]
-    return join([tag("p", tag("strong", verdict.answer)), tag("p", words), *alerts])
-
-
-def _figures(folder: Path) -> Html:
-    parts = [
-        picture(path, f"Figure {path.stem}. {CAPTIONS[kind]}", CAPTIONS[kind])
-        for kind in ("quality_cost", "quality", "cost", "grids")
-        for path in [*folder.glob(f"{kind}.png"), *sorted(folder.glob(f"{kind}_[0-9]*.png"))]
-    ]
-    return join(parts, "\n") if parts else tag("p", "There is nothing to draw.")
-
-
-def _asked(study: Study) -> Html:
-    profiles = {p.name: p.settings for p in study.profiles}
-    varied = varying(profiles)
-    every = list(dict.fromkeys(k for settings in profiles.values() for k in settings))
-    same = [k for k in every if len({value_text(s.get(k)) for s in profiles.values()}) == 1]
-    first = next(iter(profiles.values()))
-    body = [[breakable(name), *(value_text(s[k]) if k in s else "" for k in varied)]
-            for name, s in profiles.items()]  # fmt: skip
-    parts = [table("Settings that vary", [Column("Profile"), *map(Column, varied)], body)]
-    shared = [[k, value_text(first[k])] for k in same if first.get(k) not in (None, {})]
-    rest = table("Shared settings", [Column("Knob"), Column("Value")], shared)
-    parts.append(_folded("Settings that all profiles share", rest))
-    decided = [k for k in every if k not in varied and k not in same]
-    if decided:
-        what = f"Settings that follow from these, such as a model's own: {', '.join(decided)}."
-        parts.append(tag("p", what, class_="soft"))
-    return join(parts)
-
-
-def _outside(study: Study) -> Html:
-    found = {p.name: profile_departures(p.settings) for p in study.profiles}
-    body = [[breakable(name), line] for name, lines in found.items() for line in lines]
-    if not body:
-        return tag("p", "No profile leaves what is known of its model's training.")
-    columns = [Column("Profile"), Column("Setting")]
-    return table("Settings that a model was not trained with", columns, body)
-
-
-def _folded(title: str, content: Html) -> Html:
-    return tag("details", tag("summary", title), content)
-
-
-def _failures(ran: Mapping[str, Ran]) -> Html:
-    found: dict[tuple[str, str], list[str]] = {}
-    for profile, each in ran.items():
-        for failure in each.failed.items():
-            found.setdefault(failure, []).append(profile)
-    if not found:
-        return tag("p", "None: every ROI has an embedding in every profile.")
-    body = [
-        [roi, reason, _listed(names, len(ran))]
-        for (roi, reason), names in list(found.items())[:MOST_FAILURES]
-    ]
-    left = len(found) - len(body)
-    more = tag("p", f"and {left} more: see sweep.csv") if left else ""
-    columns = [Column("ROI"), Column("Reason"), Column("Profiles")]
-    return join([table("ROIs without an embedding", columns, body), more])
-
-
-def _listed(names: Sequence[str], count: int) -> str:
-    return "all" if len(names) == count else ", ".join(names)
-
-
-def _skipped(study: Study) -> Html:
-    if not study.skipped:
-        return tag("p", "None: every combination that the study asks for can run.")
-    body = [[breakable(s.name), s.reason] for s in study.skipped]
-    columns = [Column("Combination"), Column("Why it cannot run")]
-    return table("Combinations skipped (on_invalid: skip)", columns, body)
-
-
-def _provenance(study: Study, lock: Path, ran: Mapping[str, Ran]) -> Html:
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-    locked = join([lock.name, ", sha256 ", tag("code", digest)])
-    versions_ = [[name, version] for name, version in versions().items() if name != "written"]
-    columns = [Column("Package"), Column("Version")]
-    return join([
-        tag("p", "The lock names the scenes of every ROI, so that the study can be run again on "
-                 "exactly these (frozen: true): ", locked),
-        tag("p", "A key is a digest of every setting that its stage and those before it read."),
-        _keys(study),
-        _weights(study, ran),
-        _folded("Versions", table("Versions", columns, versions_)),
-    ])  # fmt: skip
-
-
-def _keys(study: Study) -> Html:
-    stages = ("fetch", "composite", "prep", "infer", "stitch")
-    body = [
-        [breakable(p.name), *(tag("code", p.keys()[stage]) for stage in stages)]
-        for p in study.profiles
-    ]
-    return table("Keys", [Column("Profile"), *map(Column, stages)], body)
-
-
-def _weights(study: Study, ran: Mapping[str, Ran]) -> Html:
-    body = []
-    for profile in study.profiles:
-        records = ran[profile.name].runs[profile.node.inputs["tokens"].key].values()
-        told = next((r for r in records if r.get("weights")), {})
-        words = "; ".join(f"{k}: {value_text(v)}" for k, v in told.get("weights", {}).items())
-        body.append([breakable(profile.name), profile.settings["model"], words or "not recorded",
-                     told.get("device", ""), told.get("precision", "")])  # fmt: skip
-    columns = [Column(n) for n in ("Profile", "Model", "Weights", "Device", "Precision")]
-    return table("Weights and where they ran", columns, body)
+def _versions() -> Table:
+    rows = [[Cell(n), Cell(v, code=n == "commit")] for n, v in versions().items() if n != "written"]
+    return Table("Versions", [Column("Package"), Column("Version")], rows)

@@ -20,7 +20,16 @@ from rsweep.core.store import Store
 from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
-from rsweep.report.colours import Components, find_components, sample_cells, true_colour
+from rsweep.report.colours import (
+    Components,
+    aligned,
+    find_components,
+    sample_cells,
+    scores,
+    true_colour,
+)
+from rsweep.results.native import Grid as MapGrid
+from rsweep.results.native import at_centres
 from rsweep.results.profile import read_rows
 
 MOST_ROIS = 6
@@ -50,22 +59,36 @@ class PictureRow:
     bold: bool = False
 
 
-def draw_pictures(study: Study) -> Iterator[Figure]:
-    """Pages of pictures of the grid profiles; none if there are no grids."""
+@dataclass(frozen=True)
+class Pictures:
+    """Rows of panels of the same ROIs."""
+
+    rois: list[Roi]
+    rows: list[PictureRow]
+
+
+def make_pictures(study: Study) -> Pictures:
+    """Composites and grids of the grid profiles; no rows if there are no grids."""
     profiles = [p for p in study.profiles if p.settings["output"] == "grid"]
     rois = choose_rois(study, profiles)
-    if not rois:
-        return
     rows: list[PictureRow] = []
     drawn: set[str] = set()
-    for profile in sorted(profiles, key=lambda p: composite_of(p).key):
+    reference = None
+    for profile in sorted(profiles if rois else [], key=lambda p: composite_of(p).key):
         node = composite_of(profile)
         if node.key not in drawn:
             rows.append(_composite_row(study, node, rois))
             drawn.add(node.key)
-        rows.append(_grid_row(study, profile, rois))
-    for first in range(0, len(rows), ROWS_PER_PAGE):
-        yield _page(study, rows[first : first + ROWS_PER_PAGE], rois)
+        own = _coloured(study, profile, rois, reference)
+        reference = reference or own
+        rows.append(_grid_row(profile, own, rois))
+    return Pictures(rois, rows)
+
+
+def draw_pictures(study: Study, made: Pictures) -> Iterator[Figure]:
+    """Pages of pictures, for papers."""
+    for first in range(0, len(made.rows), ROWS_PER_PAGE):
+        yield _page(study, made.rows[first : first + ROWS_PER_PAGE], made.rois)
 
 
 def choose_rois(study: Study, profiles: Sequence[Profile]) -> list[Roi]:
@@ -90,16 +113,45 @@ def composite_of(profile: Profile) -> Node:
     return min(nodes, key=lambda n: order[n.inputs["scenes"].settings["sensor"]])
 
 
-def _grid_row(study: Study, profile: Profile, rois: Sequence[Roi]) -> PictureRow:
-    components = _components(study, profile)
-    found = {}
+@dataclass(frozen=True)
+class Coloured:
+    """Grids of the ROIs that are drawn, and the components that give them colours."""
+
+    grids: dict[str, MapGrid]
+    components: Components
+
+
+def _coloured(
+    study: Study, profile: Profile, rois: Sequence[Roi], reference: Coloured | None
+) -> Coloured:
+    """A profile's grids; its components are turned to match those of the first profile."""
     wanted = {roi.id for roi in rois}
-    for row in read_rows(study, profile, grids=True):
-        if row.roi.id in wanted and row.grid is not None:
-            cell, _, left, _, _, top = row.outcome["transform"]
-            _, height, width = row.grid.shape
-            extent = (left, left + width * cell, top - height * cell, top)
-            found[row.roi.id] = Panel(components.colour(row.grid), extent)
+    grids = {
+        row.roi.id: MapGrid(row.grid, tuple(row.outcome["transform"]))
+        for row in read_rows(study, profile, grids=True)
+        if row.roi.id in wanted and row.grid is not None
+    }
+    components = _components(study, profile)
+    if reference is not None:
+        both = [roi for roi in grids if roi in reference.grids]
+        cells = np.concatenate([at_centres(grids[roi], reference.grids[roi]) for roi in both])
+        scored = [scores(reference.components, cells_of(reference.grids[roi])) for roi in both]
+        components = aligned(components, cells, np.concatenate(scored))
+    return Coloured(grids, components)
+
+
+def cells_of(grid: MapGrid) -> Floats:
+    """Vectors [cells, D] of a grid, row by row."""
+    return grid.values.reshape(len(grid.values), -1).T
+
+
+def _grid_row(profile: Profile, own: Coloured, rois: Sequence[Roi]) -> PictureRow:
+    found = {}
+    for roi, grid in own.grids.items():
+        cell, _, left, _, _, top = grid.transform
+        _, height, width = grid.values.shape
+        extent = (left, left + width * cell, top - height * cell, top)
+        found[roi] = Panel(own.components.colour(grid.values), extent)
     return PictureRow(profile.name, [found.get(roi.id) for roi in rois])
 
 
@@ -176,17 +228,24 @@ def _draw(ax: Axes, roi: Roi, panel: Panel | None) -> None:
         spine.set_visible(False)
     if panel is not None:
         ax.imshow(panel.image, extent=panel.extent, interpolation="nearest")
-    _, polygon = roi_polygon(roi)
-    left, bottom, right, top = polygon.bounds
-    half = max(right - left, top - bottom) / 2
-    ax.set_xlim((left + right) / 2 - half, (left + right) / 2 + half)
-    ax.set_ylim((bottom + top) / 2 - half, (bottom + top) / 2 + half)
+    left, right, bottom, top = square(roi)
+    ax.set_xlim(left, right)
+    ax.set_ylim(bottom, top)
     ax.set_aspect("equal")
 
 
-def save_pictures(study: Study, folder: Path) -> None:
+def square(roi: Roi) -> Extent:
+    """The square of ground that a panel shows: left, right, bottom, top in map units."""
+    _, polygon = roi_polygon(roi)
+    left, bottom, right, top = polygon.bounds
+    half = max(right - left, top - bottom) / 2
+    x, y = (left + right) / 2, (bottom + top) / 2
+    return x - half, x + half, y - half, y + half
+
+
+def save_pictures(study: Study, made: Pictures, folder: Path) -> None:
     """Write the pages as grids.png, grids_2.png, …."""
-    for number, figure in enumerate(draw_pictures(study), start=1):
+    for number, figure in enumerate(draw_pictures(study, made), start=1):
         name = "grids.png" if number == 1 else f"grids_{number}.png"
         # A long name is wider than the panels of few ROIs.
         figure.savefig(folder / name, dpi=150, bbox_inches="tight")

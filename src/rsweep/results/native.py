@@ -41,14 +41,14 @@ def grid_distance(grid: Grid, native: Grid) -> float | None:
     two cells or the native grid does not vary.
     """
     own = native.values.reshape(len(native.values), -1).T.astype(np.float64)
-    other = _at_centres(grid, native).astype(np.float64)
+    other = at_centres(grid, native).astype(np.float64)
     both = np.isfinite(own).all(axis=1) & np.isfinite(other).all(axis=1)
     own, other = own[both], other[both]
     spread = float(((own - own.mean(axis=0)) ** 2).sum()) if len(own) > 1 else 0.0
     return float(np.sqrt(((own - other) ** 2).sum() / spread)) if spread > 0 else None
 
 
-def _at_centres(grid: Grid, native: Grid) -> Values:
+def at_centres(grid: Grid, native: Grid) -> Values:
     """Vectors [cells, D] of a grid where the centres of the native grid's cells lie."""
     _, height, width = native.values.shape
     size, _, x0, _, _, y0 = native.transform

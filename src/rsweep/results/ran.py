@@ -10,6 +10,9 @@ from typing import Any
 from rsweep.plan.study import Study
 from rsweep.results.imagery import Imagery, imagery_of
 
+HALF = 0.5
+"""Below this share of real pixels a network saw more of what was filled in than of the ground."""
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -23,6 +26,7 @@ class Ran:
         valid_share: of the ROIs' own ground, mean over those that have an embedding.
         real_share: of what the network saw, mean over the same.
         imagery: what it is made of.
+        mostly_filled: ROIs of which the network saw less than half real.
     """
 
     runs: Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -32,6 +36,7 @@ class Ran:
     valid_share: float
     real_share: float
     imagery: tuple[Imagery, ...] = ()
+    mostly_filled: int = 0
 
 
 def read_ran(study: Study) -> dict[str, Ran]:
@@ -44,8 +49,16 @@ def _read(study: Study, profile: str) -> Ran:
     outcomes = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
     failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"]}
     embedded = [outcome for outcome in outcomes.values() if not outcome["error"]]
-    valid, real = (_mean(embedded, name) for name in ("valid_share", "real_share"))
-    return Ran(meta["runs"], meta["cost"], len(outcomes), failed, valid, real, imagery_of(embedded))
+    return Ran(
+        runs=meta["runs"],
+        cost=meta["cost"],
+        rois=len(outcomes),
+        failed=failed,
+        valid_share=_mean(embedded, "valid_share"),
+        real_share=_mean(embedded, "real_share"),
+        imagery=imagery_of(embedded),
+        mostly_filled=sum(outcome["real_share"] < HALF for outcome in embedded),
+    )
 
 
 def _mean(outcomes: list[dict[str, Any]], name: str) -> float:

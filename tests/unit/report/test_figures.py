@@ -13,10 +13,18 @@ from PIL import Image
 
 from rsweep.core.sensors import SENSORS
 from rsweep.report.charts import cost_measure, draw_sweep, quality_measure
-from rsweep.report.colours import find_components, rgb_bands, sample_cells, true_colour
+from rsweep.report.colours import (
+    aligned,
+    find_components,
+    rgb_bands,
+    sample_cells,
+    scores,
+    true_colour,
+)
 from rsweep.report.figures import write_figures
 from rsweep.report.layout import lay_out, varying
-from rsweep.report.pictures import choose_rois, draw_pictures
+from rsweep.report.panels import read_panels
+from rsweep.report.pictures import choose_rois, draw_pictures, make_pictures
 from rsweep.report.ranking import by_quality
 from rsweep.report.scatter import draw_scatter, frontier, spread
 
@@ -42,8 +50,8 @@ def product(**values):
 
 def test_files(study):
     found = {path.name for path in (study.folder / "figures").iterdir()}
-    assert found == {"cost.png", "quality.png", "quality_cost.png", "grids.png"}
-    for name in found:
+    assert found == {"cost.png", "quality.png", "quality_cost.png", "grids.png", "panels"}
+    for name in found - {"panels"}:
         image = Image.open(study.folder / "figures" / name)
         assert min(image.size) > 300
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20
@@ -51,12 +59,40 @@ def test_files(study):
 
 def test_same_bytes_again(study, tmp_path):
     write_figures(study, tmp_path)
-    for path in tmp_path.iterdir():
-        assert path.read_bytes() == (study.folder / "figures" / path.name).read_bytes()
+    made = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(made) > 4
+    for path in made:
+        before = study.folder / "figures" / path.relative_to(tmp_path)
+        assert path.read_bytes() == before.read_bytes()
+
+
+def test_panels_lie_on_the_ground_that_they_show(study):
+    found = read_panels(study.folder / "figures", {})
+    grids = [p.name for p in study.profiles if p.settings["output"] == "grid"]
+    assert [row.label for row in found.rows] == ["true colour (s2)", *grids]
+    assert len(found.places) == 6
+    for row in found.rows[1:]:
+        for panel in row.panels:
+            left, top, width, height = panel.box
+            # A cell or two may reach over the ROI; the middle of both is the same ground.
+            assert abs(left + width / 2 - 50) < 25
+            assert abs(top + height / 2 - 50) < 25
+            assert min(width, height) > 80
+
+
+def test_components_of_turned_embeddings_give_the_same_colours():
+    rng = np.random.default_rng(0)
+    cells = rng.normal(size=(400, 6)) * [9, 6, 4, 0.1, 0.1, 0.1]
+    turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    other = cells @ turn * [1, 1, 1, 1, 1, 1] + 5
+    first, own = find_components(cells), find_components(other)
+    own = aligned(own, other, scores(first, cells))
+    grid, turned = (c.T.reshape(6, 20, 20) for c in (cells, other))
+    np.testing.assert_allclose(own.colour(turned), first.colour(grid), atol=0.05)
 
 
 def test_a_panel_for_each_grid_profile_and_roi(study):
-    (figure,) = draw_pictures(study)
+    (figure,) = draw_pictures(study, make_pictures(study))
     rois = choose_rois(study, study.profiles)
     assert all(roi.id.startswith("r") for roi in rois)
     assert len(rois) == 6
@@ -68,7 +104,7 @@ def test_a_panel_for_each_grid_profile_and_roi(study):
 
 
 def test_panels_show_the_same_ground(study):
-    (figure,) = draw_pictures(study)
+    (figure,) = draw_pictures(study, make_pictures(study))
     axes = np.array(figure.axes).reshape(-1, 6)
     for column in axes.T:
         assert len({(ax.get_xlim(), ax.get_ylim()) for ax in column}) == 1

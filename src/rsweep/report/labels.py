@@ -1,0 +1,38 @@
+"""Short names of profiles: the settings that tell them apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rsweep.report.layout import text, varying
+
+Settings = Mapping[str, Any]
+
+BARE = ("model", "output", "input_prep")
+"""Knobs whose values say by themselves what they are."""
+
+
+def short_names(profiles: Mapping[str, Settings]) -> dict[str, str]:
+    """Profile -> its model and the settings that vary among profiles of that model.
+
+    Two profiles never get the same name: the full name is added where settings leave it open.
+    """
+    models = {str(settings["model"]) for settings in profiles.values()}
+    found = {}
+    for model in models:
+        own = {n: s for n, s in profiles.items() if str(s["model"]) == model}
+        knobs = [knob for knob in varying(own) if knob != "model"]
+        for name, settings in own.items():
+            parts = [_part(knob, settings.get(knob)) for knob in knobs]
+            head = [model] if len(models) > 1 or not parts else []
+            found[name] = ", ".join([*head, *parts])
+    counts = Counter(found.values())
+    return {n: found[n] if counts[found[n]] == 1 else f"{found[n]} ({n})" for n in profiles}
+
+
+def _part(knob: str, value: Any) -> str:
+    if isinstance(value, Mapping) and {"start", "end"} <= set(value):
+        return f"{value['start']} to {value['end']}"
+    return text(value) if knob in BARE else f"{knob} {text(value)}"

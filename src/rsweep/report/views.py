@@ -1,0 +1,189 @@
+"""What the page's templates are given: words and charts, ready to be put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rsweep.report.svg import Html
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        text: what it says.
+        sort: the number that it is sorted by, if it is one.
+        kind: "" or a class: `bad`, `mark`, `soft`.
+        href: a file that it links to, from the page.
+        note: a word more, in grey.
+        code: True for a key or a digest.
+    """
+
+    text: str
+    sort: float | None = None
+    kind: str = ""
+    href: str = ""
+    note: str = ""
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; numbers stand at the right."""
+
+    name: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the row numbered `chosen` is marked."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    chosen: int | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One estimate of a list: what it is of, its interval drawn and in words, and a remark."""
+
+    label: str
+    chart: Html
+    words: str
+    note: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Estimates on one axis."""
+
+    axis: Html
+    rows: Sequence[Bar]
+    band: str
+
+
+@dataclass(frozen=True)
+class Legend:
+    """A line of a legend: number of its colour, and what it is."""
+
+    colour: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with its words."""
+
+    chart: Html
+    caption: str
+    legend: Sequence[Legend] = ()
+
+
+@dataclass(frozen=True)
+class ConfusionRow:
+    """A true class: predictions of each class as (count, share of the row), and its recall."""
+
+    name: str
+    cells: Sequence[tuple[int, float]]
+    recall: str
+
+
+@dataclass(frozen=True)
+class ConfusionView:
+    """The confusion of one profile."""
+
+    caption: str
+    classes: Sequence[str]
+    rows: Sequence[ConfusionRow]
+
+
+@dataclass(frozen=True)
+class QualityView:
+    """All that needs labels; every part None or empty where the study has none of it."""
+
+    answer: str
+    method: str
+    alerts: Sequence[str]
+    notes: Sequence[str]
+    differences: Bars | None
+    cost: Chart | None
+    effects: Bars | None
+    interactions: Bars | None
+    dead: Sequence[str]
+    curves: Chart | None
+    blocks: Chart | None
+    confusion: ConfusionView | None
+    measures: Table | None
+
+
+@dataclass(frozen=True)
+class PanelView:
+    """An image in a square of a picture: data, and left, top, width, height in per cent."""
+
+    data: str
+    alt: str
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class PictureRowView:
+    """Images of all places by one profile, or of the composite."""
+
+    label: str
+    panels: Sequence[PanelView | None]
+
+
+@dataclass(frozen=True)
+class PicturesView:
+    """Grids in colour: names of the places, and rows of images."""
+
+    places: Sequence[str]
+    rows: Sequence[PictureRowView]
+    left: int
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A stage's file in the tree of what is shared, and what was made of it."""
+
+    stage: str
+    words: str
+    key: str
+    branches: Sequence[Branch] = ()
+    profiles: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole page."""
+
+    name: str
+    subtitle: str
+    cards: Sequence[tuple[str, str, str]]
+    alerts: Sequence[str]
+    quality: QualityView | None
+    profiles: Table
+    settings: Table
+    shared: Table
+    pictures: PicturesView | None
+    frames: Table
+    frame_notes: Sequence[str]
+    outside: Table | None
+    failures: Table | None
+    skipped: Table | None
+    tree: Sequence[Branch]
+    keys: Table
+    models: Table
+    weights: Table
+    versions: Table
+    lock: str
+    config: str
+    files: Sequence[tuple[str, str]]
+    footer: str
+    style: Html
+    script: Html
