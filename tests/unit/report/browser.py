@@ -1,0 +1,37 @@
+"""How wide a page is in headless Chromium, at several widths of the window."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+TELL = """
+<script>parent.postMessage([innerWidth, document.documentElement.scrollWidth,
+ document.querySelectorAll("thead button").length], "*")</script>
+"""
+WRAPPER = """<!DOCTYPE html><body><pre id="said"></pre><script>
+const said = [];
+onmessage = (e) => { said.push(e.data);
+  document.getElementById("said").textContent = JSON.stringify(said); };
+</script>%s</body>"""
+
+
+def measure(html: str, widths: tuple[int, ...], folder: Path) -> list[list[int]]:
+    """[width of the window, width of the page, buttons that sort] at each width."""
+    (folder / "inner.html").write_text(html.replace("</body>", f"{TELL}</body>"))
+    frames = "".join(f'<iframe src="inner.html" width="{w}" height="900" style="border:0"></iframe>'
+                     for w in widths)  # fmt: skip
+    (folder / "outer.html").write_text(WRAPPER % frames)
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=2000,1000",
+        f"--user-data-dir={folder / 'browser'}", "--virtual-time-budget=20000", "--dump-dom",
+        (folder / "outer.html").as_uri(),
+    ]  # fmt: skip
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    return sorted(json.loads(re.search(r'id="said">(.*?)</pre>', found)[1]))
