@@ -56,18 +56,38 @@ def scatter(points: Sequence[Point], metric: str, limits: tuple[float | None, fl
     """Quality over cost per 1,000 ROIs, with the line of those that no cheaper one beats."""
     ends = [e for p in points for e in (p.quality.low, p.quality.high)]
     frame = Frame(log_axis([p.cost for p in points]), axis_of(ends, *limits), height=400)
-    marks = [*_front(frame, points)]
-    for point in points:
-        x, y = frame.x(point.cost), float(frame.y(point.quality.value))
-        low, high = frame.y(point.quality.low), frame.y(point.quality.high)
-        shown = [tag("title", f"{point.number}. {point.label}"),
-                 tag("line", x1=x, x2=x, y1=low, y2=high, class_="thin"),
-                 tag("circle", cx=x, cy=y, r=6 if point.leads else 5, class_="dot")]  # fmt: skip
-        if len(points) <= MOST_NUMBERS or point.leads:
-            shown.append(tag("text", point.number, x=x, y=y - 8, dx=6))
-        marks.append(tag("g", *shown, class_=point.kind))
+    numbered = _numbered(frame, points)
+    marks = [*_front(frame, points), *(_mark(frame, p, p in numbered, len(points)) for p in points)]
     title = f"{metric} of each profile against its seconds for 1,000 ROIs"
     return frame.draw(title, "seconds for 1,000 ROIs (logarithmic)", metric, *marks)
+
+
+def _mark(frame: Frame, point: Point, numbered: bool, count: int) -> Html:
+    """A point; of many, those that do not lead have no interval, which would hide the others."""
+    x, y = frame.x(point.cost), frame.y(point.quality.value)
+    shown = [tag("title", f"{point.number}. {point.label}"),
+             tag("circle", cx=x, cy=y, r=6 if point.leads else 5, class_="dot")]  # fmt: skip
+    if count <= MOST_NUMBERS or point.leads:
+        low, high = frame.y(point.quality.low), frame.y(point.quality.high)
+        shown.insert(1, tag("line", x1=x, x2=x, y1=low, y2=high, class_="thin"))
+    if numbered:
+        shown.append(tag("text", point.number, x=x, y=float(y) - 9, dx=5))
+    return tag("g", *shown, class_=point.kind)
+
+
+def _numbered(frame: Frame, points: Sequence[Point]) -> list[Point]:
+    """Points whose numbers have room, those that lead first."""
+    found: list[Point] = []
+    for point in sorted(points, key=lambda p: (not p.leads, p.number)):
+        wanted = point.leads or len(points) <= MOST_NUMBERS
+        if wanted and not any(_near(frame, point, other) for other in found):
+            found.append(point)
+    return found
+
+
+def _near(frame: Frame, a: Point, b: Point) -> bool:
+    across = abs(frame.across.at(a.cost) - frame.across.at(b.cost)) < 0.05
+    return across and abs(frame.up.at(a.quality.value) - frame.up.at(b.quality.value)) < 0.05
 
 
 def front_of(points: Sequence[Point]) -> list[Point]:
@@ -132,7 +152,7 @@ def fold_map(design: Design) -> FoldMap | None:
     box = f"-20 -20 {round(MAP_UNITS * wide / size) + 40} {height + 40}"
     chart = tag("svg", *marks, class_="map", viewBox=box, role="img",
                 aria_label=f"Map of {len(placed)} ROIs in {len(names)} folds")  # fmt: skip
-    return FoldMap(chart, wide, [(f, len(members[f])) for f in names])
+    return FoldMap(chart, wide, [(f, len(members[f])) for f in names if members[f]])
 
 
 def _flat(spots: dict[int, tuple[float, float]]) -> dict[int, tuple[float, float]]:

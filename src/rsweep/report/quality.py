@@ -183,10 +183,10 @@ def _cost(verdict: Verdict, shown: Sequence[Standing]) -> Chart | None:
         return None
     metric = METRIC_NAMES[verdict.metric]
     caption = (
-        "Each point is a profile, by its number in the list above; bars are 95 % intervals of its "
-        "own quality. The line joins profiles that no cheaper one beats, as measured; how sure "
-        "that is stands in the table (On the front). Cost is of all five stages, as if the profile "
-        "ran alone."
+        "Each point is a profile, by its number in the list above where there is room; bars are "
+        "95 % intervals of its own quality. The line joins profiles that no cheaper one beats, as "
+        "measured; how sure that is stands in the table (On the front). Cost is of all five "
+        "stages, as if the profile ran alone."
     )
     return Chart(scatter(points, metric, limits(verdict.metric)), caption)
 

@@ -15,7 +15,7 @@ class Cell:
     Attributes:
         text: what it says.
         sort: the number that it is sorted by, if it is one.
-        kind: "" or a class: `bad`, `mark`, `soft`.
+        kind: "" or a class: `bad`, `mark`, `soft`, `date`.
         href: a file that it links to, from the page.
         note: a word more, in grey.
         code: True for a key or a digest.
