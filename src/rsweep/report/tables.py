@@ -210,7 +210,8 @@ def frame_table(ran: Mapping[str, Ran], names: Names) -> Table:
         groups.setdefault(each.imagery, []).append(names[profile])
     rows = [
         [Cell(f.sensor), Cell(str(f.frame), f.frame),
-         Cell(f"{f.days[0]} to {f.days[1]}", kind="date"), Cell(_between(*f.dates), kind="date"), Cell(_between(*f.scenes), f.scenes[0]),
+         Cell(f"{f.days[0]} to {f.days[1]}", kind="date"),
+         Cell(_between(*f.dates), kind="date"), Cell(_between(*f.scenes), f.scenes[0]),
          Cell(f"{f.rois:,}", f.rois), Cell(", ".join(f.masks)),
          Cell("all" if len(own) == len(ran) else listed(own))]
         for found, own in groups.items() for f in found
