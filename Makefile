@@ -6,7 +6,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= 2
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test test-slurm lint setup schema docs clean
+.PHONY: demo test test-slurm lint setup schema docs crate-validator clean
 
 demo: setup
 	snakemake --cores $(CORES) --logger rich
@@ -41,6 +41,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep -E '^torch==' requirements.lock)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# The validator of RO-Crates needs an older `rich` than rsweep, so it has an environment of its own.
+crate-validator: build/crate-validator/.ready
+
+build/crate-validator/.ready:
+	$(PYTHON) -m venv build/crate-validator
+	build/crate-validator/bin/python -m pip install --quiet --disable-pip-version-check roc-validator==0.13.0 rocrate==0.16.0
 	touch $@
 
 clean:

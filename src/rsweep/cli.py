@@ -12,6 +12,7 @@ from rsweep.commands import (
     describe,
     diff,
     du,
+    export,
     gc,
     keys,
     push,
@@ -23,7 +24,21 @@ from rsweep.commands import (
 )
 from rsweep.core.errors import RsweepError
 
-COMMANDS = (validate, keys, why, diff, describe, check, weights, verify, push, du, gc, schema)
+COMMANDS = (
+    validate,
+    keys,
+    why,
+    diff,
+    describe,
+    check,
+    weights,
+    verify,
+    export,
+    push,
+    du,
+    gc,
+    schema,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

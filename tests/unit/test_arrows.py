@@ -17,7 +17,7 @@ FLOORS = (
     ("evaluate",),
     ("explain", "budget"),
     ("verify", "disk", "report"),
-    ("library",),
+    ("library", "publish"),
     ("commands",),
     ("cli", "__init__"),
 )

@@ -17,7 +17,7 @@ from rsweep.core.canonical import canonical_json, digest
 from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, write_json
 from rsweep.core.nodes import Node
-from rsweep.core.redact import without_secrets
+from rsweep.core.redact import portable, without_secrets
 from rsweep.core.store import Store, content_of
 from rsweep.jobs.runner import reading
 from rsweep.models.pins import Pin, checkpoint_name
@@ -190,4 +190,4 @@ def _weights(study: Study) -> dict[str, Any]:
         if node.stage == "infer":
             for shard in study.shards:
                 found[node.key] = store.read_record(node, shard.name).get("weights", {})
-    return found
+    return dict(portable(found))

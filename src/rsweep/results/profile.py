@@ -16,6 +16,7 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.files import get_json, replacing, replacing_folder, write_json
 from rsweep.core.grid import lonlat_polygon
 from rsweep.core.names import file_names
+from rsweep.core.redact import portable
 from rsweep.core.roi import Roi
 from rsweep.core.store import Store
 from rsweep.jobs.runner import reading
@@ -155,12 +156,12 @@ def write_meta(study: Study, profile: Profile, path: Path) -> None:
     meta = {
         "study": study.name,
         "profile": profile.name,
-        "settings": dict(profile.settings),
+        "settings": portable(dict(profile.settings)),
         "keys": profile.keys(),
         "stages": [{**n.identity(), "key": n.key} for n in profile.node.upstream()],
         "rois": {r.id: {**r.definition(), "outcome": o}
                  for r, o in zip(study.rois, outcomes, strict=True)},
-        "runs": records,
+        "runs": portable(records),
         "cost": _cost(study, profile, records),
         "versions": versions(),
     }  # fmt: skip
