@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import geopandas
@@ -42,6 +43,16 @@ def test_results_open_where_they_should(workplace: Workplace) -> None:
     infer = meta["keys"]["infer"]
     for record in meta["runs"][infer].values():
         assert {"device", "seconds", "peak_memory_mb"} <= set(record)
+
+
+def test_the_page_is_in_snakemakes_own_report(workplace: Workplace) -> None:
+    workplace.write_study()
+    workplace.ran()
+    run = workplace.run("--report", "report.zip")
+    assert run, run.output
+    with zipfile.ZipFile(workplace.folder / "report.zip") as held:
+        (name,) = [name for name in held.namelist() if "/data/" in name]
+        assert held.read(name) == (workplace.folder / "results/tiny/report.html").read_bytes()
 
 
 def test_nothing_needs_doing_twice_and_a_knob_runs_only_what_it_must(workplace: Workplace) -> None:
