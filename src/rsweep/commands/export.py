@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-ABOUT = "write a study's results for an archive: as a Workflow Run RO-Crate"
+ABOUT = "write a study's results for an archive: as an RO-Crate or a STAC catalogue"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("results", type=Path, help="a folder of results, such as results/demo")
-    parser.add_argument("--crate", type=Path, required=True, metavar="OUT", help="a new folder")
-    parser.add_argument("--study", type=Path, required=True, help="the study file")
+    parser.add_argument("--crate", type=Path, metavar="OUT",
+                        help="a new folder for a Workflow Run RO-Crate")  # fmt: skip
+    parser.add_argument("--stac", type=Path, metavar="OUT",
+                        help="a new folder for a static STAC catalogue")  # fmt: skip
+    parser.add_argument("--study", type=Path, help="the study file; a crate needs it")
     parser.add_argument("--author", action="append", default=[], help="who publishes; repeatable")
     parser.add_argument(
         "--licence",
@@ -29,10 +32,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
+    from rsweep.core.errors import RsweepError
+
+    if not given.crate and not given.stac:
+        raise RsweepError("say --crate OUT or --stac OUT")
+    if given.crate:
+        _crate(given)
+    if given.stac:
+        from rsweep.publish.stac import write_stac
+
+        write_stac(given.results, given.stac, given.licence, given.anonymous)
+        print(f"{given.stac}/catalog.json is the catalogue")
+    return 0
+
+
+def _crate(given: argparse.Namespace) -> None:
+    from rsweep.core.errors import RsweepError
     from rsweep.publish.crate import Names, write_crate
 
+    if not given.study:
+        raise RsweepError("a crate holds the study: say --study FILE")
     names = Names(given.author, given.licence, given.anonymous)
     write_crate(given.results, given.study, given.crate, names)
     print(f"{given.crate} holds the study; check it there with: rsweep verify "
           f"results/{given.results.name} --study study.yaml")  # fmt: skip
-    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.results.columns import bbox_column, date_column, geo_metadata, property_column
+from rsweep.results.conventions import footer
 from rsweep.results.records import Records, read_records, reckoned
 from rsweep.results.versions import versions
 
@@ -99,7 +101,9 @@ def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
     for name in sorted({n for row in rows for n in row.roi.properties}):
         own = f"roi_{name}" if name in taken else name  # a label may be called profile, too
         columns[own] = property_column([row.roi.properties.get(name) for row in rows])
-    table = pa.table(columns).replace_schema_metadata(geo_metadata(shapes))
+    emb = footer(profile.settings, profile.node.key, width)
+    footers = {**geo_metadata(shapes), b"emb": json.dumps(portable(emb)).encode()}
+    table = pa.table(columns).replace_schema_metadata(footers)
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 

@@ -17,7 +17,9 @@ def test_labels_called_what_a_result_column_is_are_kept(tmp_path, monkeypatch):
                 np.ones(3, np.float32))]  # fmt: skip
     monkeypatch.setattr(module, "read_rows", lambda study, profile: rows)
     profile = SimpleNamespace(
-        name="p", settings={"model": "m", "output": "pooled"}, node=SimpleNamespace(key="k")
+        name="p",
+        settings={"model": "m", "output": "pooled", "provider": "synthetic"},
+        node=SimpleNamespace(key="k"),
     )
     write_embeddings(None, profile, tmp_path / "e.parquet")
     (row,) = pq.read_table(tmp_path / "e.parquet").to_pylist()
