@@ -31,7 +31,8 @@ def made(monkeypatch):
     monkeypatch.setattr(module, "read_rows", lambda *_, **__: iter(rows))
     study = SimpleNamespace(rois=[r.roi for r in rows])
     node = SimpleNamespace(key="k")
-    return study, SimpleNamespace(name="p", node=node, settings={"model": "m", "output": "grid"})
+    settings = {"model": "m", "output": "grid", "provider": "synthetic"}
+    return study, SimpleNamespace(name="p", node=node, settings=settings)
 
 
 def test_every_roi_has_its_own_grid_and_the_table_names_it(made, tmp_path):
