@@ -10,6 +10,8 @@ from rsweep.report.layout import text, varying
 
 Settings = Mapping[str, Any]
 
+SEPARATOR = " · "
+
 BARE = ("model", "output", "input_prep")
 """Knobs whose values say by themselves what they are."""
 
@@ -27,7 +29,7 @@ def short_names(profiles: Mapping[str, Settings]) -> dict[str, str]:
         for name, settings in own.items():
             parts = [_part(knob, settings.get(knob)) for knob in knobs]
             head = [model] if len(models) > 1 or not parts else []
-            found[name] = ", ".join([*head, *parts])
+            found[name] = SEPARATOR.join([*head, *parts])
     counts = Counter(found.values())
     return {n: found[n] if counts[found[n]] == 1 else f"{found[n]} ({n})" for n in profiles}
 

@@ -13,6 +13,7 @@ from rsweep.evaluate.verdict import (
     Effect,
     Interaction,
     Interval,
+    Likeness,
     Standing,
     Verdict,
 )
@@ -33,8 +34,8 @@ from rsweep.report.views import (
     Cell,
     Chart,
     Column,
-    ConfusionRow,
-    ConfusionView,
+    Heat,
+    HeatRow,
     Legend,
     QualityView,
     Table,
@@ -65,6 +66,7 @@ def quality_view(verdict: Verdict, design: Design | None, names: Names) -> Quali
         blocks=_blocks(told, design),
         confusion=_confusion(told.confusion) if told.confusion else None,
         measures=_measures(told),
+        likeness=_likeness(told.likeness) if told.likeness else None,
     )
 
 
@@ -83,7 +85,7 @@ def renamed(verdict: Verdict, names: Names) -> Verdict:
     def name(profile: str) -> str:
         return names.get(profile, profile)
 
-    confusion = verdict.confusion
+    confusion, alike = verdict.confusion, verdict.likeness
     return replace(
         verdict,
         recommended=verdict.recommended and name(verdict.recommended),
@@ -93,6 +95,7 @@ def renamed(verdict: Verdict, names: Names) -> Verdict:
         curves=[replace(c, profile=name(c.profile)) for c in verdict.curves],
         curve_reference=name(verdict.curve_reference),
         confusion=confusion and replace(confusion, profile=name(confusion.profile)),
+        likeness=alike and replace(alike, profiles=[*map(name, alike.profiles)]),
     )
 
 
@@ -276,14 +279,28 @@ def _fold(fold: int, count: int) -> Legend:
     return Legend(fold % LINES if scored else -1, f"{name}: {count:,} ROIs")
 
 
-def _confusion(found: Confusion) -> ConfusionView:
+def _confusion(found: Confusion) -> Heat:
     rows = []
     for name, counts, recall in zip(found.classes, found.counts, found.recall, strict=True):
         total = sum(counts) or 1
-        rows.append(ConfusionRow(name, [(n, round(n / total, 3)) for n in counts], f"{recall:.0%}"))
+        shaded = [(f"{n:,}", round(n / total, 3)) for n in counts]
+        rows.append(HeatRow(name, [*shaded, (f"{recall:.0%}", 0.0)]))
     caption = (f"{found.profile}, {PROBE_NAMES[found.probe]}: rows are true classes, columns "
                "predicted ones, numbers are ROIs.")  # fmt: skip
-    return ConfusionView(caption, found.classes, rows)
+    return Heat(caption, "True class", [*found.classes, "Found"], rows)
+
+
+def _likeness(found: Likeness) -> Heat:
+    """Both measures are symmetric, so each needs only half of the table."""
+    rows = []
+    for i, name in enumerate(found.profiles):
+        values = [found.cka[i][j] if j >= i else found.neighbours[i][j]
+                  for j in range(len(found.profiles))]  # fmt: skip
+        cells = [(f"{value:.2f}", min(max(value, 0.0), 1.0)) for value in values]
+        rows.append(HeatRow(f"{i + 1}. {name}", cells))
+    caption = ("How alike the embeddings of two profiles are, 1 being the same: upper right linear "
+               "CKA, lower left the share of nearest neighbours in common.")  # fmt: skip
+    return Heat(caption, "Profile", [str(i + 1) for i in range(len(rows))], rows)
 
 
 def _measures(verdict: Verdict) -> Table | None:

@@ -85,21 +85,21 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class ConfusionRow:
-    """A true class: predictions of each class as (count, share of the row), and its recall."""
+class HeatRow:
+    """A row of a shaded table: its name, and cells as (what it says, shade from 0 to 1)."""
 
     name: str
-    cells: Sequence[tuple[int, float]]
-    recall: str
+    cells: Sequence[tuple[str, float]]
 
 
 @dataclass(frozen=True)
-class ConfusionView:
-    """The confusion of one profile."""
+class Heat:
+    """A table whose cells are shaded by their values; `corner` is over the names of the rows."""
 
     caption: str
-    classes: Sequence[str]
-    rows: Sequence[ConfusionRow]
+    corner: str
+    columns: Sequence[str]
+    rows: Sequence[HeatRow]
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,9 @@ class QualityView:
     dead: Sequence[str]
     curves: Chart | None
     blocks: Chart | None
-    confusion: ConfusionView | None
+    confusion: Heat | None
     measures: Table | None
+    likeness: Heat | None
 
 
 @dataclass(frozen=True)

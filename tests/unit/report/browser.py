@@ -7,13 +7,22 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 TELL = """
-<script>parent.postMessage([innerWidth, document.documentElement.scrollWidth,
- document.querySelectorAll("thead button").length], "*")</script>
+<script>
+const buttons = [...document.querySelectorAll("#profiles ~ .wide thead button")];
+const total = buttons.find((one) => one.textContent === "Time in all");
+total.click(); total.click();
+const place = buttons.indexOf(total);
+const rows = [...total.closest("table").tBodies[0].rows];
+parent.postMessage([innerWidth, document.documentElement.scrollWidth,
+  document.querySelectorAll("thead button").length,
+  rows.map((row) => Number(row.children[place].dataset.sort))], "*");
+</script>
 """
 WRAPPER = """<!DOCTYPE html><body><pre id="said"></pre><script>
 const said = [];
@@ -22,8 +31,10 @@ onmessage = (e) => { said.push(e.data);
 </script>%s</body>"""
 
 
-def measure(html: str, widths: tuple[int, ...], folder: Path) -> list[list[int]]:
-    """[width of the window, width of the page, buttons that sort] at each width."""
+def measure(html: str, widths: tuple[int, ...], folder: Path) -> list[list[Any]]:
+    """Width of the window and of the page, buttons that sort, and the times of all profiles after
+    two clicks on theirs, at each width.
+    """
     (folder / "inner.html").write_text(html.replace("</body>", f"{TELL}</body>"))
     frames = "".join(f'<iframe src="inner.html" width="{w}" height="900" style="border:0"></iframe>'
                      for w in widths)  # fmt: skip

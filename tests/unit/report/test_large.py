@@ -121,7 +121,7 @@ def test_long_tables_fold(large):
 
 
 def test_every_profile_is_there_and_reasons_are_counted(large):
-    assert all(f"seed {s}, features {f}" in large for f in (8, 64) for s in (0, 24))
+    assert all(f"seed {s} · features {f}" in large for f in (8, 64) for s in (0, 24))
     assert large.count("every scene is above cloudy_pct") == 1
     assert "roi-0; roi-1; roi-2; roi-3; roi-4 and 195 more" in large
 
@@ -140,7 +140,9 @@ def test_what_networks_saw_is_warned_of(large):
 def test_fits_a_phone_a_tablet_and_a_screen(study, large, which, tmp_path):
     html = large if which == "large" else (study.folder / "report.html").read_text()
     found = measure(html, (390, 800, 1400), tmp_path)
-    assert [inner for inner, _, _ in found] == [390, 800, 1400]
-    for inner, wide, buttons in found:
+    assert [inner for inner, *_ in found] == [390, 800, 1400]
+    for inner, wide, buttons, sorted_ in found:
         assert wide <= inner
-        assert buttons > 20  # the script ran
+        assert buttons > 20
+        assert len(sorted_) > 3
+        assert sorted_ == sorted(sorted_, reverse=True)
