@@ -85,7 +85,14 @@ class Results:
 
     @property
     def scores(self) -> pd.DataFrame:
-        """What the probes say of each profile: the numbers of its quality.json, a row each."""
-        files = {name: self._of(name) / "quality.json" for name in self.profiles}
-        told = {name: json.loads(f.read_text()) for name, f in files.items() if f.exists()}
-        return pd.DataFrame.from_dict(told, orient="index")
+        """Scores of each profile, a row each; columns `<probe>_<metric>`, as in sweep.csv."""
+        files = {name: self._of(name) / "evaluation.json" for name in self.profiles}
+        told = {name: json.loads(f.read_text())["scores"] for name, f in files.items()
+                if f.exists()}  # fmt: skip
+        flat = {
+            name: {
+                f"{probe}_{metric}": v for probe, own in scores.items() for metric, v in own.items()
+            }
+            for name, scores in told.items()
+        }
+        return pd.DataFrame.from_dict(flat, orient="index")

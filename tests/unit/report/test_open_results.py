@@ -18,6 +18,8 @@ def test_profiles_tables_and_vectors_are_those_of_the_files(study):
     assert set(results.profiles) <= set(results.sweep.index)
     assert (results.costs.loc[name, "infer_seconds"]) > 0
     assert len(results.scores) == len(results.profiles)
+    score = results.scores.loc[name, "knn_balanced_accuracy"]
+    assert score == pytest.approx(results.sweep.loc[name, "knn_balanced_accuracy"])
 
 
 def test_an_unknown_profile_is_named_with_those_there(study):
