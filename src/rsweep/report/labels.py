@@ -19,19 +19,27 @@ BARE = ("model", "output", "input_prep")
 def short_names(profiles: Mapping[str, Settings]) -> dict[str, str]:
     """Profile -> its model and the settings that vary among profiles of that model.
 
-    Two profiles never get the same name: the full name is added where settings leave it open.
+    Random weights are always said. Two profiles never get the same name: the full name is added
+    where settings leave it open.
     """
     models = {str(settings["model"]) for settings in profiles.values()}
     found = {}
     for model in models:
         own = {n: s for n, s in profiles.items() if str(s["model"]) == model}
-        knobs = [knob for knob in varying(own) if knob != "model"]
+        knobs = [knob for knob in varying(own) if knob not in ("model", "weights")]
         for name, settings in own.items():
             parts = [_part(knob, settings.get(knob)) for knob in knobs]
             head = [model] if len(models) > 1 or not parts else []
-            found[name] = SEPARATOR.join([*head, *parts])
+            found[name] = SEPARATOR.join([*head, *parts, *_weights(settings, own)])
     counts = Counter(found.values())
     return {n: found[n] if counts[found[n]] == 1 else f"{found[n]} ({n})" for n in profiles}
+
+
+def _weights(settings: Settings, others: Mapping[str, Settings]) -> list[str]:
+    """What a name says of weights: that they are random, or which they are where that varies."""
+    kinds = {text(other.get("weights")) for other in others.values()}
+    own = text(settings.get("weights"))
+    return [f"{own} weights"] if own == "random" or len(kinds) > 1 else []
 
 
 def _part(knob: str, value: Any) -> str:

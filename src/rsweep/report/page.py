@@ -28,7 +28,7 @@ from rsweep.report.quality import Names, quality_view
 from rsweep.report.ranking import by_quality
 from rsweep.report.seconds import seconds
 from rsweep.report.tree import sharing_tree
-from rsweep.report.views import Cell, Column, Page, Table
+from rsweep.report.views import Cell, Column, InputView, Page, RerunView, Table
 from rsweep.results.ran import Ran, read_ran, unique_seconds
 from rsweep.results.table import sweep_rows
 from rsweep.results.versions import versions
@@ -66,8 +66,7 @@ def page_view(study: Study, figures: Path, lock: Path) -> Page:
     """Everything that the page says."""
     ran, verdict = read_ran(study), _verdict(study)
     names = short_names({p.name: p.settings for p in study.profiles})
-    rows = by_quality(list(by_name(sweep_rows(study, ran)).values()))
-    rows = _as_judged(rows, verdict)
+    rows = _as_judged(by_quality(list(by_name(sweep_rows(study, ran)).values())), verdict)
     return Page(
         name=study.name,
         subtitle=_subtitle(study),
@@ -75,25 +74,34 @@ def page_view(study: Study, figures: Path, lock: Path) -> Page:
         alerts=_alerts(study, ran, names),
         quality=quality_view(verdict, _design(study), names) if verdict else None,
         profiles=tables.profile_table(rows, names, verdict),
-        settings=tables.settings_table(study, names),
-        shared=tables.shared_table(study),
         pictures=read_panels(figures, names),
-        frames=tables.frame_table(ran, names),
-        frame_notes=tables.frame_notes(ran),
-        outside=tables.outside_table(study, names),
+        input=_input(study, ran, names),
         failures=tables.failure_table(ran, names),
         skipped=tables.skipped_table(study),
+        settings=tables.settings_table(study, names),
+        shared=tables.shared_table(study),
         tree=sharing_tree(study, ran, names),
-        keys=tables.key_table(study, names),
-        models=tables.model_table(study),
-        weights=tables.weight_table(study, ran, names),
-        versions=_versions(),
-        lock=f"{lock.name}, sha256 {hashlib.sha256(lock.read_bytes()).hexdigest()}",
-        config=yaml.safe_dump(without_secrets(study.config), sort_keys=False, allow_unicode=True),
-        files=[(name, words) for name, words in FILES.items() if (study.folder / name).exists()],
+        rerun=_rerun(study, ran, names, lock),
         footer=f"Made by rsweep {versions()['rsweep']} on {versions()['written']}.",
         style=_part("style.css"),
         script=_part("sort.js"),
+    )
+
+
+def _input(study: Study, ran: Mapping[str, Ran], names: Names) -> InputView:
+    outside = tables.outside_table(study, names)
+    return InputView(tables.frame_table(ran, names), tables.frame_notes(ran), outside)
+
+
+def _rerun(study: Study, ran: Mapping[str, Ran], names: Names, lock: Path) -> RerunView:
+    return RerunView(
+        models=tables.model_table(study),
+        weights=tables.weight_table(study, ran, names),
+        versions=_versions(),
+        keys=tables.key_table(study, names),
+        lock=f"{lock.name}, sha256 {hashlib.sha256(lock.read_bytes()).hexdigest()}",
+        config=yaml.safe_dump(without_secrets(study.config), sort_keys=False, allow_unicode=True),
+        files=[(name, words) for name, words in FILES.items() if (study.folder / name).exists()],
     )
 
 

@@ -87,21 +87,12 @@ def _money(row: Row) -> Cell:
 
 
 def _quality(verdict: Verdict, standings: Mapping[str, Standing]) -> dict[Column, Maker]:
-    probes = list(dict.fromkeys(p for s in verdict.standings for p in s.probes))
-
     def status(row: Row) -> Cell:
         words = status_words(standings[row["profile"]], verdict.recommended)
         return Cell(words, kind="mark" if words == "recommended" else "")
 
     def of(name: str, form: str) -> Maker:
         return lambda row: _number(getattr(standings[row["profile"]], name), form)
-
-    def probe(name: str) -> Maker:
-        def score(row: Row) -> Cell:
-            held = standings[row["profile"]].probes.get(name, {})
-            return _number(held.get(verdict.metric), "{:.3f}")
-
-        return score
 
     metric = METRIC_NAMES[verdict.metric]
     return {
@@ -112,10 +103,24 @@ def _quality(verdict: Verdict, standings: Mapping[str, Standing]) -> dict[Column
             lambda row: _interval(standings[row["profile"]].behind),
         Column("P(good enough)", True): lambda row: _chance(standings[row["profile"]]),
         Column("On the front", True): of("front", "{:.0%}"),
-        **{Column(PROBE_NAMES[p].capitalize(), True): probe(p) for p in probes},
+        **_probes(verdict, standings),
         Column("Effective rank", True): of("rank", "{:.1f}"),
         Column("Seam (1: none)", True): of("seam", "{:.2f}"),
     }  # fmt: skip
+
+
+def _probes(verdict: Verdict, standings: Mapping[str, Standing]) -> dict[Column, Maker]:
+    """A column of scores for each probe."""
+
+    def maker(probe: str) -> Maker:
+        def score(row: Row) -> Cell:
+            held = standings[row["profile"]].probes.get(probe, {})
+            return _number(held.get(verdict.metric), "{:.3f}")
+
+        return score
+
+    probes = dict.fromkeys(p for s in verdict.standings for p in s.probes)
+    return {Column(PROBE_NAMES[p].capitalize(), True): maker(p) for p in probes}
 
 
 def _interval(found: Interval | None, metric: str = "") -> Cell:

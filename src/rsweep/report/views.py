@@ -160,6 +160,28 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class InputView:
+    """What networks saw."""
+
+    frames: Table
+    notes: Sequence[str]
+    outside: Table | None
+
+
+@dataclass(frozen=True)
+class RerunView:
+    """What it takes to cite a study and to run it again."""
+
+    models: Table
+    weights: Table
+    versions: Table
+    keys: Table
+    lock: str
+    config: str
+    files: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Page:
     """The whole page."""
 
@@ -169,22 +191,14 @@ class Page:
     alerts: Sequence[str]
     quality: QualityView | None
     profiles: Table
-    settings: Table
-    shared: Table
     pictures: PicturesView | None
-    frames: Table
-    frame_notes: Sequence[str]
-    outside: Table | None
+    input: InputView
     failures: Table | None
     skipped: Table | None
+    settings: Table
+    shared: Table
     tree: Sequence[Branch]
-    keys: Table
-    models: Table
-    weights: Table
-    versions: Table
-    lock: str
-    config: str
-    files: Sequence[tuple[str, str]]
+    rerun: RerunView
     footer: str
     style: Html
     script: Html

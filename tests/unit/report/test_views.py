@@ -89,6 +89,13 @@ def test_names_tell_all_profiles_apart():
                      "again": "n (again)"}  # fmt: skip
 
 
+def test_names_warn_of_random_weights():
+    base = {"model": "m", "weights": "random", "frames": 1}
+    assert short_names({"a": base}) == {"a": "m · random weights"}
+    both = {"a": base, "b": {**base, "weights": "pretrained"}}
+    assert list(short_names(both).values()) == ["m · random weights", "m · pretrained weights"]
+
+
 def test_scores_are_what_can_be():
     wide = Interval(0.9, -0.2, 1.3)
     assert possible(wide, "balanced_accuracy") == Interval(0.9, 0.0, 1.0)
