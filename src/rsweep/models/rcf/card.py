@@ -41,14 +41,17 @@ CARD = ModelCard(
         "s1": (SensorInput("s1", ("VV", "VH"), bands_free=True),),
     },
     normalizations={"constant": {"s2": _S2, "s1": _S1}},
-    variants={"gaussian": Variant(0, 1, 0, 0.0), "patches": Variant(0, 1, 0, 0.0)},
+    variants={"gaussian": Variant(0, 1, 0, 0.0), "patches": Variant(0, 1, 0, 0.0),
+              "torchgeo": Variant(0, 1, 0, 0.0)},
     defaults={"image_size": 64, "patch_size": 16},
     knobs=(
         Knob("features", "infer", "int", 512, "number of features; even", minimum=2,
              maximum=65536),
         Knob("kernel_size", "infer", "int", 3, "side of a filter", unit="px", minimum=1,
              maximum=64),
-        Knob("bias", "infer", "float", 0.0, "subtracted before the two half-wave rectifiers"),
+        Knob("bias", "infer", "float", 0.0,
+             "subtracted before the two half-wave rectifiers; variant torchgeo: beside the 1 that "
+             "torchgeo subtracts"),
     ),
     groups=lambda s: (TokenGroup("patches", s["patch_size"]),),
     layers=lambda s: ("features",),
@@ -60,5 +63,7 @@ CARD = ModelCard(
     notes="Filters are Gaussian, or (variant patches) whitened patches of a fixed invented scene; "
     "each filter gives two features, max(x - bias, 0) and max(-x - bias, 0), averaged over the "
     "positions whose receptive field lies inside the patch, so features shift with the image at "
-    "patch steps exactly.",
+    "patch steps exactly. Variant torchgeo is torchgeo.models.RCF with its defaults: filters of "
+    "torch.randn, not of unit norm, max(x - 1, 0) and max(1 - x, 0); as there, seed 0 is torch's "
+    "own first seed. With patch_size = image_size they are of the whole image, as there.",
 )  # fmt: skip

@@ -51,15 +51,31 @@ def _pink_scene(rng: np.random.Generator, bands: int) -> np.ndarray[Any, Any]:
     return np.asarray((scene - scene.mean()) / scene.std())
 
 
+def torchgeo_filters(count: int, bands: int, kernel: int, seed: int) -> Tensor:
+    """As torchgeo.models.RCF draws them: not of unit norm; seed 0 leaves a generator as it is."""
+    generator = torch.Generator()
+    if seed:
+        generator.manual_seed(seed)
+    return torch.randn(count, bands, kernel, kernel, generator=generator)
+
+
+DRAW = {"gaussian": gaussian_filters, "patches": patch_filters, "torchgeo": torchgeo_filters}
+TORCHGEO_BIAS = 1.0
+"""What torchgeo.models.RCF subtracts from responses unless told otherwise (its `bias` is -1)."""
+
+
 class RandomFeatures(nn.Module):
-    """Half-wave rectified responses to fixed filters, averaged over each patch."""
+    """Half-wave rectified responses to fixed filters, averaged over each patch.
+
+    Responses x become max(x - up, 0) and max(-x - down, 0).
+    """
 
     filters: Tensor
 
-    def __init__(self, filters: Tensor, patch: int, bias: float) -> None:
+    def __init__(self, filters: Tensor, patch: int, up: float, down: float) -> None:
         super().__init__()
         self.register_buffer("filters", filters)
-        self.patch, self.bias = patch, bias
+        self.patch, self.up, self.down = patch, up, down
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, H/p, W/p, features]."""
@@ -74,8 +90,8 @@ class RandomFeatures(nn.Module):
     def _respond(self, patches: Tensor) -> Tensor:
         """[N, C, p, p] -> [N, features]."""
         found = functional.conv2d(patches, self.filters)
-        up = (found - self.bias).relu_().mean(dim=(2, 3))
-        down = found.neg_().sub_(self.bias).relu_().mean(dim=(2, 3))
+        up = (found - self.up).relu_().mean(dim=(2, 3))
+        down = found.neg_().sub_(self.down).relu_().mean(dim=(2, 3))
         return torch.cat([up, down], dim=1)
 
 
@@ -84,10 +100,14 @@ class RcfEmbedder:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         ((self.sensor, bands),) = settings["bands"].items()
-        draw = patch_filters if settings["variant"] == "patches" else gaussian_filters
+        draw, up = DRAW[settings["variant"]], settings["bias"]
         filters = draw(settings["features"] // 2, len(bands), settings["kernel_size"],
                        settings["seed"])  # fmt: skip
-        self.network: nn.Module = RandomFeatures(filters, settings["patch_size"], settings["bias"])
+        down = up
+        if settings["variant"] == "torchgeo":  # which rectifies x - 1 and its negative
+            up = up + TORCHGEO_BIAS
+            down = -up
+        self.network: nn.Module = RandomFeatures(filters, settings["patch_size"], up, down)
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """There are no published weights."""
