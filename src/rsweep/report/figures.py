@@ -18,7 +18,7 @@ from rsweep.report.pictures import make_pictures, save_pictures
 from rsweep.report.ranking import metric_of, probes_of
 from rsweep.report.scatter import draw_scatter
 from rsweep.results.ran import read_ran
-from rsweep.results.table import sweep_rows
+from rsweep.results.table import read_distances, sweep_rows
 
 DPI = 150
 
@@ -26,7 +26,8 @@ DPI = 150
 def write_figures(study: Study, folder: Path) -> None:
     """Write every figure of a study that has something to show, as PNG, and the page's panels."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows, facets = by_name(sweep_rows(study, read_ran(study))), lay_out(study)
+    found = sweep_rows(study, read_ran(study), read_distances(study.folder / "sweep.csv"))
+    rows, facets = by_name(found), lay_out(study)
     _save(draw_sweep(facets, rows, [cost_measure()]), folder / "cost.png")
     metric = metric_of(list(rows.values()))
     if metric:

@@ -30,7 +30,7 @@ from rsweep.report.seconds import seconds
 from rsweep.report.tree import sharing_tree
 from rsweep.report.views import Cell, Column, InputView, Page, RerunView, Table
 from rsweep.results.ran import Ran, read_ran, unique_seconds
-from rsweep.results.table import sweep_rows
+from rsweep.results.table import read_distances, sweep_rows
 from rsweep.results.versions import versions
 
 Row = Mapping[str, Any]
@@ -66,7 +66,8 @@ def page_view(study: Study, figures: Path, lock: Path) -> Page:
     """Everything that the page says."""
     ran, verdict = read_ran(study), _verdict(study)
     names = short_names({p.name: p.settings for p in study.profiles})
-    rows = _as_judged(by_quality(list(by_name(sweep_rows(study, ran)).values())), verdict)
+    rows = sweep_rows(study, ran, read_distances(study.folder / "sweep.csv"))
+    rows = _as_judged(by_quality(list(by_name(rows).values())), verdict)
     return Page(
         name=study.name,
         subtitle=_subtitle(study),

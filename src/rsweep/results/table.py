@@ -15,10 +15,18 @@ from rsweep.results.native import native_distances
 from rsweep.results.ran import Ran, read_ran
 
 
-def sweep_rows(study: Study, ran: Mapping[str, Ran]) -> list[dict[str, Any]]:
-    """A row per profile: every setting, every stage key, cost, quality; then those skipped."""
+def sweep_rows(
+    study: Study, ran: Mapping[str, Ran], distances: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """A row per profile: every setting, every stage key, cost, quality; then those skipped.
+
+    Args:
+        study: it.
+        ran: profile -> its run.
+        distances: profile -> distance of its grids from the native ones, where there is one.
+    """
     rows, standings = [], _standings(study)
-    distance = {name: {"native_distance": d} for name, d in native_distances(study).items()}
+    distance = {name: {"native_distance": d} for name, d in distances.items()}
     for profile in study.profiles:
         own = ran[profile.name]
         rows.append({
@@ -91,9 +99,19 @@ def _cell(value: Any) -> Any:
 
 def write_sweep(study: Study, path: Path) -> None:
     """Write sweep.csv."""
-    rows = sweep_rows(study, read_ran(study))
+    rows = sweep_rows(study, read_ran(study), native_distances(study))
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_distances(path: Path) -> dict[str, float]:
+    """Profile -> distance of its grids from the native ones, as sweep.csv holds them.
+
+    They are found once, from all grids of the store, which the page does without.
+    """
+    with path.open(newline="") as file:
+        held = {row["profile"]: row.get("native_distance") for row in csv.DictReader(file)}
+    return {profile: float(value) for profile, value in held.items() if value}

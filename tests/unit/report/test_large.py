@@ -103,7 +103,7 @@ def large(study):
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "read_ran", lambda study: invented_ran(profiles))
-        patch.setattr(page, "sweep_rows", lambda study, ran: invented_rows(profiles))
+        patch.setattr(page, "sweep_rows", lambda *given: invented_rows(profiles))
         patch.setattr(page, "_verdict", lambda study: invented_verdict(profiles))
         patch.setattr(page, "_design", lambda study: invented_design())
         return page.render(page.page_view(stand_in, study.folder, study.lock))

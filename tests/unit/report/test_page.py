@@ -11,7 +11,7 @@ from rsweep.models.envelope import Envelope
 from rsweep.models.registry import find_card
 from rsweep.report.page import write_page
 from rsweep.results.ran import read_ran
-from rsweep.results.table import sweep_rows
+from rsweep.results.table import read_distances, sweep_rows
 
 VOID = {"meta", "img", "wbr", "br", "link", "input"}
 
@@ -133,6 +133,13 @@ def test_without_figures_or_quality(study, tmp_path):
     assert "Maps of grids" not in words(checker)
 
 
+def test_distances_from_native_grids_are_those_of_the_sweep_table(study, tmp_path):
+    path = tmp_path / "sweep.csv"
+    path.write_text("profile,status,native_distance\na,ok,0.25\nb,ok,\n")
+    assert read_distances(path) == {"a": 0.25}
+    assert read_distances(study.folder / "sweep.csv") == {}
+
+
 def test_needs_nothing_of_the_store(study, html, tmp_path):
     away = study.folder.parent / "store"
     away.rename(tmp_path / "store")
@@ -147,7 +154,7 @@ def test_what_leaves_a_models_training_is_marked(study, tmp_path, monkeypatch):
     small = replace(find_card("rcf"), envelope=Envelope(source="a test", image_px=(None, 8)))
     monkeypatch.setattr("rsweep.plan.departures.find_card", lambda model: small)
     said = "image_size 16: trained on at most 8 px"
-    rows = sweep_rows(study, read_ran(study))
+    rows = sweep_rows(study, read_ran(study), {})
     assert {row["outside_training"] for row in rows if row["status"] == "ok"} == {said}
     figures, lock = study.folder / "figures", study.folder / "study.lock.json"
     write_page(study, figures, lock, tmp_path / "report.html")
