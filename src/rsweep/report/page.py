@@ -66,8 +66,8 @@ def page_view(study: Study, figures: Path, lock: Path) -> Page:
     """Everything that the page says."""
     ran, verdict = read_ran(study), _verdict(study)
     names = short_names({p.name: p.settings for p in study.profiles})
-    rows = sweep_rows(study, ran, read_distances(study.folder / "sweep.csv"))
-    rows = _as_judged(by_quality(list(by_name(rows).values())), verdict)
+    found = by_name(sweep_rows(study, ran, read_distances(study.folder / "sweep.csv")))
+    rows = _as_judged(by_quality(list(found.values())), verdict)
     return Page(
         name=study.name,
         subtitle=_subtitle(study),
