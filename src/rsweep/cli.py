@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from rsweep.commands import (
     check,
+    compare,
     describe,
     diff,
     du,
@@ -29,6 +30,7 @@ COMMANDS = (
     keys,
     why,
     diff,
+    compare,
     describe,
     check,
     weights,
