@@ -30,8 +30,9 @@ from rsweep.sources.registry import find_provider
 from rsweep.stages.fetch.locks import LOCKED, read_lock
 from rsweep.stages.fetch.manifest import pack
 
-LOCK_VERSION = 2
-"""Of the file's format. Version 1 had no version, no artefacts and no results."""
+LOCK_VERSION = 3
+"""Of the file's format. Version 1 had no version, no artefacts and no results; version 2 had the
+study as a mapping, which a file of sorted names puts in another order."""
 
 
 def write_lock(study: Study, path: Path) -> None:
@@ -52,7 +53,7 @@ def make_lock(study: Study) -> dict[str, Any]:
     return {
         "lock": LOCK_VERSION,
         "study": study.name,
-        "config": _portable(without_secrets(study.config)),
+        "config": json.dumps(_portable(without_secrets(study.config))),
         "rois": {"count": len(study.rois), "shards": [shard.name for shard in study.shards]},
         "profiles": {p.name: p.keys() for p in study.profiles},
         "nodes": {key: node.identity() for key, node in nodes.items()},
@@ -92,6 +93,8 @@ def read_whole(path: Path) -> dict[str, Any]:
         version = found.get("lock", 1)
         complete = {"config": {}, "rois": {}, "nodes": {}, "artefacts": {}, "results": {}, **found}
         profiles = complete["profiles"]
+        if isinstance(complete["config"], str):  # text, since its order names the profiles
+            complete["config"] = json.loads(complete["config"])
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise RsweepError(f"{path} is not a lock that rsweep wrote: {error!r}") from None
     if version > LOCK_VERSION or not isinstance(profiles, dict):

@@ -170,13 +170,17 @@ def test_a_server_that_trickles_is_left_and_not_asked_again(theirs, tmp_path, se
     assert not list(own.root.rglob("*.h5*"))
 
 
-def test_a_server_that_is_not_there_is_said_once_without_its_account(tmp_path, caplog):
+def test_a_server_that_is_not_there_is_said_once_without_its_account(tmp_path, caplog, monkeypatch):
+    from rsweep.core.accounts import hide_accounts
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     own = Store(tmp_path / "own")
-    source = Upstream("http://127.0.0.1:9/store")
+    source = Upstream(hide_accounts("http://someone:hunter2@127.0.0.1:9/store?sig=hidden"))
     assert not source.take(own, LAST, "a")
     assert not source.take(own, LAST, "b")
     assert len(caplog.records) == 1
-    assert "cannot be read" in caplog.text
+    assert "http://127.0.0.1:9/store cannot be read" in caplog.text
+    assert not any(secret in caplog.text for secret in ("someone", "hunter2", "hidden"))
 
 
 def test_the_account_and_signature_of_an_address_are_used_and_not_shown(

@@ -160,7 +160,7 @@ def test_a_lock_of_the_first_version_is_read(ran):
 def test_a_lock_of_a_later_version_is_an_error(ran, capsys):
     LOCK.write_text(json.dumps({**json.loads(LOCK.read_text()), "lock": 99}))
     assert main(["verify", str(RESULTS)]) == 1
-    assert "version 99; this rsweep reads 1 to 2" in capsys.readouterr().err
+    assert "version 99; this rsweep reads 1 to 3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"lock": 2}', '{"profiles": 3}'])
@@ -206,3 +206,12 @@ def test_the_worst_difference_is_a_relative_norm(tmp_path):
     for k, other in enumerate(({"b": np.array([2])}, {"a": np.array([3.0, np.nan])}, {"c": 1.0})):
         data = {"a": np.array([3.0, 4.0]), "b": np.array([1]), **other}
         assert worst_difference(old, file(f"other{k}", **data))[1] == np.inf
+
+
+def test_profiles_whose_names_follow_the_order_of_the_study_are_verified(tmp_path, monkeypatch):
+    """A sweep names its profiles by its knobs as they stand, here not in the alphabet's order."""
+    sweep = [{"seed": [1, 2], "bias": [0.0, 0.5]}]
+    run_study(write_study(tmp_path, sweep=sweep, profiles={}))
+    monkeypatch.chdir(tmp_path)
+    assert list(read_whole(LOCK)["config"]["sweep"][0]) == ["seed", "bias"]
+    assert failed() == []
