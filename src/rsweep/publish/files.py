@@ -24,6 +24,10 @@ EMBEDDED = re.compile(r"data:[\w/+;=.-]+,[\w+/=%-]*")
 """An image inside a page, whose letters are no path."""
 WHO = ("host", "commit", "modified", "endpoint", "project")
 """Names in meta and lock that tell who made them and where."""
+HIDDEN = "anonymous"
+"""What stands in place of a name."""
+LEAST_NAME = 8
+"""Letters of a name that is taken out of texts; a shorter one may be a part of a word."""
 ROOT = Path(rsweep.__file__).parents[2]
 WORKFLOW = ("Snakefile", "rules", "scripts", "profiles", "requirements.lock", "LICENSE")
 
@@ -45,6 +49,7 @@ def copy_study(results: Path, study_file: Path, out: Path, anonymous: bool) -> d
     for path in rois.parent.glob(f"{rois.stem}.*"):  # a shapefile is several files
         shutil.copyfile(path, out / "rois" / path.name)
     plain = {**portable(lock["config"] or config), "rois": f"rois/{rois.name}"}
+    plain = nameless(plain) if anonymous else plain
     (out / "study.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
     copy_results(results, out / "results" / results.name, anonymous)
     copy_workflow(out / "workflow")
@@ -53,6 +58,7 @@ def copy_study(results: Path, study_file: Path, out: Path, anonymous: bool) -> d
 
 def copy_results(results: Path, out: Path, anonymous: bool) -> None:
     """Copy a results folder; texts are cleaned, tables and images are as they were."""
+    hidden = set(named(read_whole(results / "study.lock.json"))) if anonymous else set()
     for path in _files(results):
         target = out / path.relative_to(results)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +66,7 @@ def copy_results(results: Path, out: Path, anonymous: bool) -> None:
             found = portable(json.loads(path.read_text()))
             write_json(target, nameless(found) if anonymous else found)
         elif path.suffix in TEXTS:
-            target.write_text(clean_text(path.read_text()))
+            target.write_text(_without(clean_text(path.read_text()), hidden))
         else:
             shutil.copyfile(path, target)
 
@@ -76,8 +82,34 @@ def _files(results: Path) -> Iterator[Path]:
 def nameless(value: Any) -> Any:
     """A value of JSON without what names a machine, a place on the network or a person."""
     if isinstance(value, Mapping):
-        return {n: "" if n in WHO and isinstance(v, str) else nameless(v) for n, v in value.items()}
+        return {name: _nameless(name, held) for name, held in value.items()}
     return [nameless(item) for item in value] if isinstance(value, list) else value
+
+
+def _nameless(name: str, held: Any) -> Any:
+    if name in WHO and isinstance(held, str):
+        return HIDDEN
+    if name == "config" and isinstance(held, str):  # the study in a lock is text
+        return json.dumps(nameless(json.loads(held)))
+    return nameless(held)
+
+
+def named(value: Any) -> Iterator[str]:
+    """What `nameless` takes out, where it is long enough to be found in a text."""
+    if isinstance(value, Mapping):
+        for name, held in value.items():
+            if name in WHO and isinstance(held, str) and len(held) >= LEAST_NAME:
+                yield held
+            yield from named(held)
+    elif isinstance(value, list):
+        for item in value:
+            yield from named(item)
+
+
+def _without(text: str, hidden: set[str]) -> str:
+    for name in sorted(hidden, key=len, reverse=True):
+        text = text.replace(name, HIDDEN)
+    return text
 
 
 def clean_text(text: str) -> str:

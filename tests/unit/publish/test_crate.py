@@ -14,7 +14,7 @@ from rsweep.cli import main
 from rsweep.core.store import Store
 from rsweep.plan.study import load_study
 from rsweep.publish.citations import bibtex, data_terms
-from rsweep.publish.files import clean_text
+from rsweep.publish.files import clean_text, named, nameless
 from rsweep.results.lock import write_lock
 from rsweep.results.profile import write_meta
 
@@ -41,8 +41,10 @@ def made(tmp_path_factory) -> Path:
     for profile in study.profiles:
         write_meta(study, profile, study.folder / "profiles" / profile.name / "meta.json")
     write_lock(study, study.lock)
+    commit = json.loads(study.lock.read_text())["versions"]["commit"]
     (study.folder / "report.html").write_text(
-        f'<p>read <b>/mnt/secret/a.tif</b> of {UPSTREAM}</p><img src="data:image/png;base64,a/b/c">'
+        f"<p>read <b>/mnt/secret/a.tif</b> of {UPSTREAM} by {commit}</p>"
+        '<img src="data:image/png;base64,a/b/c">'
     )
     (study.folder / "sweep.csv").write_text("profile,weights\npooled,/home/someone/weights/a.pt\n")
     (study.folder / "logs").mkdir()
@@ -83,8 +85,11 @@ def test_no_file_of_a_crate_tells_a_secret_or_a_path(crate, made):
         assert [secret for secret in secrets if secret in text] == [], name
     assert not (crate / "results/tiny/logs").exists()
     assert "base64,a/b/c" in (crate / "results/tiny/report.html").read_text()
+    commit = json.loads((made / "results/tiny/study.lock.json").read_text())["versions"]["commit"]
+    if commit != "unknown":
+        assert commit not in (crate / "results/tiny/report.html").read_text()
     versions = json.loads((crate / "results/tiny/study.lock.json").read_text())["versions"]
-    assert versions["commit"] == ""
+    assert versions["commit"] == "anonymous"
 
 
 def test_the_results_themselves_tell_no_account_and_no_path(made):
@@ -160,3 +165,11 @@ def test_the_communitys_validator_takes_a_crate_and_refuses_a_broken_one(crate):
     done = validate()
     assert done.returncode == 1
     assert "FormalParameter MUST have an additionalType" in done.stdout
+
+
+def test_a_project_in_the_study_of_a_lock_is_hidden():
+    study = {"base": {"earthengine": {"project": "my-project"}}, "study": "s"}
+    told = nameless({"config": json.dumps(study), "runs": [{"host": "h", "seconds": 1}]})
+    assert json.loads(told["config"])["base"] == {"earthengine": {"project": "anonymous"}}
+    assert told["runs"] == [{"host": "anonymous", "seconds": 1}]
+    assert set(named(study)) == {"my-project"}
