@@ -20,7 +20,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 STUDY = HERE / "study.yaml"
-DEFAULT = ROOT / "config/config.yaml"
+DEFAULT = ROOT / "config/studies/land_cover.yaml"
 # What differs from profiles/slurm on a cluster without accounting whose users cannot wait.
 QUICK = [
     "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
@@ -213,7 +213,7 @@ def test_the_default_study_with_gpus_as_a_gres_and_fetch_as_an_array(tmp_path):
     gpus = ["--set-resources", "infer:gres=gpu:1", "infer:slurm_partition=gpu"]
     code, log = on_slurm(tmp_path / "there", *gpus, "--slurm-array-jobs", "fetch", study=DEFAULT)
     assert code == 0, log[-5000:]
-    assert (tmp_path / "there/demo/report.html").exists()
+    assert (tmp_path / "there/land_cover/report.html").exists()
     packs = submitted(log, "group_infer")
     asked = [slurm("scontrol", "show", "job", number) for number in packs]
     assert all("TresPerNode=gres:gpu:1" in job for job in asked)

@@ -17,7 +17,7 @@ from rsweep.core.roi_table import read_rois
 from rsweep.core.sensors import SENSORS
 from rsweep.sources.registry import parse_options
 from rsweep.sources.synthetic import COLLECTIONS, OPTIONS, S1, S2, clouds, identity, open_source
-from rsweep.sources.synthetic.demo import GROUPS, sample_rois, table
+from rsweep.sources.synthetic.demo import TABLES, sample_rois, table
 from rsweep.sources.synthetic.radar import log2
 from rsweep.sources.synthetic.world import CLASSES, land_cover
 
@@ -448,19 +448,23 @@ def test_radar_tells_water():
 # ---------------------------------------------------------------- demo table
 
 
-def test_the_demo_table_is_the_world_s():
-    assert table(sample_rois()) == DEMO.read_text()
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_the_world_s(name):
+    assert table(sample_rois(TABLES[name])) == DEMO.with_name(f"{name}.csv").read_text()
 
 
-def test_the_demo_table_is_a_roi_table():
-    rois, problems = read_rois(DEMO)
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_a_roi_table(name):
+    rois, problems = read_rois(DEMO.with_name(f"{name}.csv"))
     assert problems == []
+    places = TABLES[name]
     labels = [r.properties["land_cover"] for r in rois]
-    assert {name: labels.count(name) for name in GROUPS} == dict.fromkeys(GROUPS, 8)
+    expected = dict.fromkeys(places.groups, places.clusters)
+    assert {label: labels.count(label) for label in places.groups} == expected
     for roi in rois[:12]:
         asked, polygon = roi_grid(roi, 10.0, 0.0)
         left, bottom, right, top = polygon.bounds
         x, y = np.meshgrid(np.arange(left + 5, right, 10), np.arange(bottom + 5, top, 10))
-        names = [CLASSES.index(n) for n in GROUPS[roi.properties["land_cover"]]]
+        names = [CLASSES.index(n) for n in places.groups[roi.properties["land_cover"]]]
         assert np.isin(land_cover(x, y, 32632), names).mean() > 0.75
         assert asked.crs == ZONE
