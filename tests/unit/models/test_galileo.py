@@ -237,7 +237,7 @@ def test_keys_of_a_wrapped_checkpoint_are_found() -> None:
 def test_level_1c_is_fed_as_it_was_trained_on() -> None:
     batch = tiles()
     renamed = {
-        name: {"s2_l1c": value["s2"]} if isinstance(value, dict) else value
+        name: {"s2_l1c": value["s2"]} if isinstance(value, dict) and value else value
         for name, value in vars(batch).items()
     }
 

@@ -16,7 +16,7 @@ from rsweep.core.grid import Grid, roi_grid
 from rsweep.core.roi_table import read_rois
 from rsweep.core.sensors import SENSORS
 from rsweep.sources.registry import parse_options
-from rsweep.sources.synthetic import COLLECTIONS, OPTIONS, S1, S2, clouds, identity, open_source
+from rsweep.sources.synthetic import COLLECTIONS, S1, S2, clouds, identity, open_source
 from rsweep.sources.synthetic.demo import TABLES, sample_rois, table
 from rsweep.sources.synthetic.radar import log2
 from rsweep.sources.synthetic.world import CLASSES, land_cover
@@ -333,7 +333,6 @@ def test_identity_has_what_changes_pixels():
                    "cloudiness": 0.5}  # fmt: skip
     assert identity(options, S1) == identity({**options, "cloudiness": 0.1}, S1)
     assert set(COLLECTIONS) <= set(SENSORS)
-    assert all(k.stage == "fetch" for k in OPTIONS)
 
 
 def test_reading_options_loads_nothing_heavy():
