@@ -16,6 +16,7 @@ from rsweep.commands import (
     export,
     gc,
     keys,
+    plan,
     push,
     schema,
     validate,
@@ -27,6 +28,7 @@ from rsweep.core.errors import RsweepError
 
 COMMANDS = (
     validate,
+    plan,
     keys,
     why,
     diff,

@@ -17,7 +17,7 @@ FLOORS = (
     ("evaluate",),
     ("explain", "budget"),
     ("verify", "disk", "report"),
-    ("library", "publish"),
+    ("library", "publish", "foresight"),
     ("commands",),
     ("cli", "__init__"),
 )
