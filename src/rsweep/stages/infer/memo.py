@@ -90,7 +90,7 @@ class Memo:
 
 def open_memo(job: Job, stack: ExitStack) -> Memo:
     """What is known of a job's network and shard; its files stay open as long as `stack`."""
-    if job.node.settings["weights"] == "none":  # cheaper to compute than to look up
+    if job.node.settings.get("weights") == "none":  # cheaper to compute than to look up
         return Memo(None)
     settings = {"version": job.node.version, "settings": job.node.settings}
     memo = Memo(job.store.root / FOLDER / digest(settings)[:KEY_LENGTH])

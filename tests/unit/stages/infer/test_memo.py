@@ -10,6 +10,7 @@ from infer_fakes import tiles
 from stagebench import FakeSource, noise, place, scenes
 
 from rsweep.models.card import Variant
+from rsweep.models.dofa.network import build
 from rsweep.models.registry import find_card
 from rsweep.sources.protocol import Pixels
 from rsweep.stages.infer.memo import contents
@@ -118,3 +119,17 @@ def _other(value):
     if isinstance(value, dict):
         return {name: _other(tensor) for name, tensor in value.items()}
     return ~value if value.dtype == torch.bool else value + 1
+
+
+def test_weights_of_a_file_are_remembered_by_their_content(dated, tmp_path):
+    drawn, _, _ = embed(dated)
+    for name in ("one", "other"):
+        network = build({**drawn.settings, "weights": "file"}).network
+        state = network.state_dict()
+        torch.save({k: v + (name == "other") for k, v in state.items()}, tmp_path / f"{name}.pt")
+    _, _, before = embed(dated, weights=str(tmp_path / "one.pt"), cloudy_pct=60)
+    _, again, _ = embed(dated, weights=str(tmp_path / "one.pt"), cloudy_pct=50)
+    assert again["reused_tiles"] == len(before)
+    _, fresh, other = embed(dated, weights=str(tmp_path / "other.pt"), cloudy_pct=50)
+    assert "reused_tiles" not in fresh
+    assert not np.allclose(before, other)
