@@ -13,7 +13,7 @@ demo: setup
 
 test: lint
 	pytest -q -n $(CORES) tests/unit tests/parity
-	pytest -q tests/e2e
+	pytest -q -n $(CORES) tests/e2e
 
 test-slurm: setup
 	pytest -q tests/slurm
