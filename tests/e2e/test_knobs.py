@@ -27,6 +27,7 @@ CONTEXTS = {
     "rcf": RCF, "thor": THOR, "galileo": GALILEO, "local": LOCAL,
     "radar": {**RCF, "modality": "s1"}, "cloud": {**RCF, "cloud_mask": "cloud"},
     "resized": {**RCF, "input_prep": "resize"}, "native": {**RCF, "input_prep": "native"},
+    "months": {**GALILEO, "temporal": {"start": "2022-05-20", "end": "2022-07-01"}},
     "overlap": {**RCF, "image_size": 32, "tile_overlap": 8},
 }  # fmt: skip
 
@@ -50,7 +51,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "mask_threshold": ("cloud", 55, "composite"),
     "mask_dilation": ("rcf", 2, "composite"),
     "frames": ("galileo", 1, "composite"),
-    "frame_policy": ("galileo", "month", "composite"),
+    "frame_policy": ("months", "month", "composite"),
     "empty_frame": ("galileo", "repeat", "composite"),
     "modality": ("resized", "s1", "fetch"),
     "bands": ("rcf", ["B4", "B3", "B2"], "prep"),
