@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -192,20 +191,6 @@ def test_packs_ask_for_one_gpu_and_load_a_network_once(sweep):
     records = [json.loads(p.read_text()) for p in (results / "store/infer").glob("*/*.run.json")]
     assert len(numbers) < len(records)
     assert sum(not r["resident"] for r in records) < len(records)
-
-
-def test_a_finished_cell_is_not_computed_again(sweep, tmp_path):
-    """As Snakemake does when a pack is tried again: outputs are removed, the cell is run."""
-    results, *_ = sweep
-    output = next((results / "store/infer").glob("*/*.h5"))
-    code = (
-        "import os; from pathlib import Path; from rsweep.jobs import packs;"
-        f"os.environ[packs.PACKED] = '1'; o = Path({str(output)!r}); b = o.read_bytes();"
-        "packs.keep(o); o.unlink(); assert packs.restore(o); assert o.read_bytes() == b"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT,
-                   env=os.environ | {"PYTHONPATH": str(ROOT / "src")})  # fmt: skip
-    shutil.rmtree(output.parent / ".packed")
 
 
 def test_the_default_study_with_gpus_as_a_gres_and_fetch_as_an_array(tmp_path):

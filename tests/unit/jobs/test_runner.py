@@ -135,3 +135,16 @@ def test_a_shard_of_nothing(done):
     run_job(Job(node, Shard("empty", ()), done.store, done.options))
     with done.store.read(node, "empty") as file:
         assert file["embedding"].shape == (0, 0)
+
+
+def test_a_cell_that_was_finished_since_it_was_planned_is_not_computed_again(done, monkeypatch):
+    """As when a pack of cells is tried again on a cluster, or another study was faster."""
+    node, made = done.node("infer", **OWN), []
+    monkeypatch.setattr(jobs, "_make", lambda job, waited: made.append(job.planned))
+    written = done.store.path(node, "shard").stat().st_mtime
+    for planned in (written - 1, written + 1):
+        run_job(Job(node, Shard("shard", (place("a"),)), done.store, planned=planned))
+    assert made == [written + 1]
+    damage(done.store.path(node, "shard"))
+    run_job(Job(node, Shard("shard", (place("a"),)), done.store, planned=written - 1))
+    assert made == [written + 1, written - 1]
