@@ -56,6 +56,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _plain(study: Study, costs: Sequence[NodeCost], design: Design | None) -> dict[str, Any]:
+    from rsweep.plan.departures import departure_lines
+
     return {
         "study": study.name, "profiles": [p.name for p in study.profiles],
         "skipped": [{"name": s.name, "reason": s.reason} for s in study.skipped],
@@ -63,6 +65,7 @@ def _plain(study: Study, costs: Sequence[NodeCost], design: Design | None) -> di
                    "present": c.present, "profiles": c.users, "core_seconds": c.seconds,
                    "low": c.low, "high": c.high, "bytes": c.size, "memory_mb": c.memory_mb,
                    "basis": c.basis} for c in costs],
+        "outside_training": list(departure_lines(study.profiles)),
         "first": asdict(design) if design else None,
     }  # fmt: skip
 
@@ -70,6 +73,8 @@ def _plain(study: Study, costs: Sequence[NodeCost], design: Design | None) -> di
 def _lines(
     study: Study, costs: Sequence[NodeCost], design: Design | None, cores: int
 ) -> Iterator[str]:
+    from rsweep.plan.departures import departure_lines
+
     yield f"{study.name}: {len(study.profiles)} profiles over {len(study.rois)} ROIs"
     yield (f"{'stage':<10} {'nodes':>5} {'shared':>6} {'files':>7} {'there':>7} {'to do':>7} "
            f"{'core time':>20} {'disk':>10} {'memory':>8}  basis")  # fmt: skip
@@ -80,6 +85,7 @@ def _lines(
            f"about {_time(total / cores)} on {cores} cores")  # fmt: skip
     for skipped in study.skipped:
         yield f"cannot run: {skipped.name}: {skipped.reason}"
+    yield from (f"outside training: {line}" for line in departure_lines(study.profiles))
     if design:
         yield from _design_lines(design)
 

@@ -107,3 +107,16 @@ def test_the_command_says_what_runs_and_what_to_run_first(study_file, capsys):
 def test_what_cannot_be_read_is_an_error_with_what_would_be_right(study_file, capsys, more):
     assert main(["plan", str(study_file), *more]) == 1
     assert "expected" in (told := capsys.readouterr().err) or "does not vary" in told
+
+
+def test_profiles_that_leave_what_their_model_was_trained_on_are_marked(study_file, capsys):
+    config = json.loads(study_file.read_text())
+    config["base"] = {"model": "galileo", "weights": "random", "image_size": 256}
+    config["sweep"] = [{"frames": [1, 3]}]
+    study_file.write_text(json.dumps(config))
+    assert main(["plan", str(study_file)]) == 0
+    told = capsys.readouterr().out
+    assert "outside training: galileo, frames 1: trained on 3 to 12 frames" in told
+    assert main(["plan", str(study_file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert any("frames 1" in line for line in found["outside_training"])
