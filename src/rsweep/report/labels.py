@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rsweep.report.layout import text, varying
@@ -16,23 +16,39 @@ BARE = ("model", "output", "input_prep")
 """Knobs whose values say by themselves what they are."""
 
 
+MOST_SETTINGS = 4
+"""In a name in full; where more settings vary, it has those that are unusual."""
+
+
 def short_names(profiles: Mapping[str, Settings]) -> dict[str, str]:
     """Profile -> its model and the settings that vary among profiles of that model.
 
-    Random weights are always said. Two profiles never get the same name: the full name is added
-    where settings leave it open.
+    Where many settings vary, a name leaves out those that most profiles have alike. Random weights
+    are always said. Two profiles never get the same name: the full name is added where settings
+    leave it open.
     """
     models = {str(settings["model"]) for settings in profiles.values()}
     found = {}
     for model in models:
         own = {n: s for n, s in profiles.items() if str(s["model"]) == model}
         knobs = [knob for knob in varying(own) if knob not in ("model", "weights")]
+        usual = _usual(own, knobs)
         for name, settings in own.items():
-            parts = [_part(knob, settings.get(knob)) for knob in knobs]
+            values = {knob: settings.get(knob) for knob in knobs}
+            parts = [_part(k, v) for k, v in values.items() if text(v) != usual.get(k)]
             head = [model] if len(models) > 1 or not parts else []
             found[name] = SEPARATOR.join([*head, *parts, *_weights(settings, own)])
     counts = Counter(found.values())
     return {n: found[n] if counts[found[n]] == 1 else f"{found[n]} ({n})" for n in profiles}
+
+
+def _usual(profiles: Mapping[str, Settings], knobs: Sequence[str]) -> dict[str, str]:
+    """Knob -> the value that more than half of the profiles have; none where few knobs vary."""
+    if len(knobs) <= MOST_SETTINGS:
+        return {}
+    counts = {knob: Counter(text(p.get(knob)) for p in profiles.values()) for knob in knobs}
+    common = {knob: count.most_common(1)[0] for knob, count in counts.items()}
+    return {knob: value for knob, (value, n) in common.items() if 2 * n > len(profiles)}
 
 
 def _weights(settings: Settings, others: Mapping[str, Settings]) -> list[str]:

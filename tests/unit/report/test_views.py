@@ -89,6 +89,14 @@ def test_names_tell_all_profiles_apart():
                      "again": "n (again)"}  # fmt: skip
 
 
+def test_names_of_many_knobs_have_what_is_unusual():
+    base = {"model": "m", **dict.fromkeys("abcde", 1)}
+    found = short_names({"base": base} | {f"{k}2": {**base, k: 2} for k in "abcde"})
+    assert found == {"base": "m"} | {f"{k}2": f"{k} 2" for k in "abcde"}
+    crossed = short_names({f"{a}{b}": {**base, "a": a, "b": b} for a in (1, 2) for b in (1, 2)})
+    assert crossed["11"] == "a 1 · b 1"
+
+
 def test_names_warn_of_random_weights():
     base = {"model": "m", "weights": "random", "frames": 1}
     assert short_names({"a": base}) == {"a": "m · random weights"}
