@@ -72,7 +72,7 @@ def cheapest_cover(
         costs: node key -> cost, in any one unit, not negative.
         seconds: for the integer programme.
     """
-    best = _pruned(_greedy(rows, candidates, costs), rows, candidates, costs)
+    best = _pruned(_completed([], rows, candidates, costs), rows, candidates, costs)
     programme = _Programme(rows, candidates, costs)
     deadline = time.monotonic() + seconds
     bound = 0.0
@@ -86,10 +86,6 @@ def cheapest_cover(
             break
     cost = total(best, candidates, costs)
     return Cover(tuple(sorted(best)), cost, min(bound, cost))
-
-
-def _greedy(rows: Array, candidates: Sequence[Candidate], costs: Mapping[str, float]) -> list[int]:
-    return _completed([], rows, candidates, costs)
 
 
 def _completed(

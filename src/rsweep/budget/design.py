@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsweep.budget.cover import Cover, cheapest_cover, total
-from rsweep.budget.effects import Array, Candidate, Effects, sweep_effects, variances
+from rsweep.budget.effects import (
+    Array,
+    Candidate,
+    Effects,
+    in_span,
+    sweep_effects,
+    variances,
+)
 
 
 @dataclass(frozen=True)
@@ -142,18 +149,10 @@ class _Search:
         chosen: list[int] = []
         while True:
             extra, spent = self._extra(chosen)
-            new = self._adds_rank(chosen) & (spent + extra <= self.budget)
+            new = ~in_span(self.rows[chosen], self.rows) & (spent + extra <= self.budget)
             if not new.any():
                 return chosen
             chosen.append(int(np.argmin(np.where(new, extra, np.inf))))
-
-    def _adds_rank(self, chosen: Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        if not chosen:
-            return np.ones(len(self.rows), dtype=bool)
-        _, sizes, directions = np.linalg.svd(self.rows[list(chosen)], full_matrices=False)
-        directions = directions[sizes > 1e-9 * sizes[0]]
-        rest = self.rows - self.rows @ directions.T @ directions
-        return np.asarray(np.linalg.norm(rest, axis=1) > 1e-7 * np.linalg.norm(self.rows, axis=1))
 
     def filled(self, start: Sequence[int]) -> list[int]:
         """Add what lowers the sum of variances most per cost, while the budget lasts.
@@ -166,7 +165,7 @@ class _Search:
             extra, spent = self._extra(chosen)
             free = spent + extra <= self.budget * (1 + 1e-12)
             free[chosen] = False
-            free &= ~self._adds_rank(chosen)  # else affordable() would have taken it
+            free &= in_span(self.rows[chosen], self.rows)  # else affordable() would have taken it
             if not free.any():
                 return chosen
             image = self.rows @ inverse

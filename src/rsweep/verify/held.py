@@ -18,7 +18,7 @@ from rsweep.results.versions import versions
 from rsweep.verify.rows import Row, Status
 
 Lock = Mapping[str, Any]
-"""Band of a grid's file that is no dimension of the embedding."""
+"""A lock as `read_whole` gives it."""
 
 
 def held_rows(study: Study, lock: Lock) -> Iterator[Row]:
@@ -48,8 +48,10 @@ def _places(study: Study, lock: Lock) -> Iterator[Row]:
     if told["count"] != len(study.rois):
         detail = f"{told['count']} ROIs in the lock, {len(study.rois)} now"
     elif now != told["shards"]:
-        first = next(i for i, name in enumerate(now) if name not in told["shards"])
-        detail = f"a ROI of shard {first + 1} of {len(now)} was edited"
+        edited = [i for i, name in enumerate(now, start=1) if name not in told["shards"]]
+        detail = "ROIs are in another order"
+        if edited:
+            detail = f"a ROI of shard {edited[0]} of {len(now)} was edited"
     yield Row("places", str(study.options["rois"]), _same(now == told["shards"]), detail)
 
 

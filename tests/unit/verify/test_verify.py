@@ -120,6 +120,13 @@ def test_an_edited_roi_is_noticed(ran):
     assert failed()[0][2] == "3 ROIs in the lock, 4 now"
 
 
+def test_shards_in_another_order_are_noticed(ran):
+    lock = json.loads(LOCK.read_text())
+    lock["rois"]["shards"].reverse()
+    LOCK.write_text(json.dumps(lock))
+    assert failed() == [("places", "different", "ROIs are in another order")]
+
+
 def test_an_edited_study_is_named_by_its_knob(ran):
     file = write_study(ran, profiles={"pooled": {"composite": "mean"}})
     found = failed(study_file=file)
