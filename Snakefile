@@ -68,6 +68,7 @@ for stage in STAGES:
 
 include: "rules/weights.smk"
 include: "rules/evaluate.smk"
+include: "rules/published.smk"
 include: "rules/report.smk"
 include: "rules/verify.smk"
 

@@ -85,6 +85,7 @@ rule figures:
 rule report:
     input:
         plan.verdict_files(),
+        list(plan.published_files().values()),
         table=f"{RESULTS}/sweep.csv",
         metas=expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
         lock=str(plan.study.lock),

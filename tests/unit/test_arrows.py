@@ -17,7 +17,7 @@ FLOORS = (
     ("evaluate",),
     ("explain", "budget"),
     ("verify", "disk", "report"),
-    ("library", "publish", "foresight"),
+    ("library", "publish", "foresight", "recipes"),
     ("commands",),
     ("cli", "__init__"),
 )

@@ -94,6 +94,8 @@ def _watched(study: Study) -> Iterator[Path]:
     """Files and folders beside the ROI table whose content or absence the plan depends on."""
     if study.options["frozen"]:
         yield study.lock
+    if study.options["published"]:
+        yield Path(study.options["published"])
     yield pins_file(study.store)
     asked = [p.settings for p in study.profiles] + [s.settings for s in study.skipped]
     for settings in asked:

@@ -22,6 +22,7 @@ from rsweep.plan.config import check_size, read_config
 from rsweep.plan.evaluation import read_evaluate
 from rsweep.plan.nodes import node_options
 from rsweep.plan.profiles import Profile
+from rsweep.plan.published import published_problems
 from rsweep.plan.sweep import Skipped, expand, section
 from rsweep.plan.table import CORE
 from rsweep.plan.too_large import too_many_tiles
@@ -58,6 +59,8 @@ OPTIONS: dict[str, Option] = {
                "fetch exactly the scenes of the lock, which is then never written"),
         Option("lock", "str", None,
                "lock that `frozen` reads; unset: <results>/<study>/study.lock.json"),
+        Option("published", "str", None,
+               "CSV of published numbers to compare the results with (docs/recipes.md)"),
         Option("prices", "mapping", {},
                "what costs are worth: gpu_hour, cpu_hour, gb (of results kept) and their currency"),
     )
@@ -156,6 +159,8 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     problems += _name_problems(profiles, rois, options["rois"])
     evaluate, evaluate_problems = read_evaluate(config.get("evaluate"), rois, where)
     problems += evaluate_problems
+    names = [profile.name for profile in profiles] + [each.name for each in skipped]
+    problems += published_problems(options["published"], names, where)
     if not problems and not profiles:
         problems.append(Problem(where, "has no profile that can run"))
     if problems:

@@ -59,7 +59,13 @@ class Plan:
     def results(self) -> list[str]:
         """Every file that a study asks for."""
         made = (*self.sweep_files().values(), *(f"{self.folder}/{name}" for name in RESULT_FILES))
-        return [*self._profile_files(), *made]
+        return [*self._profile_files(), *made, *self.published_files().values()]
+
+    def published_files(self) -> dict[str, str]:
+        """Output name -> file of the comparison with published numbers, if the study has any."""
+        if not self.study.options["published"]:
+            return {}
+        return {"table": f"{self.folder}/published.csv", "figure": f"{self.folder}/published.svg"}
 
     @property
     def complete(self) -> str:

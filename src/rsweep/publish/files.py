@@ -49,11 +49,22 @@ def copy_study(results: Path, study_file: Path, out: Path, anonymous: bool) -> d
     for path in rois.parent.glob(f"{rois.stem}.*"):  # a shapefile is several files
         shutil.copyfile(path, out / "rois" / path.name)
     plain = {**portable(lock["config"] or config), "rois": f"rois/{rois.name}"}
+    if config.get("published"):
+        plain["published"] = _copy_published(Path(config["published"]), out)
     plain = nameless(plain) if anonymous else plain
     (out / "study.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
     copy_results(results, out / "results" / results.name, anonymous)
     copy_workflow(out / "workflow")
     return lock
+
+
+def _copy_published(path: Path, out: Path) -> str:
+    """Copy the numbers that a study compares with; their place in the crate."""
+    if not path.is_file():
+        raise RsweepError(f"published: {path} is not there; run this where the study ran")
+    (out / "published").mkdir()
+    shutil.copyfile(path, out / "published" / path.name)
+    return f"published/{path.name}"
 
 
 def copy_results(results: Path, out: Path, anonymous: bool) -> None:

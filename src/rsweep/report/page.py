@@ -24,6 +24,7 @@ from rsweep.report.labels import short_names
 from rsweep.report.layout import by_name
 from rsweep.report.layout import text as value_text
 from rsweep.report.panels import read_panels
+from rsweep.report.published import published_view
 from rsweep.report.quality import Names, quality_view
 from rsweep.report.ranking import by_quality
 from rsweep.report.seconds import seconds
@@ -40,6 +41,7 @@ FILES = {
     "verdict.json": "the verdict, as this page draws it",
     "comparisons.parquet": "each pair of profiles with its interval",
     "evaluation/design.json": "labels, blocks and folds",
+    "published.csv": "published numbers beside those of this study",
     "study.lock.json": "scenes, weights and digests, to run the study again",
     "figures/": "the figures as images",
 }  # fmt: skip
@@ -73,6 +75,7 @@ def page_view(study: Study, figures: Path, lock: Path) -> Page:
         subtitle=_subtitle(study),
         cards=_cards(study, rows, ran, verdict, names),
         alerts=_alerts(study, ran, names),
+        published=published_view(study.folder) if study.options["published"] else None,
         quality=quality_view(verdict, _design(study), names) if verdict else None,
         profiles=tables.profile_table(rows, names, verdict),
         pictures=read_panels(figures, names),

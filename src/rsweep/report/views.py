@@ -182,6 +182,16 @@ class RerunView:
 
 
 @dataclass(frozen=True)
+class PublishedView:
+    """Published numbers beside those of this study: in words, drawn (SVG in base64), in a table."""
+
+    words: str
+    failed: bool
+    drawn: str
+    table: Table
+
+
+@dataclass(frozen=True)
 class Page:
     """The whole page."""
 
@@ -189,6 +199,7 @@ class Page:
     subtitle: str
     cards: Sequence[tuple[str, str, str]]
     alerts: Sequence[str]
+    published: PublishedView | None
     quality: QualityView | None
     profiles: Table
     pictures: PicturesView | None

@@ -49,6 +49,7 @@ def _study(folder: Path, lock: dict[str, Any], file: Path | None, store: Path | 
     if not config:
         raise RsweepError(f"{where} does not hold the study; give it with --study FILE")
     config["results"], config["study"] = str(folder.parent), folder.name
+    config.pop("published", None)  # what is verified does not depend on it
     if store:
         config["store"] = str(store)
     try:

@@ -28,7 +28,12 @@ UPSTREAM = "https://someone:hunter2@data.example.org/store?sig=signed-by-me"
 def made(tmp_path_factory) -> Path:
     """A study that ran, with secrets in all that it was given and what its jobs told."""
     folder = tmp_path_factory.mktemp("publish")
-    file = write_study(folder, upstream=[UPSTREAM, "/mnt/secret/store"])
+    (folder / "told.csv").write_text(
+        "what,profile,measure,published,tolerance,source\na,pooled,linear_r2,1,0,Table 1\n"
+    )
+    file = write_study(
+        folder, upstream=[UPSTREAM, "/mnt/secret/store"], published=str(folder / "told.csv")
+    )
     run_study(file)
     study = load_study(file)
     store = Store(study.store)
@@ -73,6 +78,10 @@ def test_a_crate_is_verified_where_nothing_else_of_the_study_is(crate, capsys):
     table = crate / "rois/rois.csv"
     table.write_text(table.read_text().replace("8.72", "8.73"))
     assert main(given) == 1
+
+
+def test_the_published_numbers_go_along(crate):
+    assert load_study(crate / "study.yaml").options["published"] == "published/told.csv"
 
 
 def test_no_file_of_a_crate_tells_a_secret_or_a_path(crate, made):

@@ -1,0 +1,1 @@
+"""Recipes: published tables that one command makes again."""
