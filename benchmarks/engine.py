@@ -58,7 +58,7 @@ def repeated(store: Store, chain: Chain, count: int) -> Job:
     tiles = node.inputs["tiles"]
     with chain.store.read(tiles, chain.shard.name) as source, store.write(tiles, "bench") as target:
         (block,) = blocks(source).values()
-        total = block["roi"].shape[0]
+        total = len(block.roi)
         for start in range(0, count, total):
             _append(source, target, start, min(total, count - start), count)
     return Job(node, chain.shard, store, chain.options, threads=chain.threads)
@@ -96,7 +96,7 @@ def one_by_one(job: Job, engine: Engine) -> None:
     job.store.discard(job.node, job.shard.name)
     with job.read("tiles") as tiles, job.write() as target:
         ((side, block),) = blocks(tiles).items()
-        total = block["roi"].shape[0]
+        total = len(block.roi)
         writer = infer.TokenWriter(target.create_group(str(side)), total)
         for row in range(total):
             ((_, maps),) = engine.run(1, lambda _, row=row: batch_of(tiles, range(row, row + 1)))

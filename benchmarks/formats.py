@@ -29,6 +29,7 @@ import rsweep.stages.prep.run as prep
 import rsweep.stages.stitch.run as stitch
 from rsweep.core.nodes import Node
 from rsweep.core.store import Store
+from rsweep.stages.infer.format import tokens
 from rsweep.stages.job import Job
 from rsweep.stages.prep.format import blocks
 from rsweep.stages.prep.geometry import Lattice
@@ -56,10 +57,10 @@ def sample(chain: Chain) -> dict[str, NDArray[Any]]:
     with chain.store.read(chain.at("fetch")[0], chain.shard.name) as file:
         scenes = file["0"]["bands"][()]
     with chain.store.read(chain.at("infer")[0], chain.shard.name) as file:
-        (block,) = blocks(file).values()
-        tokens = next(iter(block["maps"].values()))[()]
-    return {"scenes": grown(scenes.reshape(-1, *scenes.shape[-2:])), "token maps": grown(tokens),
-            "token maps, float16": grown(tokens.astype(np.float16))}  # fmt: skip
+        maps = tokens(file, int(next(iter(file)))).maps
+        stored = next(iter(maps.values()))[()]
+    return {"scenes": grown(scenes.reshape(-1, *scenes.shape[-2:])), "token maps": grown(stored),
+            "token maps, float16": grown(stored.astype(np.float16))}  # fmt: skip
 
 
 def grown(array: NDArray[Any]) -> NDArray[Any]:
@@ -119,7 +120,7 @@ def stages(chain: Chain) -> Iterator[dict[str, Any]]:
     (cut,), (stitched,) = chain.at("prep"), chain.at("stitch")
     (frames,) = cut.inputs.values()
     with chain.store.read(cut, chain.shard.name) as file:
-        count = file["roi"].shape[0]
+        count = sum(len(block.roi) for block in blocks(file).values())
     took = best({
         "prep, HDF5 to HDF5": partial(again, chain, cut, prep.run),
         "reading its frames": partial(read_all, chain, frames),

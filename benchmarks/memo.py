@@ -46,10 +46,10 @@ SWEEPS: Mapping[str, tuple[Any, ...]] = {
 def tiles(file: h5py.File, told: bool) -> Iterator[str]:
     """A digest of what a network is fed of each tile."""
     for block in blocks(file).values():
-        sensors = [item for item in block.values() if isinstance(item, h5py.Group)]
+        sensors = block.sensors.values()
         names = ("pixels", "valid", "day") if told else ("pixels", "valid")
-        held = [group[name][()] for group in sensors for name in names]
-        held += [block[name][()] for name in (("gsd", "lonlat") if told else ("gsd",))]
+        held = [getattr(sensor, name)[()] for sensor in sensors for name in names]
+        held += [block.gsd[()], block.lonlat[()]] if told else [block.gsd[()]]
         for row in range(len(held[0])):
             digest = hashlib.blake2b(digest_size=16)
             for values in held:

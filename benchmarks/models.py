@@ -52,7 +52,7 @@ def load_engine(node: Node, options: Any) -> Engine:
 def batch_of(file: h5py.File, rows: range) -> TileBatch:
     """A batch of a prep file, all of whose tiles have the same number of frames."""
     (tiles,) = blocks(file).values()
-    return read_batch(tiles, np.asarray(rows), int(tiles["frames"][0]))
+    return read_batch(tiles, np.asarray(rows), int(tiles.frames[0]))
 
 
 def shape_of(batch: TileBatch) -> str:

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import shapely
@@ -28,6 +28,17 @@ MAX_SIDE_DEG = 30
 """At the edge of UTM (84 degrees) 200 km are 17 degrees of longitude."""
 MAX_SIDE_PX = 32_000
 """One band of one frame of such a ROI is 4 GB, beyond which it cannot be stored in one piece."""
+
+
+class GridRecord(TypedDict):
+    """JSON form of a `Grid`."""
+
+    crs: str
+    x0: float
+    y0: float
+    scale_m: float
+    height: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -52,12 +63,12 @@ class Grid:
         bottom = self.y0 - self.height * self.scale_m
         return (self.x0, bottom, self.x0 + self.width * self.scale_m, self.y0)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> GridRecord:
         """JSON form, read back by `from_dict`."""
-        return asdict(self)
+        return cast(GridRecord, asdict(self))
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Grid:
+    def from_dict(cls, data: GridRecord) -> Grid:
         """The grid that `to_dict` wrote."""
         return cls(**data)
 

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rsweep.core.files import get_json
 from rsweep.core.grid import Grid, roi_polygon
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
@@ -31,6 +30,7 @@ from rsweep.report.colours import (
 from rsweep.results.native import Grid as MapGrid
 from rsweep.results.native import at_centres
 from rsweep.results.profile import read_rows
+from rsweep.stages.composite.format import read_rois, stored_composite
 
 MOST_ROIS = 6
 ROWS_PER_PAGE = 9
@@ -129,7 +129,7 @@ def _coloured(
     grids = {
         row.roi.id: MapGrid(row.grid, tuple(row.outcome["transform"]))
         for row in read_rows(study, profile, grids=True)
-        if row.roi.id in wanted and row.grid is not None
+        if row.roi.id in wanted and row.grid is not None and row.outcome["error"] is None
     }
     components = _components(study, profile)
     if reference is not None:
@@ -191,10 +191,13 @@ def _frames(
             continue
         with reading(study, node, shard) as file:
             index = shard.rois.index(roi)
-            entry = get_json(file, "rois")[index]
-            seen = (file[f"{index}/count"][()] > 0).sum(axis=(1, 2))
-            frame = file[f"{index}/frames"][int(seen.argmax())]
-            yield frame, entry["bands"], Grid.from_dict(entry["grid"])
+            entry = read_rois(file)[index]
+            if entry["error"] is not None:
+                yield None
+                continue
+            stored = stored_composite(file, index)
+            seen = (stored.count[()] > 0).sum(axis=(1, 2))
+            yield stored.frames[int(seen.argmax())], entry["bands"], Grid.from_dict(entry["grid"])
 
 
 def _page(study: Study, rows: Sequence[PictureRow], rois: Sequence[Roi]) -> Figure:

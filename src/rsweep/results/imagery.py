@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from rsweep.core.records import SensorNotes, StitchedRoi, TiledFrame
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Imagery:
     warnings: tuple[tuple[str, int], ...]
 
 
-def imagery_of(outcomes: Iterable[Mapping[str, Any]]) -> tuple[Imagery, ...]:
+def imagery_of(outcomes: Iterable[StitchedRoi]) -> tuple[Imagery, ...]:
     """The imagery of ROIs that have an embedding, by sensor and frame."""
-    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-    told: dict[str, list[Mapping[str, Any]]] = {}
+    found: dict[tuple[str, int], list[TiledFrame]] = {}
+    told: dict[str, list[SensorNotes]] = {}
     for outcome in outcomes:
         for sensor, by_bin in outcome["frames"].items():
             told.setdefault(sensor, []).append(outcome["sensors"][sensor])
@@ -49,7 +50,7 @@ def imagery_of(outcomes: Iterable[Mapping[str, Any]]) -> tuple[Imagery, ...]:
 
 
 def _summary(
-    sensor: str, number: int, frames: Sequence[Mapping[str, Any]], told: Sequence[Mapping[str, Any]]
+    sensor: str, number: int, frames: Sequence[TiledFrame], told: Sequence[SensorNotes]
 ) -> Imagery:
     counts = [len(frame["scenes"]) for frame in frames]
     dates = [frame["date"] for frame in frames]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rsweep.core.canonical import canonical_json, digest
 from rsweep.core.errors import RsweepError
-from rsweep.core.files import get_json, write_json
+from rsweep.core.files import write_json
 from rsweep.core.nodes import Node
 from rsweep.core.redact import portable, without_secrets
 from rsweep.core.store import Store, content_of
@@ -27,6 +27,7 @@ from rsweep.plan.study import Study
 from rsweep.results.profile import read_rows
 from rsweep.results.versions import versions
 from rsweep.sources.registry import find_provider
+from rsweep.stages.fetch.format import read_rois
 from rsweep.stages.fetch.locks import LOCKED, read_lock
 from rsweep.stages.fetch.manifest import pack
 
@@ -176,8 +177,8 @@ def _manifests(study: Study, node: Node) -> dict[str, Any]:
         if not store.path(node, shard.name).exists():
             continue  # a store may have dropped what only finished stages have read
         with reading(study, node, shard) as file:
-            for roi in get_json(file, "rois"):
-                found[roi["id"]] = {name: roi[name] for name in LOCKED if name in roi}
+            for roi in read_rois(file):
+                found[roi["id"]] = {name: value for name, value in roi.items() if name in LOCKED}
     return found
 
 

@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rsweep.core.files import get_json
 from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
+from rsweep.stages.stitch.format import Row, read_grid, read_rois
 
 Values = NDArray[np.float32]
 
@@ -91,14 +91,17 @@ def _distances(study: Study, profile: Profile, native: Profile) -> list[float]:
             reading(study, profile.node, shard) as a,
             reading(study, native.node, shard) as b,
         ):
-            for index, rows in enumerate(
-                zip(get_json(a, "rois"), get_json(b, "rois"), strict=True)
-            ):
-                if rows[1].get("mode") == "native" and not rows[0]["error"]:
+            for index, rows in enumerate(zip(read_rois(a), read_rois(b), strict=True)):
+                if rows[1]["error"] is None and rows[1]["mode"] == "native":
                     pair = [_grid(f, index, r) for f, r in zip((a, b), rows, strict=True)]
-                    found.append(grid_distance(*pair))
+                    if pair[0] and pair[1]:
+                        found.append(grid_distance(pair[0], pair[1]))
     return [distance for distance in found if distance is not None]
 
 
-def _grid(file: h5py.File, index: int, row: Mapping[str, Any]) -> Grid:
-    return Grid(file[f"{index}/grid"][()], tuple(row["transform"]))
+def _grid(file: h5py.File, index: int, row: Row) -> Grid | None:
+    """The grid of a ROI, if it has one."""
+    stored = read_grid(file, index)
+    if stored is None or row["error"] is not None:
+        return None
+    return Grid(stored.values, tuple(row["transform"]))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rsweep.core.errors import RsweepError
-from rsweep.core.files import get_json, replacing, replacing_folder, write_json
+from rsweep.core.files import replacing, replacing_folder, write_json
 from rsweep.core.grid import lonlat_polygon
 from rsweep.core.names import file_names
 from rsweep.core.redact import portable
@@ -27,6 +27,8 @@ from rsweep.results.columns import bbox_column, date_column, geo_metadata, prope
 from rsweep.results.conventions import footer
 from rsweep.results.records import Records, read_records, reckoned
 from rsweep.results.versions import versions
+from rsweep.stages.stitch.format import Row as Outcome
+from rsweep.stages.stitch.format import read_grid, read_rois, read_vectors
 
 VALID_SHARE = "valid_share"
 """Name of the last band of a grid's file."""
@@ -40,14 +42,14 @@ class Row:
 
     Attributes:
         roi: the place.
-        outcome: what the stitch stage says of it: `error`, `valid_share`, `scenes`, `grid`, ….
+        outcome: what the stitch stage says of it.
         embedding: vector [D]; NaN where `outcome["error"]` says why.
         grid: [D, h, w] for grid output, read on demand.
         shares: [h, w], the part of each cell of the grid that is valid ground of the ROI.
     """
 
     roi: Roi
-    outcome: Mapping[str, Any]
+    outcome: Outcome
     embedding: NDArray[np.float32]
     grid: NDArray[np.float32] | None = None
     shares: NDArray[np.float32] | None = None
@@ -62,19 +64,20 @@ def read_rows(study: Study, profile: Profile, grids: bool = False) -> Iterator[R
     fail = study.options["on_roi_error"] == "fail"
     for shard in study.shards:
         with reading(study, profile.node, shard) as file:
-            vectors = file["embedding"][()]
-            for index, outcome in enumerate(get_json(file, "rois")):
-                if outcome["error"] and fail:
+            vectors = read_vectors(file)
+            for index, outcome in enumerate(read_rois(file)):
+                if outcome["error"] is not None and fail:
                     raise RsweepError(f"profile {profile.name}, ROI {outcome['id']}: "
                                       f"{outcome['error']} (on_roi_error: fail)")  # fmt: skip
-                held = file[str(index)] if grids and f"{index}/grid" in file else {}
-                images = [held[name][()] for name in ("grid", "valid_share") if name in held]
+                held = read_grid(file, index) if grids else None
+                images = (held.values, held.valid_share) if held else ()
                 yield Row(shard.rois[index], outcome, vectors[index], *images)
 
 
 def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
     """Write a profile's vectors as GeoParquet 1.1, a row per ROI in table order."""
     rows = list(read_rows(study, profile))
+    told = [row.outcome if row.outcome["error"] is None else None for row in rows]
     width = max([1, *(len(row.embedding) for row in rows)])  # parquet has no lists of length 0
     missing = np.full(width, np.nan, np.float32)
     vectors = np.stack([row.embedding if len(row.embedding) else missing for row in rows])
@@ -85,14 +88,14 @@ def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
         "geometry": pa.array([s.wkb if s else None for s in shapes], pa.binary()),
         "bbox": bbox_column(shapes),
         "embedding": pa.FixedSizeListArray.from_arrays(flat, width),
-        "start": date_column([row.outcome.get("start") for row in rows]),
-        "end": date_column([row.outcome.get("end") for row in rows]),
+        "start": date_column([one["start"] if one else None for one in told]),
+        "end": date_column([one["end"] if one else None for one in told]),
         "model": pa.array([profile.settings["model"]] * len(rows)),
         "profile": pa.array([profile.name] * len(rows)),
         "key": pa.array([profile.node.key] * len(rows)),
-        "valid_share": pa.array([row.outcome.get("valid_share", 0.0) for row in rows]),
-        "real_share": pa.array([row.outcome.get("real_share", 0.0) for row in rows]),
-        "scenes": pa.array([row.outcome.get("scenes", []) for row in rows], pa.list_(pa.string())),
+        "valid_share": pa.array([one["valid_share"] if one else 0.0 for one in told]),
+        "real_share": pa.array([one["real_share"] if one else 0.0 for one in told]),
+        "scenes": pa.array([one["scenes"] if one else [] for one in told], pa.list_(pa.string())),
         "error": pa.array([row.outcome["error"] for row in rows], pa.string()),
     }
     if profile.settings["output"] == "grid":
@@ -134,6 +137,7 @@ def write_cog(path: Path, row: Row, profile: Profile) -> None:
 
     assert row.grid is not None
     assert row.shares is not None
+    assert row.outcome["error"] is None
     # GDAL has no float16; the values are those of the store all the same.
     grid = np.concatenate([row.grid, row.shares[None]]).astype(np.float32)
     names = [*(f"dim_{i}" for i in range(len(row.grid))), VALID_SHARE]

@@ -9,6 +9,7 @@ from typing import Any
 
 from rsweep.plan.study import Study
 from rsweep.results.imagery import Imagery, imagery_of
+from rsweep.stages.stitch.format import Row
 
 HALF = 0.5
 """Below this share of real pixels a network saw more of what was filled in than of the ground."""
@@ -46,23 +47,23 @@ def read_ran(study: Study) -> dict[str, Ran]:
 
 def _read(study: Study, profile: str) -> Ran:
     meta = json.loads((study.folder / "profiles" / profile / "meta.json").read_text())
-    outcomes = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
-    failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"]}
-    embedded = [outcome for outcome in outcomes.values() if not outcome["error"]]
+    outcomes: dict[str, Row] = {roi: entry["outcome"] for roi, entry in meta["rois"].items()}
+    failed = {roi: o["error"] for roi, o in outcomes.items() if o["error"] is not None}
+    embedded = [outcome for outcome in outcomes.values() if outcome["error"] is None]
     return Ran(
         runs=meta["runs"],
         cost=meta["cost"],
         rois=len(outcomes),
         failed=failed,
-        valid_share=_mean(embedded, "valid_share"),
-        real_share=_mean(embedded, "real_share"),
+        valid_share=_mean([outcome["valid_share"] for outcome in embedded]),
+        real_share=_mean([outcome["real_share"] for outcome in embedded]),
         imagery=imagery_of(embedded),
         mostly_filled=sum(outcome["real_share"] < HALF for outcome in embedded),
     )
 
 
-def _mean(outcomes: list[dict[str, Any]], name: str) -> float:
-    return round(sum(o[name] for o in outcomes) / len(outcomes), 4) if outcomes else 0.0
+def _mean(shares: list[float]) -> float:
+    return round(sum(shares) / len(shares), 4) if shares else 0.0
 
 
 def unique_seconds(ran: Iterable[Ran]) -> float:

@@ -13,6 +13,7 @@ import h5py
 
 from rsweep.core.errors import RsweepError
 from rsweep.core.nodes import Node
+from rsweep.core.records import Failed
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
 
@@ -65,11 +66,11 @@ class Job:
             raise RsweepError(f"ROI {roi_id}: {reason} (on_roi_error: record goes on without it)")
         log.warning("ROI %s: %s", roi_id, reason)
 
-    def carry(self, outcome: Mapping[str, Any]) -> dict[str, Any]:
-        """The outcome of a ROI that failed in an earlier stage, perhaps of another study."""
+    def carry(self, failed: Failed) -> Failed:
+        """The row of a ROI that failed in an earlier stage, perhaps of another study."""
         if self.on_roi_error == "fail":
-            self.fail_or_record(outcome["id"], outcome["error"])
-        return {"id": outcome["id"], "error": outcome["error"]}
+            self.fail_or_record(failed["id"], failed["error"])
+        return {"id": failed["id"], "error": failed["error"]}
 
     def progress(self, items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
         """Pass items through, saying how many are done and how fast, at most every 5 seconds."""

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from rsweep.core.errors import RoiError
+from rsweep.core.records import SceneRecord
 
 DAYS_PER_FRAME = 30
 """Length of a step of the `30d` policy, and of `frames: auto` under equal parts."""
@@ -18,7 +19,7 @@ Bin = tuple[date, date]
 
 
 def scenes_by_frame(
-    listed: Sequence[Mapping[str, Any]], start: str, end: str, settings: Mapping[str, Any]
+    listed: Sequence[SceneRecord], start: str, end: str, settings: Mapping[str, Any]
 ) -> list[tuple[Bin, list[int]]]:
     """Per frame of a window its days and its scenes below the cloud limit, oldest first.
 
@@ -37,16 +38,16 @@ def scenes_by_frame(
     ]
 
 
-def scene_day(scene: Mapping[str, Any], start: str, end: str) -> str:
+def scene_day(scene: SceneRecord, start: str, end: str) -> str:
     """The day that a scene stands for in a window: of one with an interval, the middle of both."""
-    interval = scene.get("properties", {}).get("interval")
+    interval = scene["properties"].get("interval")
     if not interval:
         return str(scene["time"][:10])
     first, after = max(interval[0][:10], start), min(interval[1][:10], end)
     return mean_date([first, after])
 
 
-def _usable(listed: Sequence[Mapping[str, Any]], limit: float) -> list[int]:
+def _usable(listed: Sequence[SceneRecord], limit: float) -> list[int]:
     shares = [cloud_share(scene) for scene in listed]
     chosen = [i for i, share in enumerate(shares) if share is None or share <= limit]
     if not chosen:
@@ -56,7 +57,7 @@ def _usable(listed: Sequence[Mapping[str, Any]], limit: float) -> list[int]:
     return sorted(chosen, key=lambda i: (listed[i]["time"], listed[i]["id"]))
 
 
-def cloud_share(scene: Mapping[str, Any]) -> float | None:
+def cloud_share(scene: SceneRecord) -> float | None:
     """Percent of cloud: of the ROI's own pixels where a mask tells, else of the whole scene."""
     own = scene.get("roi_cloud_pct")
     share = scene["cloud_pct"] if own is None else own

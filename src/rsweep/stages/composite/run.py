@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from rsweep.core.errors import RoiError
-from rsweep.core.files import get_json, put, put_json
 from rsweep.core.grid import Grid
+from rsweep.core.records import CompositedRoi, FetchedRoi, Frame, ListedScene, SceneRecord
 from rsweep.core.sensors import SENSORS, Sensor
 from rsweep.sources.units import decibel, linear
+from rsweep.stages.composite.format import FrameWriter, Row, write_rois
 from rsweep.stages.composite.frames import mean_date, scene_day, scenes_by_frame
 from rsweep.stages.composite.reduce import METHODS
 from rsweep.stages.composite.scenes import Scenes, own_pixels
+from rsweep.stages.fetch import format as fetched
 from rsweep.stages.job import Job
 
 log = logging.getLogger("rsweep")
@@ -27,7 +29,7 @@ NO_CLOUDS = ("least_cloudy knows no cloud of some scenes, and takes the one with
              "the ROI")  # fmt: skip
 
 Settings = Mapping[str, Any]
-Frame = tuple[NDArray[np.float32], NDArray[np.uint16], list[str]]
+Image = tuple[NDArray[np.float32], NDArray[np.uint16], list[str]]
 """Values [C, H, W], observations [H, W], and the ids of its scenes."""
 
 
@@ -43,33 +45,44 @@ class Made:
         warnings: what a reader should know of them.
     """
 
-    frames: Iterator[Frame | None]
+    frames: Iterator[Image | None]
     spans: list[tuple[str, str]]
-    scenes: list[dict[str, Any]]
+    scenes: list[ListedScene]
     mask: str
     warnings: list[str] = field(default_factory=list)
+
+
+class Kept(NamedTuple):
+    """A frame of the file: its number in the window, that whose pixels it repeats, its scenes."""
+
+    bin: int
+    repeats: int | None
+    scenes: list[str]
 
 
 def run(job: Job) -> None:
     """Composite every ROI of a shard."""
     with job.read("scenes") as source, job.write() as target:
-        rois = get_json(source, "rois")
+        rois = fetched.read_rois(source)
         done = [
             _composite_roi(job, source, target, i, roi)
             for i, roi in enumerate(job.progress(rois, len(rois), "ROIs composited"))
         ]
-        put_json(target, "rois", done)
+        write_rois(target, done)
 
 
 def _composite_roi(
-    job: Job, source: h5py.File, target: h5py.File, index: int, roi: dict[str, Any]
-) -> dict[str, Any]:
-    if roi["error"]:
+    job: Job, source: h5py.File, target: h5py.File, index: int, roi: fetched.Row
+) -> Row:
+    if roi["error"] is not None:
         return job.carry(roi)
-    settings, group = job.node.settings, source[str(index)]
+    settings = job.node.settings
     sensor = SENSORS[job.node.inputs["scenes"].settings["sensor"]]
     try:
-        made = _fetched(group, roi) if "frames" in roi else _made(group, roi, sensor, settings)
+        if "frames" in roi:
+            made = _fetched(fetched.stored_frames(source, index), roi)
+        else:
+            made = _made(fetched.stored_scenes(source, index), roi, sensor, settings)
         described = _write_frames(target.create_group(str(index)), made, settings)
     except RoiError as error:
         job.fail_or_record(roi["id"], str(error))
@@ -78,30 +91,34 @@ def _composite_roi(
     warnings = [*made.warnings, *_orbits(roi["scenes"], sensor)]
     for text in warnings:
         log.warning("ROI %s: %s", roi["id"], text)
-    same = {name: roi[name] for name in ("id", "error", "grid", "polygon", "bands", "start", "end")}
-    told = {"cloud_mask": made.mask, "warnings": warnings}
-    frames = _dated(described, made, roi)
+    frames = [_dated(kept, made, roi) for kept in described]
     if sensor.decibel:
         frames = [{**frame, "orbit": _orbit(frame["scenes"], roi["scenes"])} for frame in frames]
-    return {**same, **told, "frames": frames, "scenes": made.scenes}
+    return CompositedRoi(
+        id=roi["id"], error=None, grid=roi["grid"], polygon=roi["polygon"], bands=roi["bands"],
+        start=roi["start"], end=roi["end"], cloud_mask=made.mask, warnings=warnings, frames=frames,
+        scenes=made.scenes,
+    )  # fmt: skip
 
 
-def _fetched(group: h5py.Group, roi: dict[str, Any]) -> Made:
+def _fetched(stored: fetched.StoredFrames, roi: FetchedRoi) -> Made:
     """Frames that the provider reduced, as they were fetched."""
 
-    def frames() -> Iterator[Frame | None]:
+    def frames() -> Iterator[Image | None]:
         for i, frame in enumerate(roi["frames"]):
-            count = group["count"][i]
-            yield (group["frames"][i], count, frame["scenes"]) if count.any() else None
+            count = stored.count[i]
+            yield (stored.values[i], count, frame["scenes"]) if count.any() else None
 
     spans = [(frame["start"], frame["end"]) for frame in roi["frames"]]
     return Made(frames(), spans, _listed(roi["scenes"]), "by the provider")
 
 
-def _made(group: h5py.Group, roi: dict[str, Any], sensor: Sensor, settings: Settings) -> Made:
+def _made(
+    stored: fetched.StoredScenes, roi: FetchedRoi, sensor: Sensor, settings: Settings
+) -> Made:
     """Frames of a ROI's scenes."""
     own = own_pixels(Grid.from_dict(roi["grid"]), roi["polygon"])
-    scenes = Scenes(group, roi["scenes"], sensor, settings.get("cloud_mask", {}), own,
+    scenes = Scenes(stored, roi["scenes"], sensor, settings.get("cloud_mask", {}), own,
                     settings.get("mask_dilation", 0))  # fmt: skip
     listed, method = scenes.with_cloud_shares(), settings["composite"]
     by_frame = list(scenes_by_frame(listed, roi["start"], roi["end"], settings))
@@ -112,18 +129,24 @@ def _made(group: h5py.Group, roi: dict[str, Any], sensor: Sensor, settings: Sett
     return Made(frames, spans, _listed(listed), scenes.mask, [NO_CLOUDS] if blind else [])
 
 
-def _frame(scenes: Scenes, chosen: list[int], method: str) -> Frame | None:
+def _frame(scenes: Scenes, chosen: list[int], method: str) -> Image | None:
     if method == "least_cloudy" and chosen:
         chosen = [max(chosen, key=scenes.clear_share)]
     return _reduce(scenes, chosen, method) if chosen else None
 
 
-def _listed(scenes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    kept = ("id", "time", "cloud_pct", "roi_cloud_pct")
-    return [{name: scene[name] for name in kept if name in scene} for scene in scenes]
+def _listed(scenes: list[SceneRecord]) -> list[ListedScene]:
+    return [_listed_one(scene) for scene in scenes]
 
 
-def _orbits(scenes: list[dict[str, Any]], sensor: Sensor) -> list[str]:
+def _listed_one(scene: SceneRecord) -> ListedScene:
+    found = ListedScene(id=scene["id"], time=scene["time"], cloud_pct=scene["cloud_pct"])
+    if "roi_cloud_pct" in scene:
+        found["roi_cloud_pct"] = scene["roi_cloud_pct"]
+    return found
+
+
+def _orbits(scenes: list[SceneRecord], sensor: Sensor) -> list[str]:
     """A warning where radar scenes of both directions are mixed, which see slopes differently."""
     directions = {str(scene["properties"].get("orbit", "")).lower() for scene in scenes}
     if sensor.decibel and {"ascending", "descending"} <= directions:
@@ -131,25 +154,24 @@ def _orbits(scenes: list[dict[str, Any]], sensor: Sensor) -> list[str]:
     return []
 
 
-def _orbit(made_of: list[str], scenes: list[dict[str, Any]]) -> str:
+def _orbit(made_of: list[str], scenes: list[SceneRecord]) -> str:
     """Orbit direction of a radar frame's scenes; "" where they differ or do not tell."""
     found = {str(s["properties"].get("orbit", "")).lower() for s in scenes if s["id"] in made_of}
     return found.pop() if len(found) == 1 else ""
 
 
-def _dated(frames: list[dict[str, Any]], made: Made, roi: dict[str, Any]) -> list[dict[str, Any]]:
-    """Frames with the days that they cover, and the mean day of their scenes."""
-    days = {s["id"]: scene_day(s, roi["start"], roi["end"]) for s in roi["scenes"]}
-    return [
-        {**frame, "start": made.spans[frame["bin"]][0], "end": made.spans[frame["bin"]][1],
-         "date": mean_date([days[scene] for scene in frame["scenes"]])}
-        for frame in frames
-    ]  # fmt: skip
+def _dated(kept: Kept, made: Made, roi: FetchedRoi) -> Frame:
+    """A frame with the days that it covers, and the mean day of its scenes."""
+    used = set(kept.scenes)
+    days = [scene_day(s, roi["start"], roi["end"]) for s in roi["scenes"] if s["id"] in used]
+    first, after = made.spans[kept.bin]
+    return Frame(bin=kept.bin, repeats=kept.repeats, scenes=kept.scenes, start=first, end=after,
+                 date=mean_date(days))  # fmt: skip
 
 
-def _reduce(scenes: Scenes, chosen: list[int], method: str) -> Frame | None:
+def _reduce(scenes: Scenes, chosen: list[int], method: str) -> Image | None:
     """One frame, by blocks of rows and bands: memory does not grow with the number of scenes."""
-    _, bands, height, width = scenes.group["bands"].shape
+    _, bands, height, width = scenes.stored.bands.shape
     frame = np.empty((bands, height, width), np.float32)
     count = np.empty((height, width), np.uint16)
     used = np.zeros(len(chosen), bool)
@@ -175,20 +197,16 @@ def _reduce_block(
     return METHODS[method](values)
 
 
-def _write_frames(group: h5py.Group, made: Made, settings: Settings) -> list[dict[str, Any]]:
-    """Store the frames kept; per frame its bin, scenes, and the bin that it repeats if any."""
+def _write_frames(group: h5py.Group, made: Made, settings: Settings) -> list[Kept]:
+    """Store the frames that are kept."""
     policy, bins = settings.get("empty_frame", "drop"), len(made.spans)
-    counts: dict[int, NDArray[np.uint16]] = {}
+    writer, counts = FrameWriter(group, bins), dict[int, NDArray[np.uint16]]()
     used: dict[int, list[str]] = {}
     for i, frame in enumerate(made.frames):
         if frame is None:
             continue
         values, counts[i], used[i] = frame
-        if "frames" not in group:
-            chunk = (1, 1, *values.shape[1:])
-            shape = (bins, *values.shape)
-            group.create_dataset("frames", shape, "f4", maxshape=shape, chunks=chunk)
-        group["frames"][i if policy == "repeat" else len(used) - 1] = values
+        writer.put(i if policy == "repeat" else len(used) - 1, values)
     if not used:
         raise RoiError("every pixel of every frame is missing or cloud")
     if policy == "error" and len(used) < bins:
@@ -198,9 +216,6 @@ def _write_frames(group: h5py.Group, made: Made, settings: Settings) -> list[dic
     sources = [min(used, key=lambda j: (abs(j - i), j)) for i in kept]
     for i, source in zip(kept, sources, strict=True):
         if i != source:
-            group["frames"][i] = group["frames"][source]
-    group["frames"].resize(len(kept), axis=0)
-    height, width = group["frames"].shape[2:]
-    put(group, "count", np.stack([counts[j] for j in sources]), chunks=(1, height, width))
-    return [{"bin": i, "repeats": j if j != i else None, "scenes": used[j]}
-            for i, j in zip(kept, sources, strict=True)]  # fmt: skip
+            writer.repeat(i, source)
+    writer.finish([counts[j] for j in sources])
+    return [Kept(i, j if j != i else None, used[j]) for i, j in zip(kept, sources, strict=True)]

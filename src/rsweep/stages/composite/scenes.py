@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from rasterio import Affine
@@ -16,9 +15,11 @@ from shapely import wkt
 
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
+from rsweep.core.records import SceneRecord
 from rsweep.core.sensors import Sensor
 from rsweep.stages.composite.frames import cloud_share
 from rsweep.stages.composite.rules import chosen_rule, clear_pixels, known_pixels
+from rsweep.stages.fetch.format import StoredScenes
 
 BLOCK_BYTES = 32 << 20
 """Size of one block of scenes in memory as float32; the reducers need about four of these."""
@@ -31,7 +32,7 @@ class Scenes:
     """The scenes of one ROI.
 
     Attributes:
-        group: has bands [S, C, H, W] and quality layers [S, H, W].
+        stored: their raw values and quality layers.
         listed: what the fetch says of each.
         sensor: what their values are.
         rules: cloud rules that may be applied, by name.
@@ -39,8 +40,8 @@ class Scenes:
         dilation: pixels around a cloud that count as cloud too.
     """
 
-    group: h5py.Group
-    listed: Sequence[Mapping[str, Any]]
+    stored: StoredScenes
+    listed: Sequence[SceneRecord]
     sensor: Sensor
     rules: Mapping[str, Any] = field(default_factory=dict)
     own: Mask | None = None
@@ -55,7 +56,7 @@ class Scenes:
         """
         if not self.sensor.sees_clouds:
             return "none"
-        quality = list(self.group.get("quality", {}))
+        quality = list(self.stored.quality)
         try:
             return chosen_rule(self.rules, quality) if self.rules else "none"
         except KeyError as error:
@@ -66,7 +67,7 @@ class Scenes:
         self, chosen: Sequence[int], bands: slice, rows: slice, clear: Mask | None
     ) -> NDArray[np.float32]:
         """Values [S, C, rows, W] in the sensor's unit, NaN where missing or not `clear`."""
-        raw = np.stack([self.group["bands"][i, bands, rows] for i in chosen])
+        raw = np.stack([self.stored.bands[i, bands, rows] for i in chosen])
         values = raw.astype(np.float32)
         for layer, scene in zip(values, (self.listed[i] for i in chosen), strict=True):
             if (scene["gain"], scene["offset"]) != (1.0, 0.0):
@@ -83,7 +84,7 @@ class Scenes:
             return None
         rule, around = self.rules[self.mask], self.dilation
         top, bottom = max(rows.start - around, 0), min(rows.stop + around, self.shape[0])
-        layer = self.group["quality"][rule["layer"]]
+        layer = self.stored.quality[rule["layer"]]
         clear = []
         for i in chosen:  # a cloud just outside the rows reaches into them
             values = layer[i, top:bottom]
@@ -93,10 +94,10 @@ class Scenes:
             clear.append(seen[rows.start - top : rows.stop - top])
         return np.stack(clear)
 
-    def with_cloud_shares(self) -> list[dict[str, Any]]:
+    def with_cloud_shares(self) -> list[SceneRecord]:
         """`listed` with `roi_cloud_pct`: cloud among the ROI's own pixels that the mask knows."""
         if self.mask == "none":
-            return [dict(scene) for scene in self.listed]
+            return list(self.listed)
         return [
             {**scene, "roi_cloud_pct": self._own_cloud_pct(i)}
             for i, scene in enumerate(self.listed)
@@ -104,7 +105,7 @@ class Scenes:
 
     def _own_cloud_pct(self, index: int) -> float | None:
         rule = self.rules[self.mask]
-        values = self.group["quality"][rule["layer"]][index]
+        values = self.stored.quality[rule["layer"]][index]
         known = known_pixels(rule, values) & self._own()
         if not known.any():
             return None
@@ -126,7 +127,7 @@ class Scenes:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the grid."""
-        _, _, height, width = self.group["bands"].shape
+        _, _, height, width = self.stored.bands.shape
         return height, width
 
     def _own(self) -> Mask:
@@ -135,7 +136,7 @@ class Scenes:
     def strips(self, scenes: int) -> Iterator[slice]:
         """Rows to read at once, so that one band of so many scenes fits a block."""
         height, width = self.shape
-        stored, fit = self.group["bands"].chunks[2], BLOCK_BYTES // (4 * scenes * width)
+        stored, fit = self.stored.bands.chunks[2], BLOCK_BYTES // (4 * scenes * width)
         # Whole chunks where they fit; else part of one, which is then read several times.
         step = max(fit // stored * stored if fit >= stored else fit, 1)
         for top in range(0, height, step):
@@ -143,7 +144,7 @@ class Scenes:
 
     def band_steps(self, scenes: int, rows: slice) -> Iterator[slice]:
         """Bands to read at once, as many as fit a block beside those rows."""
-        _, bands, _, width = self.group["bands"].shape
+        _, bands, _, width = self.stored.bands.shape
         step = max(BLOCK_BYTES // (4 * scenes * (rows.stop - rows.start) * width), 1)
         for first in range(0, bands, step):
             yield slice(first, min(first + step, bands))

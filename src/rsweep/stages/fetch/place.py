@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
-from rsweep.core.grid import Grid, roi_grid
+from rsweep.core.grid import Grid, GridRecord, roi_grid
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.sensors import SENSORS
 
 ALWAYS = ("1900-01-01", "2100-01-01")
 """The window of a static product, whose images are of no date that matters."""
+
+
+class PlaceRecord(TypedDict):
+    """JSON form of a `Place`."""
+
+    grid: GridRecord
+    polygon: str
+    start: str
+    end: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Place:
     start: str
     end: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PlaceRecord:
         """JSON form, part of what a fetch says of a ROI."""
         return {"grid": self.grid.to_dict(), "polygon": self.polygon,
                 "start": self.start, "end": self.end}  # fmt: skip

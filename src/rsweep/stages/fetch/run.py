@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,23 +13,17 @@ import h5py
 import numpy as np
 
 from rsweep.core.errors import RoiError, SourceError, TransientError
-from rsweep.core.files import (
-    COMPRESSED,
-    chunk_rows,
-    explained,
-    get_json,
-    new_file,
-    put_json,
-    replacing,
-)
+from rsweep.core.files import explained, new_file, replacing
 from rsweep.core.grid import Grid
 from rsweep.core.nodes import Node
+from rsweep.core.records import FetchedRoi, ProviderFrame, SceneRecord
 from rsweep.core.roi import Roi
 from rsweep.core.sensors import SENSORS
 from rsweep.sources.protocol import Scene, Source
 from rsweep.sources.registry import find_provider
 from rsweep.stages.composite.frames import scenes_by_frame
 from rsweep.stages.composite.rules import in_order
+from rsweep.stages.fetch.format import Row, adopt, append, scene_layers, write_part, write_rois
 from rsweep.stages.fetch.locks import Lock, Pinned, PixelDigest, pin, read_lock, request_digest
 from rsweep.stages.fetch.parts import own_parts
 from rsweep.stages.fetch.place import Place, place_of
@@ -78,8 +72,8 @@ def _run(fetching: Fetching, lock: Lock | None, parts: Path) -> None:
     job.ran["reused_rois"] = len(tasks) - len(absent)
     job.ran.update(getattr(source, "stats", {}))
     with job.write() as file:
-        found = [_adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
-        put_json(file, "rois", [job.carry(roi) if roi["error"] else roi for roi in found])
+        rows = [adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
+        write_rois(file, [row if row["error"] is None else job.carry(row) for row in rows])
 
 
 def _fetch_parts(fetching: Fetching, tasks: list[tuple[Roi, Path]]) -> None:
@@ -118,10 +112,10 @@ def _open(job: Job) -> tuple[Source, list[str]]:
 
 def _fetch_part(fetching: Fetching, roi: Roi, path: Path) -> None:
     with explained(path), replacing(path) as temporary, new_file(temporary) as file:
-        put_json(file, "roi", _fetch_roi(fetching, roi, file))
+        write_part(file, _fetch_roi(fetching, roi, file))
 
 
-def _fetch_roi(fetching: Fetching, roi: Roi, file: h5py.File) -> dict[str, Any]:
+def _fetch_roi(fetching: Fetching, roi: Roi, file: h5py.File) -> Row:
     """Fetch one ROI into a file; what there is to say of it, or why there is nothing."""
     pinned = fetching.pinned.get(roi.id)
     try:
@@ -132,13 +126,12 @@ def _fetch_roi(fetching: Fetching, roi: Roi, file: h5py.File) -> dict[str, Any]:
         if pinned and not pinned.entry["error"]:  # never an outcome: the lock has pixels
             raise SourceError(f"ROI {roi.id} of the lock: {error}") from error
         fetching.job.fail_or_record(roi.id, str(error))
-        file.clear()
         return {"id": roi.id, "error": str(error)}
 
 
 def _fetch_scenes(
     fetching: Fetching, roi: Roi, file: h5py.File, pinned: Pinned | None
-) -> dict[str, Any]:
+) -> FetchedRoi:
     """Fetch the scenes of a ROI, those of a lock where there is one; the ROI's manifest."""
     job, source, bands = fetching.job, fetching.source, fetching.bands
     place, sha256 = place_of(job.node, roi), PixelDigest()
@@ -146,28 +139,26 @@ def _fetch_scenes(
         scenes = list(pinned.scenes)
     else:
         scenes = _prefilter(source.scenes(place.grid, place.start, place.end), job.node)
-    written = _write(file, source, scenes, place, job, sha256)
+    frames: list[ProviderFrame] | None = None
+    if "composite" in job.node.settings:
+        told = [_told(scene) for scene in scenes]
+        frames = _write_frames(file, source, scenes, place, job, sha256)
+    else:
+        told = list(_write_scenes(file, source, scenes, place.grid, job, sha256))
     if pinned:
         pinned.check(roi.id, sha256.hexdigest())
-        written["scenes"] = list(pinned.entry["scenes"])
-    where = place.to_dict()
-    asked = request_digest(job.node, bands, where, [scene["id"] for scene in written["scenes"]])
-    told = {name: job.node.settings[name] for name in ("provider", "collection")}
-    return {
-        "id": roi.id, "error": None, **where, "bands": bands, **written, **told,
-        "request": asked, "sha256": sha256.hexdigest(),
+        told = list(pinned.entry["scenes"])
+    where, settings = place.to_dict(), job.node.settings
+    row: FetchedRoi = {
+        "id": roi.id, "error": None, "grid": where["grid"], "polygon": where["polygon"],
+        "start": where["start"], "end": where["end"], "bands": bands, "scenes": told,
+        "provider": settings["provider"], "collection": settings["collection"],
+        "request": request_digest(job.node, bands, where, [scene["id"] for scene in told]),
+        "sha256": sha256.hexdigest(),
     }  # fmt: skip
-
-
-def _write(
-    file: h5py.File, source: Source, scenes: list[Scene], place: Place, job: Job,
-    sha256: PixelDigest,
-) -> dict[str, Any]:  # fmt: skip
-    """Read scenes, or the frames that the provider makes of them, into a file; what they are."""
-    if "composite" not in job.node.settings:
-        return {"scenes": list(_write_scenes(file, source, scenes, place.grid, job, sha256))}
-    frames = _write_frames(file, source, scenes, place, job, sha256)
-    return {"scenes": [_told(scene) for scene in scenes], "frames": frames}
+    if frames is not None:
+        row["frames"] = frames
+    return row
 
 
 def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
@@ -185,7 +176,7 @@ def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
 def _write_scenes(
     file: h5py.File, source: Source, scenes: list[Scene], grid: Grid, job: Job,
     sha256: PixelDigest,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+) -> Iterator[SceneRecord]:  # fmt: skip
     """Append the scenes that have a pixel on the grid, one at a time."""
     sensor = SENSORS[job.node.settings["sensor"]]
     count = 0
@@ -193,8 +184,8 @@ def _write_scenes(
         bands = pixels.bands.astype(sensor.dtype, copy=False)
         if not _has_data(bands, sensor.nodata):
             continue
-        layers = {"bands": bands, **{f"quality/{n}": q for n, q in pixels.quality.items()}}
-        _append(file, layers, count)
+        layers = scene_layers(bands, pixels.quality)
+        append(file, layers, count)
         sha256.add(layers)
         count += 1
         yield _told(scene)
@@ -204,7 +195,7 @@ def _write_scenes(
 
 def _write_frames(
     file: h5py.File, source: Any, scenes: list[Scene], place: Place, job: Job, sha256: PixelDigest
-) -> list[dict[str, Any]]:
+) -> list[ProviderFrame]:
     """Frames as the provider reduces them; per frame the ids of the scenes that it looked at."""
     settings = job.node.settings["composite"]
     listed = [_told(scene) for scene in scenes]
@@ -214,13 +205,13 @@ def _write_frames(
     made = source.composites(stacks, place.grid, settings["composite"], rules)
     for i, frame in enumerate(made):
         layers = {"frames": frame.values, "count": frame.count}
-        _append(file, layers, i)
+        append(file, layers, i)
         sha256.add(layers)
     return [{"start": first.isoformat(), "end": after.isoformat(), "scenes": [s.id for s in stack]}
             for ((first, after), _), stack in zip(frames, stacks, strict=True)]  # fmt: skip
 
 
-def _told(scene: Scene) -> dict[str, Any]:
+def _told(scene: Scene) -> SceneRecord:
     return {
         "id": scene.id, "time": scene.time, "cloud_pct": scene.cloud_pct, "gain": scene.gain,
         "offset": scene.offset, "properties": dict(scene.properties),
@@ -229,29 +220,3 @@ def _told(scene: Scene) -> dict[str, Any]:
 
 def _has_data(bands: np.ndarray[Any, Any], nodata: float) -> bool:
     return bool(np.isfinite(bands).any() if np.isnan(nodata) else (bands != nodata).any())
-
-
-def _append(file: h5py.File, layers: Mapping[str, np.ndarray[Any, Any]], index: int) -> None:
-    for name, array in layers.items():
-        if name not in file:
-            height, width = array.shape[-2:]
-            rows = chunk_rows(height, width * array.itemsize)
-            chunk = (1, *((1,) if array.ndim == 3 else ()), rows, width)
-            file.create_dataset(
-                name, shape=(0, *array.shape), maxshape=(None, *array.shape), dtype=array.dtype,
-                chunks=chunk, **COMPRESSED,
-            )  # fmt: skip
-        file[name].resize(index + 1, axis=0)
-        file[name][index] = array
-
-
-def _adopt(file: h5py.File, index: int, path: Path) -> dict[str, Any]:
-    """Copy a ROI's part into the shard's file."""
-    with h5py.File(path, "r", locking=False) as part:
-        group = file.create_group(str(index))
-        for name in ("bands", "quality", "frames", "count"):
-            if name in part:
-                part.copy(name, group)
-        found = get_json(part, "roi")
-    assert isinstance(found, dict)
-    return found

@@ -26,6 +26,7 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.files import check_seal, replacing
 from rsweep.core.nodes import KEY_LENGTH
 from rsweep.models.protocol import TileBatch, TokenMaps
+from rsweep.stages.infer.format import Tokens, tokens
 from rsweep.stages.job import Job
 
 BYTES = 16
@@ -35,7 +36,7 @@ FOLDER = "memo"
 class Place(NamedTuple):
     """A row of a block of an inference file, and seconds that its tile took there."""
 
-    block: h5py.Group
+    block: Tokens
     row: int
     seconds: float
 
@@ -70,13 +71,9 @@ class Memo:
         """The outputs at some places, in their order."""
         self.reused += len(places)
         self.seconds += sum(place.seconds for place in places.values())
-        read = {kind: [_outputs(place, kind) for place in places.values()]
-                for kind in ("maps", "vectors")}  # fmt: skip
-        maps, vectors = (
-            {name: torch.stack([one[name] for one in rows]) for name in rows[0]}
-            for rows in read.values()
-        )
-        return TokenMaps(maps, vectors)
+        maps = [_row(place.block.maps, place.row) for place in places.values()]
+        vectors = [_row(place.block.vectors, place.row) for place in places.values()]
+        return TokenMaps(_stacked(maps), _stacked(vectors))
 
     def remember(self, job: Job, seconds_per_tile: float) -> None:
         """Write what this job's tiles hold, once its file is in its place."""
@@ -114,13 +111,17 @@ def _read(path: Path, held: Path, stack: ExitStack) -> Iterator[tuple[bytes, Pla
     except (OSError, ValueError, KeyError, RsweepError):
         return
     for side, table in tables.items():
+        block = tokens(file, int(side))
         for row, content in enumerate(table):
-            yield content.tobytes(), Place(file[side], row, seconds)
+            yield content.tobytes(), Place(block, row, seconds)
 
 
-def _outputs(place: Place, kind: str) -> dict[str, torch.Tensor]:
-    group = place.block.get(kind, {})
-    return {name: torch.from_numpy(group[name][place.row]) for name in group}
+def _row(held: Mapping[str, h5py.Dataset], row: int) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(dataset[row]) for name, dataset in held.items()}
+
+
+def _stacked(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def contents(batch: TileBatch) -> Iterator[bytes]:

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsweep.core.files import allocate
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.stages.infer.batching import remember_batch
 from rsweep.stages.infer.energy import Meter
 from rsweep.stages.infer.engine import Engine, write_behind
+from rsweep.stages.infer.format import KINDS, create_block, write_rows
 from rsweep.stages.infer.memo import BYTES, Memo, open_memo
 from rsweep.stages.infer.networks import Networks
 from rsweep.stages.job import Job
-from rsweep.stages.prep.format import EPOCH, VALID_FULL, blocks
+from rsweep.stages.prep.format import EPOCH, VALID_FULL, Block, SensorTiles, blocks
 
 LOOKED_UP = 64
 """Tiles of which it is found out together whether their outputs are known."""
@@ -40,7 +40,7 @@ def run(job: Job) -> None:
         ran = Ran(open_memo(job, stack))
         tiles, target = stack.enter_context(job.read("tiles")), stack.enter_context(job.write())
         for side, block in blocks(tiles).items():
-            _embed_block(job, networks, side, block, target.create_group(str(side)), ran)
+            _embed_block(job, networks, side, block, create_block(target, side), ran)
         seconds = time.perf_counter() - began - ran.load_seconds
         job.ran.update(_told(job, networks, ran), **_cost(seconds, meter.watt_hours(), ran))
     ran.memo.remember(job, (seconds + ran.memo.seconds) / max(ran.tiles, 1))
@@ -69,12 +69,12 @@ class Ran:
 
 
 def _embed_block(
-    job: Job, networks: Networks, side: int, tiles: h5py.Group, target: h5py.Group, ran: Ran
+    job: Job, networks: Networks, side: int, tiles: Block, target: h5py.Group, ran: Ran
 ) -> None:
     """Embed the tiles of one side, by a network built for it."""
     settings = {**job.node.settings, "image_size": side}
     loaded, seconds = networks.get(settings, job.options[job.node.key])
-    writer = TokenWriter(target, tiles["roi"].shape[0])
+    writer = TokenWriter(target, len(tiles.roi))
     for order in _by_frames(tiles):
         left = order if ran.memo.folder is None else _reuse(ran.memo, side, tiles, order, writer)
         if len(left):
@@ -102,17 +102,17 @@ def _cost(computed: float, watt_hours: float | None, ran: Ran) -> dict[str, floa
                    "energy_wh_per_1k_tiles": round(watt_hours / thousands, 6)}  # fmt: skip
 
 
-def _by_frames(tiles: h5py.Group) -> list[NDArray[np.intp]]:
+def _by_frames(tiles: Block) -> list[NDArray[np.intp]]:
     """Tiles in groups of equal numbers of frames, which one batch needs; most to fewest."""
-    frames = tiles["frames"][()]
+    frames = tiles.frames[()]
     return [np.flatnonzero(frames == n) for n in sorted(set(frames.tolist()), reverse=True)]
 
 
 def _reuse(
-    memo: Memo, side: int, tiles: h5py.Group, order: NDArray[np.intp], writer: TokenWriter
+    memo: Memo, side: int, tiles: Block, order: NDArray[np.intp], writer: TokenWriter
 ) -> NDArray[np.intp]:
     """Copy the outputs that are known of some rows; the rows that are left."""
-    steps, left = int(tiles["frames"][order[0]]), []
+    steps, left = int(tiles.frames[order[0]]), []
     memo.seen.setdefault(side, np.zeros((writer.total, BYTES), np.uint8))
     for start in range(0, len(order), LOOKED_UP):
         rows = order[start : start + LOOKED_UP]
@@ -124,9 +124,9 @@ def _reuse(
 
 
 def _embed_group(
-    job: Job, engine: Engine, tiles: h5py.Group, order: NDArray[np.intp], writer: TokenWriter
+    job: Job, engine: Engine, tiles: Block, order: NDArray[np.intp], writer: TokenWriter
 ) -> None:
-    steps = int(tiles["frames"][order[0]])
+    steps = int(tiles.frames[order[0]])
 
     def load(span: range) -> TileBatch:
         return read_batch(tiles, order[span.start : span.stop], steps)
@@ -140,24 +140,23 @@ def _embed_group(
         pass
 
 
-def read_batch(tiles: h5py.Group, rows: NDArray[np.intp], steps: int) -> TileBatch:
+def read_batch(tiles: Block, rows: NDArray[np.intp], steps: int) -> TileBatch:
     """Tiles at increasing `rows` of a block of a prep file, with their first `steps` frames."""
     at = selection(rows)
-    sensors = [name for name, item in tiles.items() if isinstance(item, h5py.Group)]
-    days = {s: tiles[s]["day"][at, :steps] for s in sensors}
-    parts = {s: _calendar(d) for s, d in days.items()}
+    sensors = tiles.sensors
+    parts = {s: _calendar(held.day[at, :steps]) for s, held in sensors.items()}
     return TileBatch(
-        pixels={s: torch.from_numpy(tiles[s]["pixels"][at, :steps]) for s in sensors},
-        valid={s: torch.from_numpy(_valid(tiles[s], at, steps)) for s in sensors},
+        pixels={s: torch.from_numpy(held.pixels[at, :steps]) for s, held in sensors.items()},
+        valid={s: torch.from_numpy(_valid(held, at, steps)) for s, held in sensors.items()},
         day_of_year={s: parts[s][0] for s in sensors},
         month={s: parts[s][1] for s in sensors},
         year={s: parts[s][2] for s in sensors},
-        lonlat=torch.from_numpy(tiles["lonlat"][at]),
-        gsd=torch.from_numpy(tiles["gsd"][at]),
+        lonlat=torch.from_numpy(tiles.lonlat[at]),
+        gsd=torch.from_numpy(tiles.gsd[at]),
         orbit={
-            s: torch.from_numpy(tiles[s]["orbit"][at, :steps].astype(np.int64))
-            for s in sensors
-            if "orbit" in tiles[s]
+            s: torch.from_numpy(held.orbit[at, :steps].astype(np.int64))
+            for s, held in sensors.items()
+            if held.orbit is not None
         },
     )
 
@@ -168,9 +167,9 @@ def selection(rows: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     return slice(first, last + 1) if last - first + 1 == len(rows) else rows
 
 
-def _valid(group: h5py.Group, at: slice | NDArray[np.intp], steps: int) -> NDArray[np.bool_]:
+def _valid(held: SensorTiles, at: slice | NDArray[np.intp], steps: int) -> NDArray[np.bool_]:
     """A pixel counts as there if at least half of it is."""
-    shares: NDArray[np.uint8] = group["valid"][at, :steps]
+    shares: NDArray[np.uint8] = held.valid[at, :steps]
     return shares > VALID_FULL // 2
 
 
@@ -193,12 +192,10 @@ class TokenWriter:
 
     def add(self, rows: NDArray[np.intp], found: TokenMaps) -> None:
         """Store the outputs of one batch."""
-        for kind, tensors in (("maps", found.maps), ("vectors", found.vectors)):
+        for kind, tensors in zip(KINDS, (found.maps, found.vectors), strict=True):
             for name, tensor in tensors.items():
-                path = f"{kind}/{name}"
-                if path not in self.file:
-                    allocate(self.file, path, (self.total, *tensor.shape[1:]), "f4")
-                self.file[path][selection(rows)] = tensor.numpy()
+                at = selection(rows)
+                write_rows(self.file, kind, name, self.total, at, tensor.numpy())
 
 
 def _device_name(device: torch.device) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from shapely import wkt
 
 from rsweep.core.grid import Grid
+from rsweep.core.records import LatticeRecord
 
 SLACK = 1e-6
 """Share of a pixel or cell that rounding may make of nothing."""
@@ -51,6 +52,10 @@ class Lattice:
     def count(self) -> int:
         """Number of tiles."""
         return len(self.tops) * len(self.lefts)
+
+    def to_dict(self) -> LatticeRecord:
+        """JSON form: what it is made from."""
+        return {"size": self.size, "tops": self.tops, "lefts": self.lefts}
 
     def starts(self) -> list[tuple[int, int]]:
         """Top-left pixel of every tile, row by row."""

@@ -16,11 +16,21 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from rsweep.core.errors import RoiError
-from rsweep.core.files import allocate, get_json, put, put_json
 from rsweep.core.grid import Grid
+from rsweep.core.records import CompositedRoi, SensorScenes, TiledFrame, TiledRoi
 from rsweep.core.sensors import SENSORS
+from rsweep.stages.composite import format as composite
 from rsweep.stages.job import Job
-from rsweep.stages.prep.format import EPOCH, ORBITS, VALID_FULL
+from rsweep.stages.prep.format import (
+    EPOCH,
+    ORBITS,
+    VALID_FULL,
+    Row,
+    Tile,
+    create_sensor,
+    write_rois,
+    write_table,
+)
 from rsweep.stages.prep.geometry import (
     Lattice,
     Span,
@@ -41,49 +51,51 @@ def run(job: Job) -> None:
     with ExitStack() as stack:
         inputs = {s: stack.enter_context(job.read(s)) for s in job.node.inputs}
         target = stack.enter_context(job.write())
-        tables = {s: get_json(file, "rois") for s, file in inputs.items()}
+        tables = {s: composite.read_rois(file) for s, file in inputs.items()}
         rois = [_plan_roi(job, rows) for rows in _by_roi(tables)]
         writers = {
             side: TileWriter(target.create_group(str(side)), job.node.settings, side, of_side)
             for side, of_side in _by_side(rois).items()
         }
         for index, roi in enumerate(job.progress(rois, len(rois), "ROIs tiled")):
-            roi["tiles"] = 0 if roi["error"] else writers[roi["side"]].add(index, roi, inputs)
+            if roi["error"] is None:
+                writers[roi["side"]].add(index, roi, inputs)
         for writer in writers.values():
             writer.finish()
-        put_json(target, "rois", rois)
-        job.ran["tiles"] = sum(writer.count for writer in writers.values())
+        write_rois(target, rois)
+        job.ran["tiles"] = sum(len(writer.tiles) for writer in writers.values())
 
 
-def _by_side(rois: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+def _by_side(rois: list[Row]) -> dict[int, list[TiledRoi]]:
     """Side of the network's input -> the ROIs that are tiled to it."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    found: dict[int, list[TiledRoi]] = {}
     for roi in rois:
-        if not roi["error"]:
+        if roi["error"] is None:
             found.setdefault(roi["side"], []).append(roi)
     return found
 
 
-def _by_roi(tables: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, dict[str, Any]]]:
+def _by_roi(tables: dict[str, list[composite.Row]]) -> Iterator[dict[str, composite.Row]]:
     for rows in zip(*tables.values(), strict=True):
         yield dict(zip(tables, rows, strict=True))
 
 
-def _plan_roi(job: Job, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _plan_roi(job: Job, rows: dict[str, composite.Row]) -> Row:
     """Lattice and frames of a ROI, or why it has none; `rows` has what each sensor says of it."""
     first = next(iter(rows.values()))
     failed = [f"{s}: {r['error']}" if len(rows) > 1 else r["error"]
-              for s, r in rows.items() if r["error"]]  # fmt: skip
+              for s, r in rows.items() if r["error"] is not None]  # fmt: skip
     if failed:
-        return job.carry({"id": first["id"], "error": "; ".join(failed)})
+        return {**job.carry({"id": first["id"], "error": "; ".join(failed)}), "tiles": 0}
     try:
-        return _plan_tiles(job.node.settings, rows)
+        made = {s: row for s, row in rows.items() if row["error"] is None}
+        return _plan_tiles(job.node.settings, made)
     except RoiError as error:
         job.fail_or_record(first["id"], str(error))
-        return {"id": first["id"], "error": str(error)}
+        return {"id": first["id"], "error": str(error), "tiles": 0}
 
 
-def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _plan_tiles(settings: Settings, rows: dict[str, CompositedRoi]) -> TiledRoi:
     first = next(iter(rows.values()))
     grid = Grid.from_dict(first["grid"])
     span = roi_span(grid, first["polygon"])
@@ -103,12 +115,18 @@ def _plan_tiles(settings: Settings, rows: dict[str, dict[str, Any]]) -> dict[str
     if len(steps) < settings["min_frames"]:
         raise RoiError(f"has {len(steps)} frames with a valid pixel; the model takes at least "
                        f"{settings['min_frames']}")  # fmt: skip
-    same = {k: first[k] for k in ("id", "error", "grid", "polygon", "start", "end")}
-    kept = ("bands", "scenes", "cloud_mask", "warnings")
-    detail = {s: {name: row[name] for name in kept} for s, row in rows.items()}
-    side = lattice.size if mode == "native" else settings["image_size"]
-    return {**same, "mode": mode, "side": side, "lattice": vars(lattice), "steps": steps,
-            "frames": frames, "sensors": detail}  # fmt: skip
+    return TiledRoi(
+        id=first["id"], error=None, grid=first["grid"], polygon=first["polygon"],
+        start=first["start"], end=first["end"], mode=mode,
+        side=lattice.size if mode == "native" else settings["image_size"],
+        lattice=lattice.to_dict(), steps=steps, frames=frames,
+        sensors={sensor: _detail(row) for sensor, row in rows.items()}, tiles=lattice.count,
+    )  # fmt: skip
+
+
+def _detail(row: CompositedRoi) -> SensorScenes:
+    return SensorScenes(bands=row["bands"], scenes=row["scenes"], cloud_mask=row["cloud_mask"],
+                        warnings=row["warnings"])  # fmt: skip
 
 
 def _lattice(settings: Settings, span: Span, grid: Grid) -> tuple[str, Lattice]:
@@ -137,7 +155,7 @@ def _above(settings: Settings, side: int) -> str:
     return ""
 
 
-def _require_bands(settings: Settings, rows: dict[str, dict[str, Any]]) -> None:
+def _require_bands(settings: Settings, rows: dict[str, CompositedRoi]) -> None:
     for sensor, row in rows.items():
         missing = [b for b in settings["bands"][sensor] if b not in row["bands"]]
         if missing:
@@ -145,7 +163,7 @@ def _require_bands(settings: Settings, rows: dict[str, dict[str, Any]]) -> None:
                            f"{', '.join(row['bands'])}")  # fmt: skip
 
 
-def _frames(row: dict[str, Any]) -> dict[int, dict[str, Any]]:
+def _frames(row: CompositedRoi) -> dict[int, TiledFrame]:
     """Bin -> where its frame is stored, its date, and what it was made of."""
     return {frame["bin"]: {"at": i, **frame} for i, frame in enumerate(row["frames"])}
 
@@ -171,66 +189,48 @@ class TileWriter:
     """Writes a block of tiles one ROI at a time: those of one side of the network's input."""
 
     def __init__(
-        self, file: h5py.Group, settings: Settings, size: int, rois: list[dict[str, Any]]
+        self, file: h5py.Group, settings: Settings, size: int, rois: list[TiledRoi]
     ) -> None:
         self.file, self.settings, self.size = file, settings, size
-        total = sum(Lattice(**r["lattice"]).count for r in rois)
-        steps = max(len(r["steps"]) for r in rois)
-        self.held: dict[str, dict[str, h5py.Dataset]] = {}
-        for sensor, bands in settings["bands"].items():
-            group, shape = file.create_group(sensor), (total, steps, len(bands), size, size)
-            self.held[sensor] = {
-                "pixels": allocate(group, "pixels", shape, "f4"),
-                "valid": allocate(group, "valid", (total, steps, size, size), "u1", compress=True),
-                "day": group.create_dataset("day", data=np.full((total, steps), -1, np.int32)),
-            }
-            if SENSORS[sensor].decibel:
-                orbits = np.zeros((total, steps), np.int8)
-                self.held[sensor]["orbit"] = group.create_dataset("orbit", data=orbits)
-        self.count = 0
-        self.rows: list[tuple[int, int, int, int]] = []
-        self.real: list[float] = []
-        self.places: list[tuple[float, float, float]] = []
+        total, steps = sum(roi["tiles"] for roi in rois), max(len(roi["steps"]) for roi in rois)
+        self.held = {
+            sensor: create_sensor(file, sensor, (total, steps, len(bands), size, size),
+                                  SENSORS[sensor].decibel)
+            for sensor, bands in settings["bands"].items()
+        }  # fmt: skip
+        self.tiles: list[Tile] = []
 
-    def add(self, index: int, roi: dict[str, Any], inputs: Mapping[str, h5py.File]) -> int:
-        """Write a ROI's tiles; how many there are."""
+    def add(self, index: int, roi: TiledRoi, inputs: Mapping[str, h5py.File]) -> None:
+        """Write a ROI's tiles."""
         lattice, grid = Lattice(**roi["lattice"]), Grid.from_dict(roi["grid"])
-        groups = {s: file[str(index)] for s, file in inputs.items()}
+        frames = {s: composite.stored_composite(file, index).frames for s, file in inputs.items()}
         strips: dict[str, Strip] = {}
         for top, left in lattice.starts():
             shares = []
-            for sensor, group in groups.items():
+            for sensor, stored in frames.items():
                 if sensor not in strips or strips[sensor].top != top:
-                    strips[sensor] = self._strip(sensor, roi, group, top, lattice.size)
+                    strips[sensor] = self._strip(sensor, roi, stored, top, lattice.size)
                 values, share = self._tile(sensor, strips[sensor], left, lattice.size)
                 self._write(sensor, values, share)
-                frames = [roi["frames"][sensor].get(step) for step in roi["steps"]]
-                self._write_frames(sensor, frames)
-                own = [t for t, frame in enumerate(frames) if frame]  # it sees no others
+                given = [roi["frames"][sensor].get(step) for step in roi["steps"]]
+                self._write_frames(sensor, given)
+                own = [t for t, frame in enumerate(given) if frame]  # it sees no others
                 shares.append(float(share[own].mean()))
-            self.real.append(sum(shares) / len(shares))
-            self.rows.append((index, top, left, len(roi["steps"])))
-            self.places.append(self._place(grid, top, left, lattice.size))
-            self.count += 1
-        return lattice.count
+            place = self._place(grid, top, left, lattice.size)
+            real = sum(shares) / len(shares)
+            self.tiles.append(Tile(index, top, left, len(roi["steps"]), real, *place))
 
     def finish(self) -> None:
-        """Write the tile table; `real` is the share of a tile's input that was measured."""
-        table = np.array(self.rows, np.int32).reshape(-1, 4)
-        for column, name in enumerate(("roi", "top", "left", "frames")):
-            put(self.file, name, np.ascontiguousarray(table[:, column]))
-        put(self.file, "real", np.array(self.real, np.float32))
-        places = np.array(self.places, np.float64).reshape(-1, 3)
-        put(self.file, "lonlat", places[:, :2].copy())
-        put(self.file, "gsd", places[:, 2].astype(np.float32))
+        """Write the table of tiles."""
+        write_table(self.file, self.tiles)
 
     def _strip(
-        self, sensor: str, roi: dict[str, Any], group: h5py.Group, top: int, size: int
+        self, sensor: str, roi: TiledRoi, stored: h5py.Dataset, top: int, size: int
     ) -> Strip:
         """The rows of a sensor that a row of tiles is cut from; NaN for a frame that it lacks."""
         held = roi["sensors"][sensor]["bands"]
         wanted = self.settings["bands"][sensor]
-        frames, (_, _, height, width) = roi["frames"][sensor], group["frames"].shape
+        frames, (_, _, height, width) = roi["frames"][sensor], stored.shape
         rows = reflected(top, size, height)
         first, last = int(rows.min()), int(rows.max()) + 1
         shape = (len(roi["steps"]), len(wanted), last - first, width)
@@ -239,7 +239,7 @@ class TileWriter:
             if step in frames:
                 for c, band in enumerate(wanted):
                     at = (frames[step]["at"], held.index(band), slice(first, last))
-                    stack[t, c] = group["frames"][at]
+                    stack[t, c] = stored[at]
         return Strip(top, stack, rows - first, _inside(top, size, height))
 
     def _tile(
@@ -263,18 +263,18 @@ class TileWriter:
 
     def _write(self, sensor: str, values: NDArray[np.float32], share: NDArray[np.float32]) -> None:
         steps, held = len(values), self.held[sensor]
-        held["pixels"][self.count, :steps] = values
-        held["valid"][self.count, :steps] = np.rint(share * VALID_FULL).astype(np.uint8)
+        held.pixels[len(self.tiles), :steps] = values
+        held.valid[len(self.tiles), :steps] = np.rint(share * VALID_FULL).astype(np.uint8)
 
-    def _write_frames(self, sensor: str, frames: list[dict[str, Any] | None]) -> None:
-        held = self.held[sensor]
-        held["day"][self.count, : len(frames)] = [self._day(frame) for frame in frames]
-        if "orbit" in held:
+    def _write_frames(self, sensor: str, frames: list[TiledFrame | None]) -> None:
+        held, row = self.held[sensor], len(self.tiles)
+        held.day[row, : len(frames)] = [self._day(frame) for frame in frames]
+        if held.orbit is not None:
             orbits = [ORBITS.index(frame["orbit"]) if frame else 0 for frame in frames]
-            held["orbit"][self.count, : len(frames)] = orbits
+            held.orbit[row, : len(frames)] = orbits
 
     @staticmethod
-    def _day(frame: dict[str, Any] | None) -> int:
+    def _day(frame: TiledFrame | None) -> int:
         return (date.fromisoformat(frame["date"]) - EPOCH).days if frame else -1
 
     def _place(self, grid: Grid, top: int, left: int, size: int) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from shapely import wkt
 
 from rsweep.core.errors import RoiError
-from rsweep.core.files import get_json, put_json
 from rsweep.core.grid import Grid
+from rsweep.core.records import SensorNotes, StitchedRoi, TiledRoi
+from rsweep.stages.infer import format as infer
 from rsweep.stages.job import Job
-from rsweep.stages.prep.format import VALID_FULL, blocks
+from rsweep.stages.prep import format as prep
 from rsweep.stages.prep.geometry import Lattice, crop_to, roi_span, token_lattice
 from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups
+from rsweep.stages.stitch.format import Row, StoredGrid, write_grid, write_rois, write_vectors
 from rsweep.stages.stitch.pool import coverage, pool
 from rsweep.stages.stitch.spec import OWN_VECTORS
 
@@ -32,24 +34,24 @@ log = logging.getLogger("rsweep")
 def run(job: Job) -> None:
     """Stitch every ROI of a shard."""
     with job.read("tiles") as tiles, job.read("tokens") as tokens, job.write() as target:
-        rois = get_json(tiles, "rois")
+        rois = prep.read_rois(tiles)
         sensors = sorted(job.node.inputs["tiles"].settings["bands"])
-        inputs = {side: Inputs.of(block, tokens[str(side)], sensors)
-                  for side, block in blocks(tiles).items()}  # fmt: skip
-        done, vectors = [], []
+        inputs = {side: Inputs.of(block, infer.tokens(tokens, side), sensors)
+                  for side, block in prep.blocks(tiles).items()}  # fmt: skip
+        done: list[Row] = []
+        vectors: list[Values | None] = []
         for index, roi in enumerate(job.progress(rois, len(rois), "ROIs stitched")):
-            of_roi = None if roi["error"] else RoiTiles(roi, index, inputs[roi["side"]])
-            roi, vector = _stitch_roi(job, roi, of_roi, target, index)
-            done.append(roi)
+            row, vector = _stitch_roi(job, roi, inputs, target, index)
+            done.append(row)
             vectors.append(vector)
-        _write_vectors(target, vectors, job.node.settings["storage_dtype"])
-        put_json(target, "rois", done)
+        _write_all(target, vectors, job.node.settings["storage_dtype"])
+        write_rois(target, done)
     _warn_of_little(done)
 
 
-def _warn_of_little(rois: list[dict[str, Any]]) -> None:
+def _warn_of_little(rois: list[Row]) -> None:
     """Say which ROIs' vectors are made of inputs that were mostly filled in."""
-    few = [roi for roi in rois if roi.get("real_share", 1.0) < LEAST_REAL]
+    few = [roi for roi in rois if roi["error"] is None and roi["real_share"] < LEAST_REAL]
     if few:
         log.warning(
             "%d of %d ROIs, %s first: less than half of what the network saw was measured "
@@ -74,18 +76,17 @@ class Inputs:
     rois: NDArray[np.int32]
     valid: list[h5py.Dataset]
     real: Values
-    maps: dict[str, h5py.Dataset]
-    vectors: dict[str, h5py.Dataset]
+    maps: Mapping[str, h5py.Dataset]
+    vectors: Mapping[str, h5py.Dataset]
 
     @classmethod
-    def of(cls, tiles: h5py.Group, tokens: h5py.Group, sensors: list[str]) -> Inputs:
+    def of(cls, tiles: prep.Block, tokens: infer.Tokens, sensors: list[str]) -> Inputs:
         """Those of a block of two files."""
-        maps = dict(tokens["maps"].items()) if "maps" in tokens else {}
+        maps = tokens.maps
         finest_first = sorted(maps, key=lambda name: (-maps[name].shape[1], name))
-        vectors = dict(tokens["vectors"].items()) if "vectors" in tokens else {}
-        valid = [tiles[sensor]["valid"] for sensor in sensors]
+        valid = [tiles.sensors[sensor].valid for sensor in sensors]
         named = {name: maps[name] for name in finest_first}
-        return cls(tiles["roi"][()], valid, tiles["real"][()], named, vectors)
+        return cls(tiles.roi[()], valid, tiles.real[()], named, tokens.vectors)
 
 
 class RoiTiles:
@@ -94,7 +95,7 @@ class RoiTiles:
     A ROI's rows follow each other, so that what it has of a dataset is read in one piece.
     """
 
-    def __init__(self, roi: dict[str, Any], index: int, inputs: Inputs) -> None:
+    def __init__(self, roi: TiledRoi, index: int, inputs: Inputs) -> None:
         self.roi, self.inputs = roi, inputs
         rows = np.flatnonzero(inputs.rois == index)
         self.rows = slice(int(rows[0]), int(rows[-1]) + 1)
@@ -125,7 +126,7 @@ class RoiTiles:
         steps, shares = len(self.roi["steps"]), []
         for row in range(self.rows.start, self.rows.stop):
             seen = [held[row, :steps].mean(axis=0) for held in self.inputs.valid]
-            mean = np.mean(seen, axis=0).astype(np.float32) / VALID_FULL
+            mean = np.mean(seen, axis=0).astype(np.float32) / prep.VALID_FULL
             shares.append(block_mean(mean, side, side)[..., None])
         return shares
 
@@ -135,28 +136,49 @@ class RoiTiles:
 
 
 def _stitch_roi(
-    job: Job, roi: dict[str, Any], tiles: RoiTiles | None, target: h5py.File, index: int
-) -> tuple[dict[str, Any], Values | None]:
-    if tiles is None:
+    job: Job, roi: prep.Row, inputs: Mapping[int, Inputs], target: h5py.File, index: int
+) -> tuple[Row, Values | None]:
+    if roi["error"] is not None:
         return job.carry(roi), None
     try:
+        tiles = RoiTiles(roi, index, inputs[roi["side"]])
         found, vector = _embed_roi(job.node.settings, tiles, target, index)
         _require_fit(vector, job.node.settings["storage_dtype"])
     except RoiError as error:
         job.fail_or_record(roi["id"], str(error))
         target.pop(str(index), None)
         return {"id": roi["id"], "error": str(error)}, None
-    kept = ("id", "error", "grid", "start", "end", "mode", "side", "steps", "frames", "tiles")
-    scenes = sorted({s for by_bin in roi["frames"].values() for f in by_bin.values()
-                     for s in f["scenes"]})  # fmt: skip
-    kept_of_sensors = ("cloud_mask", "warnings")
-    sensors = {s: {k: d[k] for k in kept_of_sensors} for s, d in roi["sensors"].items()}
-    return {**{k: roi[k] for k in kept}, "sensors": sensors, "scenes": scenes, **found}, vector
+    return _told(roi, found), vector
+
+
+def _told(roi: TiledRoi, found: Embedded) -> StitchedRoi:
+    """The row of a ROI that has an embedding."""
+    frames = {sensor: {str(step): frame for step, frame in by_step.items()}
+              for sensor, by_step in roi["frames"].items()}  # fmt: skip
+    used = {scene for by_step in frames.values() for f in by_step.values() for scene in f["scenes"]}
+    row = StitchedRoi(
+        id=roi["id"], error=None, grid=roi["grid"], start=roi["start"], end=roi["end"],
+        mode=roi["mode"], side=roi["side"], steps=roi["steps"], frames=frames, tiles=roi["tiles"],
+        sensors={sensor: SensorNotes(cloud_mask=one["cloud_mask"], warnings=one["warnings"])
+                 for sensor, one in roi["sensors"].items()},
+        scenes=sorted(used), valid_share=found.valid_share, real_share=found.real_share,
+    )  # fmt: skip
+    if found.transform is not None:
+        row["transform"] = found.transform
+    return row
+
+
+class Embedded(NamedTuple):
+    """What there is to say of an embedding; see `StitchedRoi`."""
+
+    valid_share: float
+    real_share: float
+    transform: list[float] | None = None
 
 
 def _embed_roi(
     settings: Mapping[str, Any], tiles: RoiTiles, target: h5py.File, index: int
-) -> tuple[dict[str, Any], Values]:
+) -> tuple[Embedded, Values]:
     """What there is to say of a ROI's embedding, and its vector; its grid goes to the file."""
     side = tiles.side
     blend = settings.get("blend", "hann")
@@ -166,7 +188,7 @@ def _embed_roi(
         raise RoiError("has no valid pixel inside it")
     if settings.get("pooling") in OWN_VECTORS:
         vector, seen = _own_vector(tiles, settings["pooling"])
-        return {"valid_share": float(weights.sum() / area.sum()), "real_share": seen}, vector
+        return Embedded(float(weights.sum() / area.sum()), seen), vector
     maps = (assemble(of_group, tiles.lattice, blend) for of_group in tiles.maps())
     merged = merge_groups(list(maps), settings.get("group_merge", "mean"))[rows, cols]
     # A network may say nothing (NaN) of a token of which it was shown too little.
@@ -174,12 +196,11 @@ def _embed_roi(
     if not weights.any():
         raise RoiError("has no token with enough valid pixels")
     real = assemble(tiles.real(side), tiles.lattice, blend)[rows, cols, 0]
-    shares = {"valid_share": float(weights.sum() / area.sum()),
-              "real_share": float(np.average(real, weights=weights))}  # fmt: skip
+    valid, measured = float(weights.sum() / area.sum()), float(np.average(real, weights=weights))
     if settings["output"] == "pooled":
-        return shares, pool(merged, weights, settings["pooling"])
-    _write_grid(target, index, merged, Shares(weights, real), settings["storage_dtype"])
-    return {**shares, "transform": corner}, pool(merged, weights, "mean")
+        return Embedded(valid, measured), pool(merged, weights, settings["pooling"])
+    write_grid(target, index, _stored(merged, weights, real, settings["storage_dtype"]))
+    return Embedded(valid, measured, corner), pool(merged, weights, "mean")
 
 
 def _cells(tiles: RoiTiles, side: int) -> tuple[NDArray[np.float64], slice, slice, list[float]]:
@@ -235,22 +256,12 @@ def _own_vector(tiles: RoiTiles, name: str) -> tuple[Values, float]:
     return pool(vectors, known, "mean"), real
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Per cell of a grid: valid ground of the ROI in it, and measured input of its tiles."""
-
-    valid: NDArray[np.float64]
-    real: Values
-
-
-def _write_grid(target: h5py.File, index: int, merged: Values, shares: Shares, dtype: str) -> None:
-    """Store a grid [D, h, w]; a cell without valid ground of the ROI is missing."""
-    grid = np.where(shares.valid[..., None] > 0, merged, np.nan).transpose(2, 0, 1)
+def _stored(merged: Values, valid: NDArray[np.float64], real: Values, dtype: str) -> StoredGrid:
+    """A grid as it is stored; a cell without valid ground of the ROI is missing."""
+    grid = np.where(valid[..., None] > 0, merged, np.nan).transpose(2, 0, 1)
     _require_fit(grid, dtype)
-    group = target.create_group(str(index))
-    group.create_dataset("grid", data=np.ascontiguousarray(grid, dtype=dtype))
-    group.create_dataset("valid_share", data=shares.valid.astype(np.float32))
-    group.create_dataset("real_share", data=shares.real)
+    values = np.ascontiguousarray(grid, dtype=dtype)
+    return StoredGrid(values, valid.astype(np.float32), real)
 
 
 def _require_fit(values: Values, dtype: str) -> None:
@@ -259,9 +270,9 @@ def _require_fit(values: Values, dtype: str) -> None:
         raise RoiError(f"has a value of {largest:.3g}, which storage_dtype {dtype} cannot hold")
 
 
-def _write_vectors(target: h5py.File, vectors: list[Values | None], dtype: str) -> None:
+def _write_all(target: h5py.File, vectors: list[Values | None], dtype: str) -> None:
     """Store all vectors [R, D]; a ROI without one is a row of NaN."""
     width = next((len(v) for v in vectors if v is not None), 0)
     missing = np.full(width, np.nan, np.float32)
     rows = [missing if v is None else v for v in vectors]
-    target.create_dataset("embedding", data=np.asarray(rows, dtype=dtype).reshape(len(rows), width))
+    write_vectors(target, np.asarray(rows, dtype=dtype).reshape(len(rows), width))

@@ -24,6 +24,7 @@ from rsweep.stages.composite.reduce import METHODS, mean, median, mosaic
 from rsweep.stages.composite.rules import MASK_RULES, chosen_rule, clear_pixels
 from rsweep.stages.composite.run import _reduce
 from rsweep.stages.composite.scenes import Scenes
+from rsweep.stages.fetch.format import StoredScenes
 
 DATA = Path(os.environ.get("RSWEEP_DATA", Path(__file__).parents[4] / "../shared/data")).resolve()
 REAL = DATA / "eolearn_slovenia/REFERENCE_SCENES.npy"
@@ -178,7 +179,8 @@ def many(tmp_path):
         file["quality/scl"] = rng.integers(0, 12, (20, 48, 50)).astype("u1")
         listed = [{"id": str(i), "gain": 1.0, "offset": -1000.0 * (i % 2)} for i in range(20)]
         rules = {"scl": MASK_RULES["scl"].constants(None)}
-        yield Scenes(file, listed, SENSORS["s2"], rules)
+        stored = StoredScenes(file["bands"], dict(file["quality"].items()))
+        yield Scenes(stored, listed, SENSORS["s2"], rules)
 
 
 class TestBlocks:
@@ -192,7 +194,7 @@ class TestBlocks:
         assert whole[2] == found[2]
 
     def test_equals_the_formula_with_offsets_nodata_and_mask(self, many):
-        raw, scl = many.group["bands"][()], many.group["quality/scl"][()]
+        raw, scl = many.stored.bands[()], many.stored.quality["scl"][()]
         values = raw.astype(np.float32) + np.array([-1000.0 * (i % 2) for i in range(20)],
                                                    np.float32)[:, None, None, None]  # fmt: skip
         values[raw == 0] = np.nan
@@ -441,8 +443,8 @@ class TestOneFrameAtATime:
                                        {"empty_frame": policy})  # fmt: skip
             assert file["frames"][:, 0, 0, 0].tolist() == expected
             assert file["count"].shape == (len(expected), 3, 4)
-        assert [frame["bin"] for frame in told] == list(bins)
-        assert [f["repeats"] for f in told if f["repeats"] is not None] == (
+        assert [frame.bin for frame in told] == list(bins)
+        assert [f.repeats for f in told if f.repeats is not None] == (
             [1, 1, 4] if policy == "repeat" else [])  # fmt: skip
         assert held == list(range(6))
 

@@ -190,7 +190,7 @@ def test_a_key_of_other_content_on_disk_is_looked_for_scene_by_scene(bench, lock
 def test_what_a_stopped_fetch_left_is_not_taken_for_the_lock_s(bench, locked, monkeypatch):
     """A part of a fetch that was not frozen may be of other scenes."""
     bench.use(FakeSource([replace(s, id=f"other-{s.id}") for s in LISTED], image))
-    monkeypatch.setattr("rsweep.stages.fetch.run._adopt", lambda *_: 1 / 0)
+    monkeypatch.setattr("rsweep.stages.fetch.run.adopt", lambda *_: 1 / 0)
     locked.file.unlink()
     with pytest.raises(ZeroDivisionError):
         bench.run(ROIS, "fetch")

@@ -71,10 +71,9 @@ def test_rois_of_one_side_are_in_one_block(bench, source):
     sides = [roi["side"] for roi in bench.rois(node.inputs["tiles"])]
     assert sides[0] == sides[2] < sides[1]
     with bench.open(node.inputs["tiles"]) as file:
-        assert {side: list(b["roi"]) for side, b in blocks(file).items()} == {
+        assert {side: list(b.roi) for side, b in blocks(file).items()} == {
             sides[0]: [0, 2], sides[1]: [1]}  # fmt: skip
-        assert all(b["pixels" if "pixels" in b else "s2/pixels"].shape[-1] == side
-                   for side, b in blocks(file).items())  # fmt: skip
+        assert all(b.sensors["s2"].pixels.shape[-1] == side for side, b in blocks(file).items())
 
 
 def test_every_pixel_of_a_native_input_is_real(bench):

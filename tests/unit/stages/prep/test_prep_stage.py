@@ -35,8 +35,11 @@ def coordinates(scene, grid) -> Pixels:
 def read(bench, node, sensor="s2"):
     with bench.open(node) as file:
         (block,) = blocks(file).values()
-        tile = {name: block[name][()] for name in ("roi", "top", "left", "frames", "lonlat", "gsd")}
-        return tile, {name: block[sensor][name][()] for name in ("pixels", "valid", "day")}
+        table = ("roi", "top", "left", "frames", "lonlat", "gsd")
+        held = block.sensors[sensor]
+        return {name: getattr(block, name)[()] for name in table}, {
+            name: getattr(held, name)[()] for name in ("pixels", "valid", "day")
+        }
 
 
 def raw(pixels: np.ndarray) -> np.ndarray:
@@ -218,7 +221,7 @@ def test_radar_tiles_say_the_orbit_of_every_frame(bench):
     with bench.open(node) as file:
         (block,) = blocks(file).values()
         # both directions on the 9th, none told on the 20th
-        assert block["s1"]["orbit"][0].tolist() == [2, 1, 0, 0]
+        assert block.sensors["s1"].orbit[0].tolist() == [2, 1, 0, 0]
         batch = read_batch(block, np.arange(1), 3)
     assert batch.orbit["s1"].tolist() == [[2, 1, 0]]
 
@@ -227,7 +230,7 @@ def test_optical_tiles_have_no_orbit(bench, ramp):
     node, _ = bench.run([place("a", 60)], "prep", **RAW)
     with bench.open(node) as file:
         (block,) = blocks(file).values()
-        assert "orbit" not in block["s2"]
+        assert block.sensors["s2"].orbit is None
         assert read_batch(block, np.arange(1), 1).orbit == {}
 
 
@@ -243,6 +246,6 @@ def test_a_day_on_which_one_of_two_sensors_passed_is_no_gap_of_the_other(tmp_pat
         run_job(Job(node, shard, store, node_options(settings, stitch)))
     with store.read(prep, "shard") as file:
         (block,) = blocks(file).values()
-        lacking = (block["s2"]["day"][()] < 0).mean()
+        lacking = (block.sensors["s2"].day[()] < 0).mean()
         assert 0.2 < lacking < 0.8
-        np.testing.assert_allclose(block["real"][()], 1, atol=0.02)
+        np.testing.assert_allclose(block.real[()], 1, atol=0.02)

@@ -21,12 +21,8 @@ GRID = Grid("EPSG:32632", 480000.0, 5600000.0, 10.0, 12, 12)
 def tiles_of(valid: np.ndarray[Any, Any], polygon: shapely.Geometry, lattice: Lattice) -> RoiTiles:
     roi = {"error": None, "lattice": vars(lattice), "grid": GRID.to_dict(), "steps": [0],
            "polygon": polygon.wkt}  # fmt: skip
-    files: Any = {
-        "s2": {"valid": (valid * 255).astype("uint8")},
-        "real": np.ones(len(valid)),
-        "roi": np.zeros(len(valid)),
-    }
-    return RoiTiles(roi, 0, Inputs.of(files, {}, ["s2"]))
+    shares = [(valid * 255).astype("uint8")]
+    return RoiTiles(roi, 0, Inputs(np.zeros(len(valid)), shares, np.ones(len(valid)), {}, {}))
 
 
 def test_missing_ground_outside_the_roi_costs_nothing() -> None:
