@@ -9,7 +9,7 @@ export PATH := $(BIN):$(PATH)
 .PHONY: demo test test-slurm lint setup schema docs crate-validator clean
 
 demo: setup
-	snakemake --cores $(CORES) --logger rich
+	snakemake --cores $(CORES)
 
 test: lint
 	pytest -q -n $(CORES) tests/unit tests/parity

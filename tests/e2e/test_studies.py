@@ -62,9 +62,9 @@ def test_nothing_needs_doing_twice_and_a_knob_runs_only_what_it_must(workplace: 
     assert "Nothing to be done" in workplace.ran().output
     workplace.write_study(base={"pooling": "max"})
     short = workplace.run("-n")
+    assert len(short.output.splitlines()) <= 20, short.output
     table = short.output.partition("Job stats:")[2]
     assert {line.split()[0] for line in table.splitlines() if line} >= {"stitch", "total"}
-    assert len(table.splitlines()) < 20
     dry = workplace.run("-n", "-p")
     assert "Stitch token maps" in dry.output
     for other in ("Fetch scenes", "Composite scenes", "Cut tiles", "Embed tiles"):
@@ -73,6 +73,19 @@ def test_nothing_needs_doing_twice_and_a_knob_runs_only_what_it_must(workplace: 
     second = workplace.state()
     assert {n: second[n] for n in first} == first
     assert {n.split("/")[0] for n in set(second) - set(first)} == {"stitch"}
+
+
+def test_a_run_prints_a_line_per_stage_and_all_messages_on_request(workplace: Workplace) -> None:
+    workplace.write_study()
+    told = workplace.ran().output
+    for stage in ("fetch", "composite", "prep", "infer", "stitch", "results"):
+        assert told.count(f"\n{stage} ") == 1, told
+    assert "rsweep: done after" in told.splitlines()[-2]
+    assert len(told.splitlines()) <= 12, told
+    (log,) = (workplace.folder / ".snakemake/log").glob("*.snakemake.log")
+    assert "Stitch token maps" in log.read_text()
+    workplace.write_study(base={"pooling": "max"})
+    assert "Stitch token maps" in workplace.run("--verbose").output
 
 
 def test_temporary_token_maps_go_once_they_are_stitched(workplace: Workplace) -> None:

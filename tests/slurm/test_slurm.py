@@ -45,8 +45,9 @@ def command(results, *more, study=STUDY):
 
 
 def on_slurm(results, *more, study=STUDY):
-    """Run a study on the cluster with profiles/slurm: exit code and log."""
-    given = command(results, "--workflow-profile", "profiles/slurm", *QUICK, *more, study=study)
+    """Run a study on the cluster with profiles/slurm: exit code and log, of each job too."""
+    profile = ("--workflow-profile", "profiles/slurm", "--verbose")
+    given = command(results, *profile, *QUICK, *more, study=study)
     done = subprocess.run(given, cwd=ROOT, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 

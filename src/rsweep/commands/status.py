@@ -41,12 +41,12 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _lines(stages: Sequence[StageProgress]) -> Iterator[str]:
+    from rsweep.core.progress import Progress
+
     for stage in stages:
-        share = f"{100 * stage.done / stage.files:.0f} %"
-        rate = f", {stage.per_minute:.3g} a minute" if stage.per_minute else ""
-        left = f", {stage.minutes_left:.0f} min left" if stage.minutes_left is not None else ""
-        running = f", {stage.running} running" if stage.running else ""
-        yield f"{stage.stage:<10} {stage.done} of {stage.files} ({share}){running}{rate}{left}"
+        left = 60 * stage.minutes_left if stage.minutes_left is not None else None
+        yield str(Progress(stage.stage, stage.files, stage.done, stage.running, len(stage.failed),
+                           stage.per_minute, left))  # fmt: skip
     for stage in stages:
         for failure in stage.failed:
             yield f"failed: {stage.stage} {failure.key}/{failure.shard}: {failure.reason}"

@@ -1,16 +1,28 @@
-"""The log of a job."""
+"""The log of a job, and what is said to who runs Snakemake."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 from rsweep.core.errors import RsweepError
 
+SAID = "snakemake.logging.rsweep"
+"""Logger of what rsweep says during a run: below Snakemake's own, so in order with its messages."""
+
+
+def say(text: str) -> None:
+    """Tell who runs Snakemake, where and in the order in which Snakemake tells things."""
+    logging.getLogger(SAID).info("\n".join(f"rsweep: {line}" for line in text.splitlines()))
+
 
 def start_log(path: str) -> None:
-    """Write rsweep's log to a rule's log file; an exception that ends the job goes there too."""
+    """Write rsweep's log to a rule's log file; an exception that ends the job goes there too.
+
+    An error of rsweep's own is in the log alone, which Snakemake or its logger shows.
+    """
     logging.basicConfig(filename=path, level=logging.INFO, force=True,
                         format="%(asctime)s %(levelname)s %(message)s")  # fmt: skip
 
@@ -18,7 +30,17 @@ def start_log(path: str) -> None:
         expected = isinstance(error, RsweepError)
         logging.getLogger("rsweep").error(str(error), exc_info=None if expected else error)
         if expected:
-            sys.exit(f"{kind.__name__}: {error}")
+            sys.exit(1)
         sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = end
+
+
+def last_error(log: Path) -> str:
+    """The last error that a job's log tells, in one line; "" if there is none."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    errors = [line.partition(" ERROR ")[2] for line in lines if " ERROR " in line]
+    return errors[-1].strip() if errors else ""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsweep.core.log import last_error
 from rsweep.core.nodes import Node
 from rsweep.core.store import Store
 from rsweep.plan.study import Study
@@ -93,13 +94,3 @@ def _failures(study: Study, node: Node, absent: Sequence[str]) -> Iterator[Failu
         reason = last_error(log)
         if reason:
             yield Failure(node.key, shard, reason, str(log))
-
-
-def last_error(log: Path) -> str:
-    """The last error that a log tells, in one line; "" if there is none."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    errors = [line.partition(" ERROR ")[2] for line in lines if " ERROR " in line]
-    return errors[-1].strip() if errors else ""

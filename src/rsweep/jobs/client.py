@@ -125,7 +125,7 @@ def run_cell(snakemake: Any) -> None:
     """Run the job of the inference rule, unless an earlier attempt at its pack has made its file.
 
     Raises:
-        SystemExit: the cell failed; with its error as text.
+        SystemExit: the cell failed; its log says why.
     """
     output = Path(snakemake.output[0])
     if packs.is_done(output):
@@ -154,7 +154,7 @@ def _make(snakemake: Any) -> None:
             os.environ.update(place.environment())
             return _run_here(snakemake)
     if answer["error"]:
-        sys.exit(answer["error"])
+        sys.exit(1)  # the worker has written why to the cell's log
     return None
 
 

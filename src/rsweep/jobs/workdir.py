@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from rsweep.core.log import say
 from rsweep.core.writers import HOST, LOCK, OWNED, is_abandoned, remove, remove_free
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def _unlock(folder: Path, file: IO[str]) -> bool:
     host = file.read()
     if host == HOST:
         shutil.rmtree(folder / "locks")
-        print("rsweep: the last run here was killed; its lock is removed")
+        say("the last run here was killed; its lock is removed")
         return True
     if host:
-        print(f"rsweep: this folder is locked by a run on {host}; if that is gone, run snakemake "
+        say(f"this folder is locked by a run on {host}; if that is gone, run snakemake "
               f"with --unlock once")  # fmt: skip
     return False
 
@@ -74,7 +75,7 @@ def clear_leftovers(plan: Plan) -> None:
                 remove(path)
                 removed += 1
     if removed:
-        print(f"rsweep: {removed} temporary files of runs that were killed are removed")
+        say(f"{removed} temporary files of runs that were killed are removed")
 
 
 def _owned(plan: Plan) -> Iterator[Path]:
@@ -104,5 +105,5 @@ def set_aside(plan: Plan) -> None:
         target.parent.mkdir(exist_ok=True)
         path.rename(target)
     if gone:
-        print(f"rsweep: results of {len(gone)} profiles that are no longer in the study are now in "
+        say(f"results of {len(gone)} profiles that are no longer in the study are now in "
               f"{plan.folder / ASIDE}/: {', '.join(sorted(p.name for p in gone)[:5])}")  # fmt: skip

@@ -13,9 +13,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
+from rsweep.core.durations import format_duration
 from rsweep.report.layout import Facet
 from rsweep.report.ranking import METRIC_NAMES, PROBE_NAMES, score
-from rsweep.report.seconds import seconds
 
 CELL_W, CELL_H, LEAST_W = 1.15, 0.62, 7.0
 """Inches: of a cell, and of the narrowest figure, whose title must fit."""
@@ -52,7 +52,7 @@ def cost_measure() -> Measure:
     return Measure(
         "Cost: seconds of all five stages, as if run alone (in brackets: of inference)",
         lambda row: float(row["seconds"]),
-        lambda row: f"{seconds(row['seconds'])}\n({seconds(row['infer_seconds'])})",
+        lambda row: f"{format_duration(row['seconds'])}\n({format_duration(row['infer_seconds'])})",
         "low",
     )
 

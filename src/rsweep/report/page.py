@@ -14,6 +14,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
+from rsweep.core.durations import format_duration
 from rsweep.core.files import replacing
 from rsweep.core.redact import without_secrets
 from rsweep.evaluate.design import Design
@@ -27,7 +28,6 @@ from rsweep.report.panels import read_panels
 from rsweep.report.published import published_view
 from rsweep.report.quality import Names, quality_view
 from rsweep.report.ranking import by_quality
-from rsweep.report.seconds import seconds
 from rsweep.report.tree import sharing_tree
 from rsweep.report.views import Cell, Column, InputView, Page, RerunView, Table
 from rsweep.results.ran import Ran, read_ran, unique_seconds
@@ -150,9 +150,9 @@ def _cards(
 ) -> list[tuple[str, str, str]]:
     """Facts in large: what it is, the fact, a word more."""
     failed = {roi for each in ran.values() for roi in each.failed}
-    alone = seconds(sum(row["seconds"] for row in rows))
+    alone = format_duration(sum(row["seconds"] for row in rows))
     found = [
-        ("Computed in all", seconds(unique_seconds(ran.values())),
+        ("Computed in all", format_duration(unique_seconds(ran.values())),
          f"each stage counted once; alone, the profiles take {alone}"),
         ("ROIs without an embedding", f"{len(failed):,} of {len(study.rois):,}",
          "in at least one profile"),

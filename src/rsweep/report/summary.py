@@ -1,4 +1,4 @@
-"""What a person is told when a run starts and ends."""
+"""What a person reads when a run starts and ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import csv
 import time
 from pathlib import Path
 
+from rsweep.core.durations import format_duration
+from rsweep.core.log import say
 from rsweep.jobs.upstream import pull
 from rsweep.jobs.workdir import clear_leftovers, set_aside
 from rsweep.plan.departures import departure_lines
@@ -23,7 +25,7 @@ _MISSING: set[Path] = set()
 def receive(plan: Plan) -> None:
     """Take from other stores what a study lacks, before it is found out what is to run."""
     if plan.study.options["upstream"]:
-        print(f"rsweep: {pull(plan.study)} stage files taken from other stores")
+        say(f"{pull(plan.study)} stage files taken from other stores")
 
 
 def announce(plan: Plan) -> None:
@@ -32,29 +34,28 @@ def announce(plan: Plan) -> None:
     clear_leftovers(plan)
     set_aside(plan)
     _MISSING.update(missing_files(plan))
-    print("\n".join([_size(plan, _MISSING), *_outside(plan)]))
+    say("\n".join([_size(plan, _MISSING), *_outside(plan)]))
 
 
 def preview(plan: Plan) -> None:
     """Say what a study would do, before the table of jobs of a dry run."""
-    lines = [_size(plan, missing_files(plan)), *_outside(plan)]
-    print("\n".join(lines))
-    print("rsweep: jobs that would run, by rule; `snakemake -n -p` lists each with its reason")
+    say("\n".join([_size(plan, missing_files(plan)), *_outside(plan)]))
+    say("jobs that would run, by rule; `snakemake -n -p` lists each with its reason")
 
 
 def _size(plan: Plan, missing: set[Path]) -> str:
     study, total = plan.study, len(plan.nodes) * len(plan.shards)
     size = f"{len(study.profiles)} profiles over {len(study.rois)} ROIs"
     there = f"{total - len(missing)} of {total} stage files are there already"
-    return f"rsweep: study {study.name}: {size}; {there}"
+    return f"study {study.name}: {size}; {there}"
 
 
 def _outside(plan: Plan) -> list[str]:
     """Where profiles leave what their models were trained on, a line each and not too many."""
     found = departure_lines(plan.study.profiles)
-    lines = [f"rsweep: outside training: {line}" for line in found[:MOST_OUTSIDE]]
+    lines = [f"outside training: {line}" for line in found[:MOST_OUTSIDE]]
     if len(found) > MOST_OUTSIDE:
-        lines.append(f"rsweep: and {len(found) - MOST_OUTSIDE} more: see `rsweep validate`")
+        lines.append(f"and {len(found) - MOST_OUTSIDE} more: see `rsweep validate`")
     return lines
 
 
@@ -66,15 +67,16 @@ def conclude(plan: Plan, failed: bool = False) -> None:
     counts = {stage: sum(p.parent.parent.name == stage for p in made)
               for stage in STAGES}  # fmt: skip
     ran = ", ".join(f"{n} {stage}" for stage, n in counts.items() if n) or "no stage"
-    print(f"\nrsweep: {'stopped' if failed else 'done'} after {seconds:.0f} s. Ran {ran}; "
-          f"{total - len(_MISSING)} stage files reused.")  # fmt: skip
+    took = format_duration(seconds)
+    say(f"{'stopped' if failed else 'done'} after {took}. Ran {ran}; "
+        f"{total - len(_MISSING)} stage files reused.")  # fmt: skip
     if failed:
-        print("rsweep: a job failed (its log is above); what is complete is kept, so mend that and "
-              "run the same command again.")  # fmt: skip
+        say("a job failed (its reason is above); what is complete is kept, so fix that and run the "
+            "same command again.")  # fmt: skip
     _report_failed_rois(plan)
     if failed:
         return
-    print(f"rsweep: results are in {plan.folder}/: open report.html, or sweep.csv")
+    say(f"results are in {plan.folder}/: open report.html, or sweep.csv")
 
 
 def _report_failed_rois(plan: Plan) -> None:
@@ -84,4 +86,4 @@ def _report_failed_rois(plan: Plan) -> None:
     with table.open(newline="") as file:
         bad = [row for row in csv.DictReader(file) if row.get("rois_failed") not in ("0", "", None)]
     for line in failures(bad):
-        print(f"rsweep: {line}")
+        say(line)

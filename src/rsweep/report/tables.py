@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from rsweep.core.durations import format_duration
 from rsweep.evaluate.verdict import Interval, Standing, Verdict
 from rsweep.models.registry import find_card
 from rsweep.plan.departures import profile_departures
@@ -13,7 +14,6 @@ from rsweep.plan.study import Study
 from rsweep.report.layout import text, varying
 from rsweep.report.quality import Names, possible, status_words
 from rsweep.report.ranking import METRIC_NAMES, PROBE_NAMES
-from rsweep.report.seconds import seconds
 from rsweep.report.views import Cell, Column, Table
 from rsweep.results.imagery import Imagery
 from rsweep.results.ran import HALF, Ran
@@ -57,7 +57,7 @@ def _number(value: Any, form: str, bad: bool = False) -> Cell:
 
 
 def _time(value: Any) -> Cell:
-    return Cell(seconds(value), float(value)) if isinstance(value, int | float) else NONE
+    return Cell(format_duration(value), float(value)) if isinstance(value, int | float) else NONE
 
 
 COSTS: dict[Column, Maker] = {

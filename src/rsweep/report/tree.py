@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rsweep.core.durations import format_duration
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.report.layout import text, varying
 from rsweep.report.quality import Names
-from rsweep.report.seconds import seconds
 from rsweep.report.tables import STAGES
 from rsweep.report.views import Branch
 from rsweep.results.ran import Ran
@@ -62,5 +62,5 @@ def _apart(own: Sequence[Profile], profiles: Sequence[Profile], knobs: Sequence[
 
 
 def _spent(key: str, count: int, cost: Mapping[str, float]) -> str:
-    spent = seconds(sum(cost.get(one, 0.0) for one in key.split("+")))
+    spent = format_duration(sum(cost.get(one, 0.0) for one in key.split("+")))
     return f"{spent}, {f'for {count} profiles' if count > 1 else 'for one profile'}"

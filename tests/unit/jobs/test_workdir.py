@@ -12,6 +12,12 @@ from rsweep.jobs import workdir
 from rsweep.plan.workflow import Plan
 
 
+@pytest.fixture(autouse=True)
+def said(caplog) -> None:
+    """What rsweep says to who runs Snakemake."""
+    caplog.set_level("INFO")
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """A working folder of Snakemake's."""
@@ -36,11 +42,11 @@ def run_then_die(folder: Path) -> None:
     lock(folder)
 
 
-def test_the_lock_of_a_killed_run_is_removed_and_said(folder, capsys):
+def test_the_lock_of_a_killed_run_is_removed_and_said(folder, caplog):
     run_then_die(folder)
     workdir.take_over(folder)
     assert not locked(folder)
-    assert "its lock is removed" in capsys.readouterr().out
+    assert "its lock is removed" in caplog.text
 
 
 def test_the_lock_of_a_run_that_goes_on_is_kept(folder):
@@ -51,14 +57,14 @@ def test_the_lock_of_a_run_that_goes_on_is_kept(folder):
     assert locked(folder)
 
 
-def test_a_lock_of_another_host_is_said_and_kept(folder, capsys):
+def test_a_lock_of_another_host_is_said_and_kept(folder, caplog):
     run_then_die(folder)
     (folder / "rsweep/run.lock").write_text("elsewhere")
     for _ in range(2):
         workdir.take_over(folder)
         assert locked(folder)
         workdir._held.clear()
-        assert "a run on elsewhere" in capsys.readouterr().out
+        assert "a run on elsewhere" in caplog.text
         workdir._held.clear()  # this run ends
 
 
@@ -78,7 +84,7 @@ def plan(tmp_path: Path) -> Plan:
     })  # fmt: skip
 
 
-def test_what_dead_writers_left_goes_and_what_the_next_fetch_needs_stays(plan, capsys):
+def test_what_dead_writers_left_goes_and_what_the_next_fetch_needs_stays(plan, caplog):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     node = next(n for n in plan.nodes.values() if n.stage == "fetch")
@@ -98,13 +104,13 @@ def test_what_dead_writers_left_goes_and_what_the_next_fetch_needs_stays(plan, c
     workdir.clear_leftovers(plan)
     assert [p.exists() for p in (gone, kept, table, parts)] == [False, True, False, True]
     assert not lock.exists()
-    assert "3 temporary files" in capsys.readouterr().out
+    assert "3 temporary files" in caplog.text
     final.touch()
     workdir.clear_leftovers(plan)
     assert not parts.exists()
 
 
-def test_results_of_profiles_that_left_are_moved_aside(plan, capsys):
+def test_results_of_profiles_that_left_are_moved_aside(plan, caplog):
     for name in ("base", "old"):
         for _ in range(2):
             folder = plan.folder / "profiles" / name
@@ -113,4 +119,4 @@ def test_results_of_profiles_that_left_are_moved_aside(plan, capsys):
             workdir.set_aside(plan)
     assert [p.parent.name for p in plan.folder.glob("profiles/*/*.parquet")] == ["base"]
     assert (plan.folder / "left/old/embeddings.parquet").exists()
-    assert "left/: old" in capsys.readouterr().out
+    assert "left/: old" in caplog.text
