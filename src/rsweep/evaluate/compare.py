@@ -187,7 +187,7 @@ class Pairs:
         return np.where(self.error > 0, stdtr(self.degrees, np.nan_to_num(t)), sure)
 
 
-def compare(draws: Draws) -> Pairs:
+def compare(draws: Draws, level: float = LEVEL) -> Pairs:
     """All pairs, with the level held for all of them at once (max-T)."""
     errors = draws.errors()
     most = np.zeros(len(draws.scatter))
@@ -198,17 +198,17 @@ def compare(draws: Draws) -> Pairs:
         if apart.shape[1]:
             np.maximum(most, (np.abs(apart) / error[error > 0]).max(axis=1), out=most)
     difference = draws.quality[:, None] - draws.quality[None]
-    return Pairs(difference, errors, critical(most, draws.degrees), draws.degrees)
+    return Pairs(difference, errors, critical(most, draws.degrees, level), draws.degrees)
 
 
-def critical(most: Floats, degrees: float) -> float:
+def critical(most: Floats, degrees: float, level: float = LEVEL) -> float:
     """Half-width in standard errors of simultaneous intervals, from resamples' largest |T|.
 
     The resamples are about normal; few blocks make the standard errors themselves uncertain, for
     which the ratio of Student's t to the normal quantile stands.
     """
-    ratio = stdtrit(degrees, (1 + LEVEL) / 2) / stdtrit(1e9, (1 + LEVEL) / 2)
-    return float(np.quantile(most, LEVEL) * ratio)
+    ratio = stdtrit(degrees, (1 + level) / 2) / stdtrit(1e9, (1 + level) / 2)
+    return float(np.quantile(most, level) * ratio)
 
 
 def contrast(draws: Draws, weights: Floats) -> tuple[Floats, Floats]:

@@ -88,11 +88,24 @@ def gains_of(
     return np.asarray(np.mean(by_probe, axis=0))
 
 
-def compare_profiles(
-    predictions: Mapping[str, Predictions], design: Design, costs: Mapping[str, float],
-    matters: float,
-) -> Compared | None:  # fmt: skip
-    """Compare profiles on the ROIs that they have in common; None where that shows nothing."""
+@dataclass(frozen=True)
+class Resampled:
+    """Profiles' outcomes on the ROIs that all of them have, resampled together.
+
+    Attributes:
+        names, rows: profiles in the order of everything below, and those ROIs by number.
+        repeats: outcomes of each repeat.
+        draws: what resampling says.
+    """
+
+    names: Sequence[str]
+    rows: NDArray[np.intp]
+    repeats: Sequence[Outcomes]
+    draws: Draws
+
+
+def resample(predictions: Mapping[str, Predictions], design: Design) -> Resampled | None:
+    """Resample profiles on the ROIs that they have in common; None where that shows nothing."""
     names, rows = comparable(predictions)
     truth = encode(design.targets, design)
     if len(rows) < 2 or len(np.unique(truth[rows])) < 2:
@@ -100,10 +113,21 @@ def compare_profiles(
     repeated = np.stack([gains_of(predictions[name], truth, rows) for name in names], axis=1)
     blocks = np.unique(np.asarray(design.blocks)[rows], return_inverse=True)[1]
     repeats = [Outcomes(design.task, truth[rows], blocks, gains) for gains in repeated]
-    draws = draw(repeats, _factor(design))
+    return Resampled(names, rows, repeats, draw(repeats, _factor(design)))
+
+
+def compare_profiles(
+    predictions: Mapping[str, Predictions], design: Design, costs: Mapping[str, float],
+    matters: float,
+) -> Compared | None:  # fmt: skip
+    """Compare profiles on the ROIs that they have in common; None where that shows nothing."""
+    found = resample(predictions, design)
+    if found is None:
+        return None
+    names, rows, repeats, draws = found.names, found.rows, found.repeats, found.draws
     pairs, cost = compare(draws), np.array([costs[name] for name in names])
     decision, chance = decide(pairs, cost, matters), front(draws, cost)
-    mean = replace(repeats[0], gains=repeated.mean(axis=0))
+    mean = replace(repeats[0], gains=np.mean([each.gains for each in repeats], axis=0))
     return Compared(names, rows, mean, draws, pairs, decision, cost, chance)
 
 
