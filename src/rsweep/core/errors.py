@@ -42,6 +42,10 @@ class TransientError(RsweepError):
     """A failure that may pass (a quota, a dropped connection); never recorded in the store."""
 
 
+class BudgetError(RsweepError):
+    """A request that would pass a study's budget; what was fetched before it is kept."""
+
+
 class CorruptError(RsweepError):
     """A file of the store that is absent, or does not read back as it was written."""
 

@@ -29,7 +29,9 @@ from rsweep.plan.too_large import too_many_tiles
 from rsweep.stages.registry import STAGES
 
 Settings = dict[str, Any]
-PRICES = ("gpu_hour", "cpu_hour", "gb", "currency")
+PRICES = ("gpu_hour", "cpu_hour", "kwh", "thousand_requests", "fetched_gb", "eecu_hour", "gb",
+          "currency")  # fmt: skip
+BUDGETS = ("eecu_hours",)
 SECTIONS = ("base", "sweep", "profiles", "evaluate", "retain")
 
 OPTIONS: dict[str, Option] = {
@@ -61,8 +63,12 @@ OPTIONS: dict[str, Option] = {
                "lock that `frozen` reads; unset: <results>/<study>/study.lock.json"),
         Option("published", "str", None,
                "CSV of published numbers to compare the results with (docs/recipes.md)"),
+        Option("budget", "mapping", {},
+               "what may be spent: eecu_hours, which the Earth Engine project may cost in a "
+               "calendar month (UTC) by the ledger in the store; fetching stops before it"),
         Option("prices", "mapping", {},
-               "what costs are worth: gpu_hour, cpu_hour, gb (of results kept) and their currency"),
+               "what costs are worth: gpu_hour, cpu_hour, kwh (that GPUs say they used), "
+               "thousand_requests, fetched_gb, eecu_hour, gb (of results kept) and their currency"),
     )
 }  # fmt: skip
 """What a study says beside knobs; none of it changes an embedding, none is in a key."""
@@ -122,10 +128,11 @@ class Study:
         found: dict[str, dict[str, Any]] = {}
         for profile in self.profiles:
             found.update(node_options(profile.settings, profile.node))
-        if self.options["frozen"]:
-            for node in self.nodes().values():
-                if node.stage == "fetch":
-                    found[node.key] = {**found[node.key], "lock": str(self.lock)}
+        more: dict[str, Any] = {"lock": str(self.lock)} if self.options["frozen"] else {}
+        more |= {"budget": self.options["budget"]} if self.options["budget"] else {}
+        for node in self.nodes().values() if more else ():
+            if node.stage == "fetch":
+                found[node.key] = {**found[node.key], **more}
         return found
 
 
@@ -192,7 +199,8 @@ def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> 
             options[name] = knob.parse(config[name])
         except ValueError as error:
             problems.append(Problem(f"{where}: {name}", str(error)))
-    problems += _check_prices(options["prices"], where)
+    problems += _check_amounts("prices", options["prices"], PRICES, where)
+    problems += _check_amounts("budget", options["budget"], BUDGETS, where)
     if options["study"] and slug(options["study"]) != options["study"]:
         what = f"is {options['study']!r}; it names a folder: letters, digits and . _ = + - only"
         problems.append(Problem(f"{where}: study", what))
@@ -202,16 +210,23 @@ def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> 
     return options
 
 
-def _check_prices(prices: Mapping[str, Any], where: str) -> list[Problem]:
+def _check_amounts(
+    section: str, found: Mapping[str, Any], known: Sequence[str], where: str
+) -> list[Problem]:
+    """What is wrong with a section of numbers from 0, and a currency."""
     problems = []
-    for name, value in prices.items():
-        place = f"{where}: prices.{name}"
-        if name not in PRICES:
-            what = f"is not a price; prices: {', '.join(PRICES)}{nearest(name, PRICES)}"
+    for name, value in found.items():
+        place = f"{where}: {section}.{name}"
+        if name not in known:
+            what = f"is not one of {', '.join(known)}{nearest(name, known)}"
             problems.append(Problem(place, what))
-        elif name != "currency" and not (isinstance(value, int | float) and value >= 0):
+        elif name != "currency" and not _is_amount(value):
             problems.append(Problem(place, f"is {value!r}; expected a number from 0"))
     return problems
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _pins(options: Mapping[str, Any]) -> dict[str, Pin]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,5 +74,23 @@ class Source(Protocol):
         Raises:
             RoiError: a scene cannot be read, for good; the text names it.
             TransientError: a scene cannot be read now.
+        """
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A source whose requests are counted against a quota."""
+
+    def meter(self, key: str, store: Path, budget: Mapping[str, float]) -> None:
+        """Write down in a store's ledger what is asked for from here on.
+
+        Args:
+            key: of the fetch node that asks.
+            store: folder of the store.
+            budget: what may be spent, by name of the limit; empty: anything.
+
+        Raises:
+            SourceError: the account is refused.
         """
         ...

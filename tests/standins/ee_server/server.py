@@ -17,6 +17,7 @@ import numpy as np
 from rasterio.transform import Affine
 
 from ee_server import filters, images, reducers  # noqa: F401 - they register algorithms
+from ee_server.charges import Prices, asked_profiles, profile_text
 from ee_server.describe import asset, describe
 from ee_server.graph import Evaluator
 from ee_server.store import Store
@@ -47,6 +48,9 @@ class StandIn:
     latency_s: every answer takes this long more.
     masked_as: value of masked pixels in an answer.
     max_parallel: more requests than this at once get a 429.
+    prices: what a computation costs, a `charges.Prices`; None: nothing is charged or told. It is
+        told as the service does, by a profile that a header names. `charged` sums it by tag.
+    silent: charged, and not told.
     """
 
     def __init__(self, root: str | Path, port: int = 0) -> None:
@@ -59,6 +63,10 @@ class StandIn:
         self.masked_as = 0.0
         self.max_parallel = 40
         self.busy, self.busiest = 0, 0
+        self.prices: Prices | None = None
+        self.silent = False
+        self.charged: dict[str, float] = {}
+        self.profiles: dict[str, float] = {}
         self.lock = threading.Lock()
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.standin = self
@@ -75,6 +83,17 @@ class StandIn:
     def count(self, path: str = "compute", code: int | None = None) -> int:
         """Requests whose path has this part (and whose answer had this status)."""
         return sum(path in r["path"] and code in (None, r["code"]) for r in self.log)
+
+    def charge(self, body: dict[str, Any], asked: bool) -> dict[str, str]:
+        """Charge a computation; headers that name its profile where one was asked for."""
+        if self.prices is None or "Profile.getProfiles" in json.dumps(body["expression"]):
+            return {}
+        cost, tag = self.prices.of(body), body.get("workloadTag", "")
+        with self.lock:
+            self.charged[tag] = self.charged.get(tag, 0.0) + cost
+            name = f"profile-{len(self.profiles)}"
+            self.profiles[name] = cost
+        return {"X-Earth-Engine-Computation-Profile": name} if asked and not self.silent else {}
 
     def fault(self, path: str) -> dict[str, Any] | None:
         with self.lock:
@@ -122,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
             entry = {"path": path, "sent": sent, "received": 0, "code": 200}
             if isinstance(body, dict) and "grid" in body:
                 entry["grid"] = body["grid"]
+            if isinstance(body, dict) and "workloadTag" in body:
+                entry["tag"] = body["workloadTag"]
             at.log.append(entry)
         try:
             self._answer(at, path, body, entry)
@@ -145,6 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self.connection.shutdown(socket.SHUT_RDWR)
         try:
             content, code, headers = _respond(self, at, path, body, fault), 200, {}
+            if path.endswith(("value:compute", "image:computePixels")):
+                asked = "X-Earth-Engine-Computation-Profiling" in self.headers
+                headers = at.charge(body, asked)
         except HttpError as error:
             code, headers = error.code, error.headers
             content = _error(code, str(error))
@@ -196,6 +220,8 @@ def _route(handler: _Handler, at: StandIn, path: str, body: Any) -> Any:
     if path.endswith("/algorithms"):
         return (EE_TESTS / "algorithms.json").read_bytes()
     if path.endswith("/value:compute"):
+        if names := asked_profiles(body["expression"]):
+            return {"result": profile_text(sum(at.profiles[name] for name in names))}
         return {"result": describe(Evaluator(at.store, body["expression"]).run())}
     if path.endswith("/image:computePixels"):
         return compute_pixels(at, body)

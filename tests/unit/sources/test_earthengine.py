@@ -318,7 +318,9 @@ def test_the_services_join_and_link_agree_with_the_pinned_layer(at):
     for image in (linked, saved.select("cs_cdf")):
         values = image.multiply(100).unmask(255, False).toUint8()
         part = pixels.Part("clear", ("cs_cdf",), "uint8")
-        got = pixels.fetch(source.client, values, [part], GRID, "the score")
+        got = pixels.fetch(
+            source.client, values, [part], GRID, "the score", pixels.Reads("scenes", 1)
+        )
         assert np.array_equal(got["cs_cdf"], found[0].quality["clear"])
 
 

@@ -31,6 +31,10 @@ OPTIONS = (
     Option("parallel", "int", 4,
            "requests in flight of one job; the project's limit is 40 over all jobs", minimum=1,
            maximum=40),
+    Option("profile", "str", "budget",
+           "ask the service what each request cost, by a second request: where the study has a "
+           "`budget`, `always` or `never`; else a model of cost says it",
+           allowed=("budget", "always", "never")),
 )  # fmt: skip
 """The study's `earthengine:` section. None of it changes a pixel, so none is in a key."""
 
@@ -105,7 +109,7 @@ def open_source(
         known["url"], known["project"], known["key"], deadline_s=known["deadline_s"],
         attempts=known["attempts"], parallel=known["parallel"],
     )  # fmt: skip
-    return EarthEngine(client, collection, bands, orbit, known["parallel"])
+    return EarthEngine(client, collection, bands, orbit, known["parallel"], known["profile"])
 
 
 PROVIDER = Provider(

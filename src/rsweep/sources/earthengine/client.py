@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rsweep.core.errors import RoiError, RsweepError, SourceError, TransientError
+from rsweep.sources.earthengine.charges import Asked, read_profile
 from rsweep.sources.earthengine.endpoint import endpoint
+from rsweep.sources.earthengine.ledger import Ledger
 from rsweep.sources.earthengine.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,9 @@ _LOCK = threading.RLock()
 _connected: Client | None = None
 
 
+LISTING = Asked("list")
+
+
 class TooLarge(Exception):
     """The service cannot compute this much at once; the same region in halves may do."""
 
@@ -52,7 +57,8 @@ class Client:
     Attributes:
         url: the endpoint.
         project: the Cloud project that is billed, or "" for the credentials' own.
-        stats: counts of requests (tries included), retries, splits, and bytes received.
+        stats: counts of requests (tries included), retries, splits, and bytes received; with a
+            ledger `eecu_seconds`, and `modelled_requests`, those whose cost a model of cost said.
     """
 
     def __init__(
@@ -61,11 +67,31 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         self.url = endpoint(url)
-        self.project, self._key, self._credentials = project, key, credentials
+        self.project, self._key_file, self._credentials = project, key, credentials
+        self._billed = project
         self._attempts, self._sleep = attempts, sleep
         self._transport = Transport(deadline_s)
         self._counts, self._in_flight = threading.Lock(), threading.BoundedSemaphore(parallel)
-        self.stats: dict[str, int] = {"requests": 0, "retries": 0, "splits": 0, "bytes": 0}
+        self.stats: dict[str, float] = {"requests": 0, "retries": 0, "splits": 0, "bytes": 0}
+        self._ledger: Ledger | None = None
+        self._key, self._profiled = "", False
+
+    def meter(self, key: str, store: Path, budget_hours: float | None, profiled: bool) -> None:
+        """Write what is asked for into a store's ledger, and mark it as that of a fetch key.
+
+        Args:
+            key: of the fetch node; requests carry the workload tag `rsweep-<key>`.
+            store: folder of the store.
+            budget_hours: EECU-hours that may be spent in a month, at most; None: any.
+            profiled: ask the service for the profile of every request, which says its cost.
+
+        Raises:
+            SourceError: no credentials or no project, or they are refused.
+        """
+        self._key, self._profiled = key, profiled
+        self.stats |= {"eecu_seconds": 0.0, "modelled_requests": 0}
+        self.connect()
+        self._ledger = Ledger(store, self._billed or "unnamed", budget_hours)
 
     def connect(self) -> None:
         """Make this the ee client's session; a no-op when it is.
@@ -81,21 +107,23 @@ class Client:
                 self._retried("the start of a session", self._initialize)
                 _connected = self
 
-    def call(self, what: str, request: Callable[[], T]) -> T:
+    def call(self, what: str, request: Callable[[], T], asked: Asked = LISTING) -> T:
         """The answer to `request`, tried again as long as its failure may pass.
 
         Args:
             what: collection, place and window, for messages.
             request: makes one request through the ee client.
+            asked: what it asks for, for the ledger.
 
         Raises:
+            BudgetError: it might pass the budget.
             TooLarge: the service has not the memory or the time for it.
             RoiError: it refuses the request itself.
             SourceError: it refuses the account.
             TransientError: it still fails after the last try.
         """
         self.connect()
-        return self._retried(what, lambda: self._counted(request))
+        return self._retried(what, lambda: self._charged(request, asked))
 
     def compute(self, what: str, value: Any) -> Any:
         """Value of an expression."""
@@ -103,11 +131,49 @@ class Client:
 
         return self.call(what, lambda: ee.data.computeValue(value))
 
-    def count(self, **numbers: int) -> None:
+    def count(self, **numbers: float) -> None:
         """Add to `stats`."""
         with self._counts:
             for name, number in numbers.items():
                 self.stats[name] += number
+
+    def _charged(self, request: Callable[[], T], asked: Asked) -> T:
+        """Set aside what a request may cost, send it, and write down what it has cost."""
+        if self._ledger is None:
+            return self._counted(request)
+        reserved = self._ledger.reserve(self._key, asked)
+        profiles: list[str] = []
+        try:
+            answer = self._counted(lambda: self._marked(request, profiles))
+        except _failures() as error:
+            if _status(error) == 429:  # it was turned away before any work
+                self._ledger.refuse(reserved)
+            raise
+        charge = self._profile(profiles[0]) if profiles else None
+        cost = self._ledger.settle(reserved, charge)
+        self.count(eecu_seconds=cost, modelled_requests=charge is None)
+        return answer
+
+    def _marked(self, request: Callable[[], T], profiles: list[str]) -> T:
+        import ee
+
+        ee.data.setDefaultWorkloadTag(f"rsweep-{self._key}")
+        if not self._profiled:
+            return request()
+        with ee.data.profiling(profiles.append):
+            return request()
+
+    def _profile(self, name: str) -> float | None:
+        """EECU-seconds by the service's profile of a request; None where it does not say."""
+        import ee
+
+        try:
+            # Hidden in the ee client, which calls it the same way for `ee.profilePrinting`.
+            look_up = ee.ApiFunction.lookup("Profile.getProfiles")
+            return read_profile(str(self._counted(look_up.call([name]).getInfo)))
+        except _failures() as error:
+            log.info("Earth Engine does not tell what a request cost: %s", error)
+            return None
 
     def _counted(self, request: Callable[[], T]) -> T:
         with self._in_flight:  # not while it waits to try again
@@ -140,7 +206,7 @@ class Client:
         import ee
 
         credentials = self._credentials or self._find_credentials()
-        project = self.project or _own_project(credentials)
+        project = self._billed = self.project or _own_project(credentials)
         if not project and self.url.startswith("https"):
             raise SourceError(NO_PROJECT)
         _skip_deprecation_list(ee)
@@ -158,8 +224,8 @@ class Client:
 
         if not self.url.startswith("https"):
             return AnonymousCredentials()  # type: ignore[no-untyped-call]  # no token in the clear
-        if self._key:
-            return _service_account(self._key)
+        if self._key_file:
+            return _service_account(self._key_file)
         try:
             return ee.data.get_persistent_credentials()
         except ee.EEException:
@@ -210,6 +276,11 @@ def _response(error: BaseException) -> Any:
     return None
 
 
+def _status(error: BaseException) -> int:
+    response = _response(error)
+    return int(response.status) if response is not None else 0
+
+
 def _asked(error: BaseException) -> float:
     """Seconds that the service asks to wait."""
     text = str((_response(error) or {}).get("retry-after", ""))
@@ -222,8 +293,7 @@ def _passing(error: Exception, what: str) -> str:
     Raises:
         TooLarge, RoiError, SourceError: the same request would fail again.
     """
-    response = _response(error)
-    status = int(response.status) if response is not None else 0
+    status = _status(error)
     reason = f"{status} {error}" if status else f"{type(error).__name__}: {error}"
     text = str(error).lower()
     if isinstance(error, OSError) or status in (408, 429) or status >= 500:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
+from rsweep.sources.earthengine.charges import Asked, Kind
 from rsweep.sources.earthengine.client import Client, TooLarge
 from rsweep.sources.earthengine.collections import Collection, Layer
 from rsweep.sources.earthengine.quality import to_scene_classes
@@ -83,8 +84,35 @@ def read_stack(
         ]
     )
     what = f"{scenes[0].id} and {len(scenes) - 1} more" if len(scenes) > 1 else scenes[0].id
-    values = fetch(client, image, flat, grid, what)
+    reads = Reads("scenes", sum(values_read(collection, bands, s, grid.scale_m) for s in scenes))
+    values = fetch(client, image, flat, grid, what, reads)
     return [_pixels(collection, bands, values, group, grid) for group in wanted]
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a request makes the service do: its kind, and values that it reads for a pixel sent."""
+
+    kind: Kind
+    per_pixel: float
+
+
+def values_read(
+    collection: Collection,
+    bands: Sequence[str],
+    scene: Scene,
+    scale_m: float,
+    layers: Sequence[Layer] | None = None,
+) -> float:
+    """Values that are read of a scene for a pixel of a grid; of averaged bands all that it covers.
+
+    Args:
+        layers: quality layers that are read; None: all that the scene has.
+    """
+    wanted = collection.layers if layers is None else layers
+    sizes = [collection.native_m or collection.kind.bands[band].native_m for band in bands]
+    sizes += [layer.native_m for layer in wanted if image_id(scene, layer)]
+    return sum(max(scale_m / size, 1.0) ** 2 for size in sizes)
 
 
 def bands_of(
@@ -186,7 +214,7 @@ def stack(images: Sequence[Any]) -> Any:
 
 
 def fetch(
-    client: Client, image: Any, wanted: Sequence[Part], grid: Grid, what: str
+    client: Client, image: Any, wanted: Sequence[Part], grid: Grid, what: str, reads: Reads
 ) -> dict[str, NDArray[Any]]:
     """Values of an image's bands on a grid, by name, in as many requests as the limits ask for."""
     out = {
@@ -196,22 +224,26 @@ def fetch(
     }
     pixel_bytes = sum(part.pixel_bytes for part in wanted)
     for block in blocks(grid.height, grid.width, pixel_bytes):
-        for piece, values in _answers(client, image, list(out), grid, block, what):
+        for piece, values in _answers(client, image, list(out), grid, block, what, reads):
             for name, array in out.items():
                 array[piece.slices] = values[name]
     return out
 
 
 def _answers(
-    client: Client, image: Any, names: Sequence[str], grid: Grid, block: Block, what: str
-) -> Iterator[tuple[Block, NDArray[Any]]]:
+    client: Client, image: Any, names: Sequence[str], grid: Grid, block: Block, what: str,
+    reads: Reads,
+) -> Iterator[tuple[Block, NDArray[Any]]]:  # fmt: skip
     """A block, or its halves where the service has not the memory for it."""
     request = {
-        "expression": image, "fileFormat": "NPY", "bandIds": list(names),
+        "expression": image,
+        "fileFormat": "NPY",
+        "bandIds": list(names),
         "grid": pixel_grid(grid, block),
-    }  # fmt: skip
+    }
+    asked = Asked(reads.kind, reads.per_pixel * block.height * block.width / 1e6)
     try:
-        yield block, client.call(_where(what, grid), lambda: _send(request, block))
+        yield block, client.call(_where(what, grid), lambda: _send(request, block), asked)
         return
     except TooLarge as error:
         reason = str(error)
@@ -221,7 +253,7 @@ def _answers(
         raise RoiError(f"Earth Engine refuses {_where(what, grid)}: {reason}; {error}") from error
     client.count(splits=1)
     for half in halves:
-        yield from _answers(client, image, names, grid, half, what)
+        yield from _answers(client, image, names, grid, half, what, reads)
 
 
 def _send(request: Mapping[str, Any], block: Block) -> NDArray[Any]:

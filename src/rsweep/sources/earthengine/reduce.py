@@ -19,7 +19,15 @@ from rsweep.core.errors import SourceError
 from rsweep.core.grid import Grid
 from rsweep.sources.earthengine import COMPOSITES as METHODS
 from rsweep.sources.earthengine.collections import NAN_FILL, Collection, Layer
-from rsweep.sources.earthengine.pixels import Part, as_power, bands_of, fetch, image_id
+from rsweep.sources.earthengine.pixels import (
+    Part,
+    Reads,
+    as_power,
+    bands_of,
+    fetch,
+    image_id,
+    values_read,
+)
 from rsweep.sources.earthengine.source import EarthEngine
 from rsweep.sources.protocol import Scene
 
@@ -102,7 +110,12 @@ def _frame(
     kept = [_masked(source, scene, names, mask, grid.scale_m) for scene in scenes]
     wanted = [Part("", names, "float32"), COUNT]
     what = f"the {method} of {len(scenes)} scenes from {scenes[0].id}"
-    sent = fetch(source.client, _reduced(kept, method, names), wanted, grid, what)
+    layers = [mask.layer] if mask else []
+    reads = Reads("composite", sum(
+        values_read(source.collection, source.bands, scene, grid.scale_m, layers)
+        for scene in scenes
+    ))  # fmt: skip
+    sent = fetch(source.client, _reduced(kept, method, names), wanted, grid, what, reads)
     values = np.stack([sent[name] for name in names])
     values = np.where(values == np.float32(NAN_FILL), np.nan, values)
     return Frame(_in_unit(source.collection, values), sent["count"])

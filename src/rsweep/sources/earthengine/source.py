@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsweep.core.grid import Grid
@@ -36,21 +37,28 @@ class EarthEngine:
     """
 
     def __init__(
-        self, client: Client, name: str, bands: Sequence[str], orbit: str = "any", parallel: int = 4
-    ) -> None:
+        self, client: Client, name: str, bands: Sequence[str], orbit: str = "any",
+        parallel: int = 4, profile: str = "budget",
+    ) -> None:  # fmt: skip
         self.collection = collections.find(name, bands)
         self.quality_layers = self.collection.quality_layers
         self.client, self.bands, self.workers = client, tuple(bands), parallel
-        self._name, self._orbit = name, orbit
+        self._name, self._orbit, self._profile = name, orbit, profile
         self._pool = ThreadPoolExecutor(parallel)
         # Answers on their way or waiting to be taken. A reader that has none goes ahead without a
         # slot, so that readers never wait for each other.
         self._slots = threading.Semaphore(parallel)
 
+    def meter(self, key: str, store: Path, budget: Mapping[str, float]) -> None:
+        """Keep a store's ledger of what is asked for; see `sources.protocol.Metered`."""
+        limit = budget.get("eecu_hours")
+        asks = self._profile == "always" or (self._profile == "budget" and limit is not None)
+        self.client.meter(key, store, limit, asks)
+
     @property
-    def stats(self) -> dict[str, int]:
-        """Requests, retries, splits and bytes of the session so far."""
-        return dict(self.client.stats)
+    def stats(self) -> dict[str, float]:
+        """Requests, retries, splits, bytes and EECU-seconds of the session so far."""
+        return {name: round(number, 6) for name, number in self.client.stats.items()}
 
     def scenes(self, grid: Grid, start: str, end: str) -> list[Scene]:
         """Scenes that touch the grid with start <= time < end, ordered by (time, id).

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +12,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rsweep.core.errors import RoiError, SourceError, TransientError
+from rsweep.core.errors import BudgetError, RoiError, SourceError, TransientError
 from rsweep.core.files import explained, new_file, replacing
 from rsweep.core.grid import Grid
 from rsweep.core.nodes import Node
 from rsweep.core.records import FetchedRoi, ProviderFrame, SceneRecord
 from rsweep.core.roi import Roi
 from rsweep.core.sensors import SENSORS
-from rsweep.sources.protocol import Scene, Source
+from rsweep.sources.protocol import Metered, Scene, Source
 from rsweep.sources.registry import find_provider
 from rsweep.stages.composite.frames import scenes_by_frame
 from rsweep.stages.composite.rules import in_order
@@ -79,6 +79,7 @@ def _run(fetching: Fetching, lock: Lock | None, parts: Path) -> None:
 def _fetch_parts(fetching: Fetching, tasks: list[tuple[Roi, Path]]) -> None:
     """Fetch ROIs; one that cannot be had now does not keep the others from being fetched."""
     failed: list[str] = []
+    spent: BudgetError | None = None
     job = fetching.job
     with ThreadPoolExecutor(getattr(fetching.source, "workers", 1)) as pool:
         fetches = {pool.submit(_fetch_part, fetching, *task): task[0].id for task in tasks}
@@ -90,11 +91,24 @@ def _fetch_parts(fetching: Fetching, tasks: list[tuple[Roi, Path]]) -> None:
                     failed.append(f"ROI {fetches[fetch]}: {error}")
                     if len(failed) == MAX_FAILURES:
                         break
+                except BudgetError as error:  # what is on its way is paid for, so it is kept
+                    spent = error
+                    _cancel(fetches)
+                except CancelledError:
+                    continue
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+    if spent:
+        raise spent
     if failed:
         raise TransientError(f"{len(failed)} of {len(tasks)} ROIs cannot be fetched now; others "
                              f"are kept: {failed[0]}")  # fmt: skip
+
+
+def _cancel(fetches: Iterable[Future[None]]) -> None:
+    """Start none of those that have not begun."""
+    for fetch in fetches:
+        fetch.cancel()
 
 
 def _open(job: Job) -> tuple[Source, list[str]]:
@@ -103,11 +117,15 @@ def _open(job: Job) -> tuple[Source, list[str]]:
     provider = find_provider(settings["provider"])
     options = dict(job.options[job.node.key])
     options.pop("lock", "")
+    budget = options.pop("budget", {})
     bands = settings["bands"]
     if bands == "all":
         bands = list(provider.available_bands(options, settings["collection"]))
     orbit = settings.get("orbit", "any")
-    return provider.open_source(options, settings["collection"], bands, orbit), bands
+    source = provider.open_source(options, settings["collection"], bands, orbit)
+    if isinstance(source, Metered):
+        source.meter(job.node.key, job.store.root, budget)
+    return source, bands
 
 
 def _fetch_part(fetching: Fetching, roi: Roi, path: Path) -> None:

@@ -1,0 +1,96 @@
+"""What a request costs on Earth Engine, in EECU-seconds: a model, mended by what was charged.
+
+A request of a kind costs a part of its own and a part for each value that the service reads for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["list", "scenes", "composite"]
+"""A list of scenes and their properties; pixels of scenes; scenes that the service reduces."""
+
+GUESS: Mapping[str, tuple[float, float]] = {
+    "list": (0.1, 0.0), "scenes": (0.2, 0.1), "composite": (0.2, 0.2),
+}  # fmt: skip
+"""EECU-seconds of a request and of a million values until some were charged: from no source."""
+UNSURE = 10.0
+"""A guess may be off by this factor."""
+ENOUGH = 5
+"""Charged requests of a kind from which its two numbers are fitted."""
+LEAST_MARGIN = 1.25
+"""Set aside for a request is so many times what it is expected to cost, at the least."""
+
+_ROW = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for: its kind, and millions of values that the service reads for it."""
+
+    kind: Kind
+    millions: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Sums over the requests of a kind whose charge is known, x in millions of values.
+
+    Attributes:
+        most: largest charge over what was expected, since there were `ENOUGH`.
+        far: largest x.
+    """
+
+    n: int = 0
+    x: float = 0.0
+    xx: float = 0.0
+    y: float = 0.0
+    xy: float = 0.0
+    most: float = 1.0
+    far: float = 0.0
+
+    def with_charge(self, asked: Asked, charge: float) -> Fit:
+        """The sums with one request more."""
+        over = charge / max(expected(asked, self), 1e-9) if self.n >= ENOUGH else 1.0
+        x = asked.millions
+        return Fit(self.n + 1, self.x + x, self.xx + x * x, self.y + charge, self.xy + x * charge,
+                   max(self.most, over), max(self.far, x))  # fmt: skip
+
+    def line(self) -> tuple[float, float] | None:
+        """Cost of a request and of a million values by least squares, neither below 0."""
+        spread = self.n * self.xx - self.x**2
+        if self.n < ENOUGH:
+            return None
+        if spread <= 1e-9 * max(self.xx * self.n, 1e-12):
+            return self.y / self.n, 0.0
+        slope = (self.n * self.xy - self.x * self.y) / spread
+        own = (self.y - slope * self.x) / self.n
+        if slope < 0:
+            return self.y / self.n, 0.0
+        return (own, slope) if own >= 0 else (0.0, self.xy / self.xx)
+
+
+def expected(asked: Asked, fit: Fit) -> float:
+    """EECU-seconds of a request, about."""
+    own, slope = fit.line() or GUESS[asked.kind]
+    return own + slope * asked.millions
+
+
+def at_most(asked: Asked, fit: Fit) -> float:
+    """EECU-seconds to set aside for a request; more, the further it is beyond what was charged."""
+    if fit.line() is None:
+        return UNSURE * expected(asked, fit)
+    beyond = asked.millions / fit.far if fit.far else 1.0
+    return max(LEAST_MARGIN, 1.1 * fit.most) * max(beyond, 1.0) * expected(asked, fit)
+
+
+def read_profile(text: str) -> float | None:
+    """EECU-seconds of a request by the service's profile of it: the sum of its first column.
+
+    None where the text has no row that begins with a number.
+    """
+    rows = _ROW.findall(text)
+    return sum(map(float, rows)) if rows else None
