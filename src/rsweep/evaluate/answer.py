@@ -39,8 +39,11 @@ def _undecided(verdict: Verdict, margin: str) -> str:
             f"{_listed(running)} still in the running, {verdict.best} scored highest")  # fmt: skip
     if verdict.rois_to_decide is None:
         return f"{text}. No number of ROIs would decide at this margin: set a larger `matters`."
+    held = f"{verdict.compared:,}"
+    if verdict.cells:
+        held = f"{verdict.cells.rois:,}, with {held} cells"
     return (f"{text}; about {verdict.rois_to_decide:,} labelled ROIs would decide "
-            f"(compared: {verdict.compared:,}).")  # fmt: skip
+            f"(compared: {held}).")  # fmt: skip
 
 
 def _listed(standings: list[Standing]) -> str:
@@ -97,9 +100,10 @@ def _lost(design: Design, compared: Compared, evaluations: Mapping[str, Evaluati
     out = [name for name in evaluations if name not in compared.names]
     found = []
     if left:
-        found.append(f"{left} of {most} scored ROIs are not compared, as some profile lacks them.")
+        found.append(f"{left} of {most} scored {design.unit} are not compared, as some profile "
+                     f"lacks them.")  # fmt: skip
     if out:
-        found.append(f"Not compared, as they lack too many ROIs: {', '.join(out)}.")
+        found.append(f"Not compared, as they lack too many {design.unit}: {', '.join(out)}.")
     return found
 
 
@@ -109,7 +113,8 @@ def _design_notes(design: Design) -> list[str]:
             for name in design.classes}  # fmt: skip
     alone = [name for name, own in held.items() if len(own) == 1]
     if alone:
-        found.append(f"All ROIs of {', '.join(alone)} lie in one block: no probe can learn it.")
+        found.append(f"All {design.unit} of {', '.join(alone)} lie in one block: no probe can "
+                     f"learn it.")  # fmt: skip
     if design.range_km and design.block_km and design.block_km < design.range_km:
         found.append(f"Blocks of {design.block_km:g} km are smaller than the {design.range_km:g} "
                      f"km over which labels are alike: larger ones would be too few.")  # fmt: skip

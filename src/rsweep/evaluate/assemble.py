@@ -34,7 +34,15 @@ from rsweep.evaluate.judge import Compared, compare_profiles
 from rsweep.evaluate.matched import axes
 from rsweep.evaluate.measures import Digest
 from rsweep.evaluate.metrics import PRIMARY, chance
-from rsweep.evaluate.verdict import Confusion, Cost, Interval, Measure, Standing, Verdict
+from rsweep.evaluate.verdict import (
+    CellsJudged,
+    Confusion,
+    Cost,
+    Interval,
+    Measure,
+    Standing,
+    Verdict,
+)
 from rsweep.plan.study import Study
 from rsweep.results.ran import Ran
 
@@ -84,13 +92,13 @@ def make_verdict(held: Held, design: Design, matters: float) -> tuple[Verdict, C
     compared = compare_profiles(held.predictions, design, seconds, matters)
     scored = np.any([np.asarray(folds) >= 0 for folds in design.folds], axis=0)
     classes = [str(name) for name in design.targets[scored]] if design.classes else []
-    standings = _standings(held, compared, matters)
+    standings = _standings(held, compared, matters, design.unit)
     base: dict[str, Any] = {
         "label": design.label, "task": design.task, "metric": PRIMARY[design.task],
         "matters": matters, "chance": chance(design.task, len(design.classes)),
         "classes": {name: classes.count(name) for name in design.classes},
         "rois": len(design.ids), "labelled": int(design.labelled.sum()),
-        "cv": cv_words(design), "standings": standings,
+        "cv": cv_words(design), "standings": standings, "cells": _cells(design, compared),
     }  # fmt: skip
     if compared is None:
         text = "No answer: the profiles have no labelled ROIs in common that could be scored."
@@ -98,6 +106,14 @@ def make_verdict(held: Held, design: Design, matters: float) -> tuple[Verdict, C
         nothing = Verdict(**base, **empty, answer=text, compared=0, blocks=0)
         return nothing, None
     return _verdict(held, design, compared, base), compared
+
+
+def _cells(design: Design, compared: Compared | None) -> CellsJudged | None:
+    if design.cells is None:
+        return None
+    cells, counts = design.cells, dict(design.cells.counts)
+    rois = len(np.unique(design.place[compared.rows])) if compared else 0
+    return CellsJudged(raster=cells.raster, size_m=cells.size_m, rois=rois, **counts)
 
 
 def _verdict(held: Held, design: Design, compared: Compared, base: dict[str, Any]) -> Verdict:
@@ -110,14 +126,14 @@ def _verdict(held: Held, design: Design, compared: Compared, base: dict[str, Any
     best = names[compared.best]
     chosen = None if decision.recommended is None else names[decision.recommended]
     curves, reference = curves_of(held.predictions, design, compared)
-    more = decision.more
+    more, rois = decision.more, len(np.unique(design.place[compared.rows]))
     found = Verdict(
         **base,
         answer="",
         recommended=chosen,
         best=best,
         saving=_saving(held.costs, chosen, best),
-        rois_to_decide=None if more is None else _round_up(more * len(compared.rows)),
+        rois_to_decide=None if more is None else _round_up(more * rois),
         compared=len(compared.rows),
         blocks=compared.outcomes.count,
         effects=effects,
@@ -145,11 +161,11 @@ def _round_up(count: float) -> int:
     return int(np.ceil(count / scale) * scale)
 
 
-def _standings(held: Held, compared: Compared | None, matters: float) -> list[Standing]:
+def _standings(held: Held, compared: Compared | None, matters: float, unit: str) -> list[Standing]:
     varied = axes(list(held.settings.values()))
     place = {name: i for i, name in enumerate(compared.names)} if compared else {}
     found = [
-        _standing(name, held, varied, compared, place.get(name), matters)
+        _standing(name, held, varied, compared, place.get(name), matters, unit)
         for name in held.evaluations
     ]
     return sorted(found, key=lambda s: (-s.quality.value if s.quality else 2, s.cost.seconds))
@@ -157,7 +173,7 @@ def _standings(held: Held, compared: Compared | None, matters: float) -> list[St
 
 def _standing(
     name: str, held: Held, varied: Mapping[str, Any], compared: Compared | None,
-    place: int | None, matters: float,
+    place: int | None, matters: float, unit: str,
 ) -> Standing:  # fmt: skip
     own, settings = held.evaluations[name], held.settings[name]
     common: dict[str, Any] = {
@@ -166,7 +182,8 @@ def _standing(
         "rank": own.traits.rank, "nearness": own.traits.nearness,
     }  # fmt: skip
     if compared is None or place is None:
-        note = own.note or f"not compared: it has {own.rois} of {own.rois + own.lost} labelled ROIs"
+        all_of = own.rois + own.lost
+        note = own.note or f"not compared: it has {own.rois} of {all_of} labelled {unit}"
         unknown: dict[str, Any] = dict.fromkeys(
             ("quality", "behind", "p_better", "p_equivalent", "p_worse", "front")
         )

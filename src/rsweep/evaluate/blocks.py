@@ -73,10 +73,10 @@ def nearest_other(points: Floats) -> Indices:
 def auto_size_km(lonlat: Floats, targets: NDArray[Any], folds: int) -> tuple[float, float]:
     """Side of a block and the labels' range, in km: the range, or less for enough blocks."""
     reach = label_range_km(lonlat, targets)
-    places = len(np.unique(lonlat, axis=0))
-    wanted = min(BLOCKS_PER_FOLD * folds, places)
+    places = lonlat[np.sort(np.unique(lonlat, axis=0, return_index=True)[1])]
+    wanted = min(BLOCKS_PER_FOLD * folds, len(places))
     size = reach
-    while size > SMALLEST_KM and len(np.unique(blocks_of(lonlat, size))) < wanted:
+    while size > SMALLEST_KM and len(np.unique(blocks_of(places, size))) < wanted:
         size *= SHRINK
     return float(f"{size:.3g}"), float(f"{reach:.3g}")
 

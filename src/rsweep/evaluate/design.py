@@ -1,7 +1,8 @@
 """The design of a study's evaluation: labels, blocks and folds, from the ROI table alone.
 
 There is one for all profiles, made before any of them ran, so that all are trained and scored on
-the same ROIs however many of them a profile lost.
+the same ROIs however many of them a profile lost. Labels are a column of the table, or a raster's:
+then the rows are cells of ROIs, which have the place, the block and the fold of their ROI.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rsweep.core.files import write_json
 from rsweep.core.grid import centre_and_size
 from rsweep.core.roi import Roi
 from rsweep.evaluate.blocks import EARTH_KM, auto_size_km, blocks_of
+from rsweep.evaluate.cells import Cells, draw_cells
 from rsweep.evaluate.folds import deal, strata
 from rsweep.plan.evaluation import HELD_OUT, is_missing, task_of
 
@@ -37,16 +39,19 @@ Indices = NDArray[np.intp]
 class Design:
     """Which ROIs are scored together and which are trained on.
 
+    A row is a ROI, or a labelled cell of one.
+
     Attributes:
         label, task, cv: as the study says; task is classification or regression.
-        ids: ROIs in table order.
-        labels: of each ROI, None where it has none or no place on the map.
+        ids: rows, ROIs in table order.
+        labels: of each row, None where it has none or no place on the map.
         lonlat: centres in degrees, and size_m: width and height on the ground; None without place.
         blocks: block of each labelled ROI, which is resampled whole; -1 of others.
         folds: repeat -> fold of each ROI; -1 where it is never scored.
         block_km, range_km: side of a block and the labels' range, of spatial blocks.
         buffer_m: distance within which of a scored ROI nothing is trained on.
-        validation: ROIs by which settings of probes are chosen, where a column says so.
+        validation: rows by which settings of probes are chosen, where a column says so.
+        cells: what the rows are where labels are a raster's; None where they are ROIs.
     """
 
     label: str
@@ -62,11 +67,29 @@ class Design:
     range_km: float | None
     buffer_m: float
     validation: Sequence[str] = ()
+    cells: Cells | None = None
 
     @cached_property
     def digest(self) -> str:
         """Identity: the same digest is the same labels, folds and neighbours."""
-        return digest(asdict(self))[:16]
+        held = asdict(self)
+        return digest(held if self.cells else {k: v for k, v in held.items() if k != "cells"})[:16]
+
+    @cached_property
+    def rois(self) -> Sequence[str]:
+        """The ROI of each row."""
+        return self.cells.rois if self.cells else self.ids
+
+    @property
+    def unit(self) -> str:
+        """What a row is, in words."""
+        return "cells" if self.cells else "ROIs"
+
+    @cached_property
+    def place(self) -> Indices:
+        """[N] number of each row's ROI, in table order."""
+        numbers = {roi: number for number, roi in enumerate(dict.fromkeys(self.rois))}
+        return np.array([numbers[roi] for roi in self.rois], np.intp)
 
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
@@ -87,9 +110,10 @@ class Design:
 
     @cached_property
     def near(self) -> Indices:
-        """[M, 2] pairs of labelled ROIs that share ground or lie within `buffer_m`, both ways."""
-        places = np.flatnonzero(self.labelled)
-        lonlat, size = rows_of(self.lonlat, places), rows_of(self.size_m, places)
+        """[M, 2] pairs of places that share ground or lie within `buffer_m`, both ways."""
+        places, rows = np.unique(self.place[self.labelled], return_index=True)
+        rows = np.flatnonzero(self.labelled)[rows]
+        lonlat, size = rows_of(self.lonlat, rows), rows_of(self.size_m, rows)
         return np.asarray(places[near_pairs(lonlat, size, self.buffer_m)])
 
     def test(self, repeat: int, fold: int) -> Indices:
@@ -97,11 +121,12 @@ class Design:
         return np.flatnonzero(np.asarray(self.folds[repeat]) == fold)
 
     def train(self, repeat: int, fold: int) -> Indices:
-        """ROIs that a fold may train on: labelled, of other folds, near to none that it scores."""
+        """Rows that a fold may train on: labelled, of other folds, near to none that it scores."""
         scored = np.asarray(self.folds[repeat]) == fold
         free = self.labelled & ~scored
         if self.cv != "random":
-            free[self.near[scored[self.near[:, 1]], 0]] = False
+            near = self.near[np.isin(self.near[:, 1], self.place[scored]), 0]
+            free &= ~np.isin(self.place, near)
         return np.flatnonzero(free)
 
     def fold_names(self, repeat: int) -> list[int]:
@@ -109,12 +134,12 @@ class Design:
         return sorted(set(self.folds[repeat]) - {NEVER})
 
     def sharing(self) -> float:
-        """Share of scored ROIs that share ground with a training ROI (always 0 but for random)."""
+        """Share of scored rows whose ROI shares ground with one trained on (0 but for random)."""
         shared, scored = 0, 0
         for fold in self.fold_names(0):
-            test, train = self.test(0, fold), self.train(0, fold)
-            pairs = self.near[np.isin(self.near[:, 0], test) & np.isin(self.near[:, 1], train)]
-            shared, scored = shared + len(np.unique(pairs[:, 0])), scored + len(test)
+            test, train = self.place[self.test(0, fold)], self.place[self.train(0, fold)]
+            pairs = self.near[np.isin(self.near[:, 1], train)]
+            shared, scored = shared + int(np.isin(test, pairs[:, 0]).sum()), scored + len(test)
         return shared / max(scored, 1)
 
 
@@ -161,6 +186,8 @@ def make_design(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
     Raises:
         RsweepError: its ROIs cannot be parted so; names the setting that would help.
     """
+    if options["label_raster"]:
+        return _of_cells(rois, options)
     places = [_place(roi) for roi in rois]
     given = [roi.properties.get(options["label"]) for roi in rois]
     labels = [None if place is None or is_missing(label) else str(label)
@@ -174,6 +201,19 @@ def make_design(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
     return _parted(draft, rois, options)
 
 
+def _of_cells(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
+    """The design of labelled cells; each lies where its ROI does."""
+    cells, labels, task = draw_cells(rois, options)
+    by_id = {roi.id: roi for roi in rois}
+    places = {name: centre_and_size(by_id[name]) for name in dict.fromkeys(cells.rois)}
+    draft = Design(
+        options["label"], task, options["cv"], cells.ids(), labels,
+        [places[name][0] for name in cells.rois], [places[name][1] for name in cells.rois],
+        [], [], None, None, options["buffer_m"], cells=cells,
+    )  # fmt: skip
+    return _parted(draft, [by_id[name] for name in cells.rois], options)
+
+
 def _place(roi: Roi) -> tuple[tuple[float, float], tuple[float, float]] | None:
     try:
         return centre_and_size(roi)
@@ -184,8 +224,8 @@ def _place(roi: Roi) -> tuple[tuple[float, float], tuple[float, float]] | None:
 def _parted(draft: Design, rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
     known = np.flatnonzero(draft.labelled)
     if len(set(draft.targets[known].tolist())) < 2:
-        raise RsweepError(f"evaluate.label: {len(known)} ROIs have a {draft.label}, and fewer than "
-                          f"two different ones")  # fmt: skip
+        raise RsweepError(f"evaluate.label: {len(known)} {draft.unit} have a {draft.label}, and "
+                          f"fewer than two different ones")  # fmt: skip
     column = [str(roi.properties.get(options["column"], "")) for roi in rois]
     groups = np.array(column)[known]
     block_km, range_km, own = _blocks(draft, known, groups, options)
@@ -206,15 +246,17 @@ def _blocks(
     draft: Design, known: Indices, groups: NDArray[Any], options: Mapping[str, Any]
 ) -> tuple[float | None, float | None, Indices]:
     """Side of a block in km, the labels' range, and the block of each labelled ROI."""
+    place = np.unique(draft.place[known], return_inverse=True)[1]
     if draft.cv == "random":
-        return None, None, np.arange(len(known))
+        return None, None, np.asarray(place, np.intp)
     if draft.cv == "group":
         return None, None, np.asarray(np.unique(groups, return_inverse=True)[1], np.intp)
     lonlat = rows_of(draft.lonlat, known)
     size, reach = options["block_km"], None
     if size == "auto":
         size, reach = auto_size_km(lonlat, draft.targets[known], options["folds"])
-    return size, reach, blocks_of(lonlat, size)
+    first = np.unique(place, return_index=True)[1]  # cells of one ROI lie at one place
+    return size, reach, blocks_of(lonlat[first], size)[place]
 
 
 def _draw(
@@ -222,8 +264,9 @@ def _draw(
 ) -> Indices:
     count = int(own.max()) + 1
     if count < options["folds"]:
+        more = "; cells of one ROI are in one block" if draft.cells else ""
         raise RsweepError(f"evaluate.folds is {options['folds']}, but the labelled ROIs lie in "
-                          f"{count} blocks; fewer folds, or a smaller block_km")  # fmt: skip
+                          f"{count} blocks; fewer folds, or a smaller block_km{more}")  # fmt: skip
     rng = np.random.default_rng([repeat, count])
     return deal(own, strata(draft.targets[known]), options["folds"], rng)
 
@@ -249,4 +292,6 @@ def write_design(design: Design, path: Path) -> None:
 
 def read_design(path: Path) -> Design:
     """The design that `write_design` wrote."""
-    return Design(**json.loads(path.read_text()))
+    held = json.loads(path.read_text())
+    cells = held.pop("cells", None)
+    return Design(**held, cells=cells and Cells(**cells))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from rsweep.evaluate.measures import (
 )
 from rsweep.evaluate.metrics import scores
 from rsweep.evaluate.probes import Training, predict
+from rsweep.evaluate.tokens import cell_features
 from rsweep.plan.evaluation import PROBING
 
 VERSION = 1
@@ -65,6 +66,13 @@ class Evaluation:
     note: str = ""
 
 
+def features_of(folder: Path, design: Design) -> Features:
+    """Vectors [N, D] of the rows of a design that a profile's results hold; NaN if none."""
+    if design.cells:
+        return cell_features(folder, design.cells)
+    return read_features(folder / "embeddings.parquet", design)
+
+
 def read_features(path: Path, design: Design) -> Features:
     """Vectors [N, D] of a profile's embeddings.parquet in the order of the design; NaN if none.
 
@@ -96,7 +104,8 @@ def evaluate(
     scored = np.any([np.asarray(folds) >= 0 for folds in design.folds], axis=0)
     counts = (int((scored & there).sum()), int((scored & ~there).sum()))
     if len(np.unique(design.targets[scored & there])) < 2:
-        note = f"{counts[0]} of {sum(counts)} ROIs have an embedding, with fewer than two labels"
+        note = (f"{counts[0]} of {sum(counts)} {design.unit} have an embedding, with fewer than "
+                f"two labels")  # fmt: skip
         return Evaluation(key, {}, *counts, traits, note), {}
     found = _predict_all(features, there, design, options)
     return Evaluation(key, score_all(found, design), *counts, traits), found
@@ -199,7 +208,7 @@ def read_digest(folder: Path) -> Digest:
 
 
 def _table(found: Predictions, design: Design) -> pa.Table:
-    """A row per scored ROI, repeat, probe and number of training labels per class (null: all)."""
+    """A row per scored row, repeat, probe and number of training labels per class (null: all)."""
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for (probe, limit), guess in found.items():
         for repeat, row in enumerate(guess):
@@ -212,11 +221,12 @@ def _table(found: Predictions, design: Design) -> pa.Table:
     if not found:
         return pa.table({name: pa.array([]) for name in COLUMNS})
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    ids, names = np.asarray(design.ids), np.asarray(design.classes)
+    rois, names = np.asarray(design.rois), np.asarray(design.classes)
     truth, guess = design.targets[joined["roi"]], joined["prediction"]
     limits = joined["labels_per_class"]
     return pa.table({
-        "roi": pa.array(ids[joined["roi"]]).dictionary_encode(),
+        "roi": pa.array(rois[joined["roi"]]).dictionary_encode(),
+        **_centres(design, joined["roi"]),
         "repeat": pa.array(joined["repeat"], pa.int32()),
         "probe": pa.array(joined["probe"]).dictionary_encode(),
         "labels_per_class": pa.array(limits, pa.int32(), mask=limits == ALL),
@@ -228,13 +238,30 @@ def _table(found: Predictions, design: Design) -> pa.Table:
 COLUMNS = ("roi", "repeat", "probe", "labels_per_class", "prediction")
 
 
+def _centres(design: Design, rows: NDArray[np.intp]) -> dict[str, pa.Array]:
+    """Where labelled cells lie in the UTM zone of their ROI; nothing of rows that are ROIs."""
+    if design.cells is None:
+        return {}
+    x, y = np.asarray(design.cells.centres, np.float64)[rows].T
+    return {"x": pa.array(x), "y": pa.array(y)}
+
+
+def _names(table: pa.Table, design: Design) -> list[str]:
+    """The row of the design that each row of a table of predictions is about."""
+    rois = table["roi"].to_pylist()
+    if design.cells is None:
+        return [str(roi) for roi in rois]
+    places = zip(table["x"].to_pylist(), table["y"].to_pylist(), strict=True)
+    return replace(design.cells, rois=rois, centres=[*places]).ids()
+
+
 def read_predictions(folder: Path, design: Design) -> Predictions:
     """The predictions that `write_evaluation` wrote."""
     table = pq.read_table(folder / "predictions.parquet")
     if not table.num_rows:
         return {}
     place = {roi: i for i, roi in enumerate(design.ids)}
-    roi = np.array([place[r] for r in table["roi"].to_pylist()])
+    roi = np.array([place[name] for name in _names(table, design)])
     repeat = table["repeat"].to_numpy()
     limits = table["labels_per_class"].fill_null(ALL).to_numpy()
     probe = np.asarray(table["probe"].to_pylist())
@@ -260,7 +287,7 @@ def read_evaluation(folder: Path) -> Evaluation | None:
 
 def evaluate_profile(folder: Path, design: Design, options: Mapping[str, Any]) -> Evaluation:
     """Evaluate the profile whose results are in `folder`, unless that was done before."""
-    features = read_features(folder / "embeddings.parquet", design)
+    features = features_of(folder, design)
     held = read_evaluation(folder)
     if held and held.key == evaluation_key(features, design, options) and _whole(folder):
         return held

@@ -67,10 +67,10 @@ def _matched(ids: Sequence[str], vectors: NDArray[Any], design: Design, path: Pa
     if len(place) != len(ids):
         twice = next(name for row, name in enumerate(ids) if place[name] != row)
         raise RsweepError(f"{path} has id {twice!r} twice")
-    rows = [place.get(name, -1) for name in design.ids]
+    rows = [place.get(name, -1) for name in design.rois]
     if max(rows, default=-1) < 0:
         raise RsweepError(f"{path} has no ROI of the study: its first id is {ids[0]!r}, the "
-                          f"study's is {design.ids[0]!r}")  # fmt: skip
+                          f"study's is {design.rois[0]!r}")  # fmt: skip
     padded = np.concatenate([vectors, np.full((1, vectors.shape[1]), np.nan)])
     return np.asarray(padded[rows], np.float32)
 

@@ -216,6 +216,29 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class CellsJudged:
+    """What was judged where labels are a raster's.
+
+    Attributes:
+        raster, size_m: the raster, and the side of a cell.
+        rois: ROIs of the compared cells.
+        seen: whole cells in the study's ROIs; of these
+        unknown, mixed: have no label, or no one label,
+        beyond: are more than a ROI may have,
+        kept: are labelled.
+    """
+
+    raster: str
+    size_m: float
+    rois: int
+    seen: int
+    unknown: int
+    mixed: int
+    beyond: int
+    kept: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """All of it.
 
@@ -231,7 +254,7 @@ class Verdict:
         chance: the score that needs no embedding.
         classes: class -> labelled ROIs (empty for numbers).
         rois, labelled, compared: ROIs of the study, those with a label, those that all compared
-            profiles have.
+            profiles have. Where `cells` is there, all counts but `rois_to_decide` are of cells.
         cv: how folds were made, in words.
         blocks: groups of ROIs that are resampled as one.
         standings: every profile, best first.
@@ -264,6 +287,7 @@ class Verdict:
     likeness: Likeness | None = None
     confusion: Confusion | None = None
     notes: Sequence[str] = ()
+    cells: CellsJudged | None = None
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rsweep.core.knobs import Option, Problem, nearest
@@ -15,7 +16,28 @@ HELD_OUT = ("train", "validation", "test")
 OPTIONS: dict[str, Option] = {
     k.name: k
     for k in (
-        Option("label", "str", None, "column of the ROI table that a probe predicts"),
+        Option("label", "str", None,
+               "column of the ROI table that a probe predicts; of a label_raster, what its labels "
+               "are called"),
+        Option("label_raster", "str", None,
+               "a raster whose values are the labels, in any coordinate system: cells of ROIs are "
+               "predicted, each by the token that holds it; no column is read"),
+        Option("label_band", "int", 1, "its band", minimum=1),
+        Option("label_cell_m", "float", 60.0,
+               "side of a labelled cell; cells lie on multiples of it, whole in their ROI",
+               unit="m", minimum=1, maximum=100_000),
+        Option("label_purity", "float", 0.8,
+               "least share of a cell that its commonest class has (of numbers: that has a value); "
+               "other cells are mixed or unknown, counted and left out", minimum=0.5, maximum=1),
+        Option("label_ignore", "names", [],
+               "values of the raster that are no label, beside its nodata"),
+        Option("label_names", "mapping", {}, "names of its classes, such as {1: crops, 2: forest}"),
+        Option("label_cells", "int", 100, "most cells of a ROI, drawn at random", minimum=1,
+               maximum=1_000_000),
+        Option("label_seed", "int", 0, "of that draw", minimum=0, maximum=2**31 - 1),
+        Option("label_valid", "float", 0.5,
+               "least share of valid ground of the ROI in a token; a profile has no prediction "
+               "where its token has less", minimum=0, maximum=1),
         Option("task", "str", "auto",
                "classification or regression; auto: regression if every label is a number and they "
                "are not a few whole ones",
@@ -62,6 +84,8 @@ PROBING = ("probes", "k", "strength", "trees", "labels_per_class")
 """Options that the evaluation of a profile reads beside the design."""
 DESIGN = tuple(name for name in OPTIONS if name not in (*PROBING, "matters"))
 """Options that labels, blocks and folds follow from."""
+RASTER = tuple(n for n in OPTIONS if n.startswith("label_") and n != "label_raster")
+"""Options of a raster of labels."""
 
 
 def read_evaluate(
@@ -87,15 +111,24 @@ def read_evaluate(
             options[name] = knob.default if value is None else _parse(knob, value)
         except ValueError as error:
             problems.append(Problem(f"{place}.{name}", str(error)))
+    if options.get("label_raster") and options.get("label") is None:
+        options["label"] = Path(options["label_raster"]).stem
     return options, problems or _check(options, rois, place)
 
 
+_WHOLE = Option("", "int", None, "", minimum=1, maximum=1_000_000)
+_NUMBER = Option("", "float", None, "")
+
+
 def _parse(knob: Option, value: Any) -> Any:
-    if knob.name != "labels_per_class":
-        return knob.parse(value)
-    counts = value if isinstance(value, list) else [value]
-    whole = Option(knob.name, "int", None, "", minimum=1, maximum=1_000_000)
-    return sorted({whole.parse(count) for count in counts})
+    several = value if isinstance(value, list) else [value]
+    if knob.name == "labels_per_class":
+        return sorted({_WHOLE.parse(count) for count in several})
+    if knob.name == "label_ignore":
+        return sorted({_NUMBER.parse(number) for number in several})
+    if knob.name == "label_names":  # a key of JSON is text, one of YAML may be a number
+        return {f"{_NUMBER.parse(n):g}": str(name) for n, name in knob.parse(value).items()}
+    return knob.parse(value)
 
 
 def _unknown(section: Mapping[str, Any], place: str) -> list[Problem]:
@@ -125,9 +158,35 @@ def _check(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[
     ]  # fmt: skip
     if options["label"] is None:
         return [*problems, Problem(f"{place}.label", f"is missing: {OPTIONS['label'].meaning}")]
+    if options["label_raster"]:
+        problems += _check_raster(options, place)
+    elif unused := [name for name in RASTER if options[name] != OPTIONS[name].default]:
+        problems.append(Problem(f"{place}.{unused[0]}", "is read with a label_raster only"))
     if not rois:
         return problems
-    return problems + _check_labels(options, rois, place) + _check_column(options, rois, place)
+    own = [] if options["label_raster"] else _check_labels(options, rois, place)
+    return problems + own + _check_column(options, rois, place)
+
+
+def _check_raster(options: Mapping[str, Any], place: str) -> list[Problem]:
+    """What can be said of a raster of labels without reading its pixels."""
+    import rasterio
+
+    path, where = Path(options["label_raster"]), f"{place}.label_raster"
+    if not path.is_file():
+        return [Problem(where, f"is {str(path)!r}, which is not a file here")]
+    try:
+        with rasterio.open(path) as file:
+            if file.crs is None:
+                return [Problem(where, f"{path} does not say in which coordinate system it lies")]
+            if options["label_band"] > file.count:
+                return [Problem(f"{place}.label_band", f"is {options['label_band']}, but {path} "
+                                f"has {file.count}")]  # fmt: skip
+    except rasterio.errors.RasterioError as error:
+        return [Problem(where, f"{path} cannot be read as a raster: {error}")]
+    if options["task"] == "regression" and options["labels_per_class"]:
+        return [Problem(f"{place}.labels_per_class", "needs classes, but task is regression")]
+    return []
 
 
 def _check_labels(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:

@@ -96,6 +96,8 @@ def _watched(study: Study) -> Iterator[Path]:
         yield study.lock
     if study.options["published"]:
         yield Path(study.options["published"])
+    if study.evaluate.get("label_raster"):
+        yield Path(study.evaluate["label_raster"])
     yield pins_file(study.store)
     asked = [p.settings for p in study.profiles] + [s.settings for s in study.skipped]
     for settings in asked:

@@ -78,6 +78,9 @@ def _sections() -> dict[str, Schema]:
     probes = {"type": "array", "items": {"enum": list(evaluation.PROBES)}, "minItems": 1}
     labels["probes"] = {**labels["probes"], "anyOf": [probes, {"type": "string"}]}
     labels["label"]["type"] = "string"
+    labels["label_raster"]["type"] = "string"
+    labels["label_ignore"] |= {"anyOf": [{"type": "array", "items": {"type": "number"}},
+                                         {"type": "number"}]}  # fmt: skip
     count = {"type": "integer", "minimum": 1}
     labels["labels_per_class"] |= {"anyOf": [{"type": "array", "items": count}, count,
                                              {"type": "null"}]}  # fmt: skip
@@ -88,8 +91,9 @@ def _sections() -> dict[str, Schema]:
                   "anyOf": [{"type": "array", "items": block}, block]},
         "profiles": {"type": "object", "additionalProperties": profile,
                      "description": "named profiles beside those of the sweep"},
-        "evaluate": {**_closed(labels, "label"), "description": "what the embeddings are worth: "
-                     "probes that predict a column of the ROI table"},
+        "evaluate": {**_closed(labels), "description": "what the embeddings are worth: probes that "
+                     "predict a column of the ROI table, or a raster",
+                     "anyOf": [{"required": ["label"]}, {"required": ["label_raster"]}]},
         "retain": {**_closed(dict.fromkeys([*STAGES][:-1], keep)),
                    "description": "what happens to a stage's files once they have been read"},
     }  # fmt: skip

@@ -108,9 +108,13 @@ class Plan:
         return int(self.study.node_options()[key]["parallel"]) if provider == "earthengine" else 0
 
     def embeddings(self, batch: str) -> list[str]:
-        """The embeddings that a batch of evaluations reads."""
+        """The embeddings that a batch of evaluations reads; of labelled cells the grids, too."""
         names = batches(self.study.profiles)[batch]
-        return [f"{self.folder}/profiles/{name}/embeddings.parquet" for name in names]
+        files = [f"{self.folder}/profiles/{name}/embeddings.parquet" for name in names]
+        if self.study.evaluate.get("label_raster"):
+            files += [f"{self.folder}/profiles/{name}/grids" for name in names
+                      if self.profiles[name].settings["output"] == "grid"]  # fmt: skip
+        return files
 
     def evaluations(self) -> list[str]:
         """The files that say that every batch of profiles is evaluated."""
@@ -122,8 +126,10 @@ class Plan:
         return [f"{self.folder}/verdict.json"] if self.study.evaluate else []
 
     def design_options(self) -> dict[str, Any]:
-        """What of the `evaluate` section changes the design."""
-        return {k: v for k, v in self.study.evaluate.items() if k in DESIGN}
+        """What of the `evaluate` section changes the design; of a raster of labels its content."""
+        read = {k: v for k, v in self.study.evaluate.items() if k in DESIGN}
+        raster = read.get("label_raster")
+        return {**read, "label_raster": known_sha256(Path(raster))} if raster else read
 
     def probe_options(self) -> dict[str, Any]:
         """What of the `evaluate` section changes the evaluation of a profile."""

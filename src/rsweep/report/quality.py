@@ -64,7 +64,7 @@ def quality_view(verdict: Verdict, design: Design | None, names: Names) -> Quali
         dead=[_dead(knob) for knob in told.dead_knobs],
         curves=_curves(told),
         blocks=_blocks(told, design),
-        confusion=_confusion(told.confusion) if told.confusion else None,
+        confusion=_confusion(told.confusion, _unit(told)) if told.confusion else None,
         measures=_measures(told),
         likeness=_likeness(told.likeness) if told.likeness else None,
     )
@@ -127,12 +127,29 @@ def _method(verdict: Verdict) -> str:
     classes = ", ".join(f"{name} {count}" for name, count in verdict.classes.items())
     return (
         f"Quality is {METRIC_NAMES[verdict.metric]} of predicting {verdict.label}, mean of the "
-        f"probes, from predictions of ROIs that were not trained on: {verdict.cv}. Chance is "
-        f"{verdict.chance:.3f}. {verdict.labelled:,} of {verdict.rois:,} ROIs have a label"
+        f"probes, from predictions of {_unit(verdict)} that were not trained on: {verdict.cv}. "
+        f"Chance is {verdict.chance:.3f}. {_labelled(verdict)}"
         f"{f' ({classes})' if classes else ''}; profiles are compared on the {verdict.compared:,} "
         f"that all of them have. A difference below {verdict.matters:g} does not matter to this "
         f"study. Intervals are 95 % and come from resampling {verdict.blocks:,} blocks; those of "
         f"differences hold for all pairs at once."
+    )
+
+
+def _unit(verdict: Verdict) -> str:
+    return "cells" if verdict.cells else "ROIs"
+
+
+def _labelled(verdict: Verdict) -> str:
+    cells = verdict.cells
+    if cells is None:
+        return f"{verdict.labelled:,} of {verdict.rois:,} ROIs have a label"
+    return (
+        f"Labels are those of {cells.raster}, of cells of {cells.size_m:g} m; what a profile says "
+        f"of a cell is what its token says that holds the cell's centre, and a pooled vector is "
+        f"one token. Of {cells.seen:,} whole cells in the ROIs {cells.unknown:,} have no label, "
+        f"{cells.mixed:,} are mixed and {cells.beyond:,} are more than a ROI may have; "
+        f"{cells.kept:,} are left"
     )
 
 
@@ -270,23 +287,23 @@ def _blocks(verdict: Verdict, design: Design | None) -> Chart | None:
                f"{found.width_km:,.3g} km wide, north is up.")  # fmt: skip
     if design and design.cv == "spatial":
         caption += " Outlines go round the ROIs of one block, which are never split."
-    return Chart(found.chart, caption, [_fold(fold, count) for fold, count in found.folds])
+    return Chart(found.chart, caption, [_fold(f, n, _unit(verdict)) for f, n in found.folds])
 
 
-def _fold(fold: int, count: int) -> Legend:
+def _fold(fold: int, count: int, unit: str) -> Legend:
     scored = fold >= 0
     name = f"fold {fold + 1}" if scored else "never scored"
-    return Legend(fold % LINES if scored else -1, f"{name}: {count:,} ROIs")
+    return Legend(fold % LINES if scored else -1, f"{name}: {count:,} {unit}")
 
 
-def _confusion(found: Confusion) -> Heat:
+def _confusion(found: Confusion, unit: str) -> Heat:
     rows = []
     for name, counts, recall in zip(found.classes, found.counts, found.recall, strict=True):
         total = sum(counts) or 1
         shaded = [(f"{n:,}", round(n / total, 3)) for n in counts]
         rows.append(HeatRow(name, [*shaded, (f"{recall:.0%}", 0.0)]))
     caption = (f"{found.profile}, {PROBE_NAMES[found.probe]}: rows are true classes, columns "
-               "predicted ones, numbers are ROIs.")  # fmt: skip
+               f"predicted ones, numbers are {unit}.")  # fmt: skip
     return Heat(caption, "True class", [*found.classes, "Found"], rows)
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rsweep.core.canonical import canonical_json, digest
+from rsweep.core.digests import known_sha256
 from rsweep.core.errors import RsweepError
 from rsweep.core.files import write_json
 from rsweep.core.nodes import Node
@@ -36,6 +37,10 @@ LOCK_VERSION = 3
 study as a mapping, which a file of sorted names puts in another order."""
 
 
+LATER = ("config", "rois", "labels", "nodes", "artefacts", "results")
+"""Parts that locks have had since a later version, or that a study may lack."""
+
+
 def write_lock(study: Study, path: Path) -> None:
     """Write study.lock.json; see docs/reproduce.md for what it holds."""
     write_json(path, make_lock(study))
@@ -56,6 +61,7 @@ def make_lock(study: Study) -> dict[str, Any]:
         "study": study.name,
         "config": json.dumps(_portable(without_secrets(study.config))),
         "rois": {"count": len(study.rois), "shards": [shard.name for shard in study.shards]},
+        "labels": _labels(study),
         "profiles": {p.name: p.keys() for p in study.profiles},
         "nodes": {key: node.identity() for key, node in nodes.items()},
         "fetch": fetched,
@@ -66,6 +72,12 @@ def make_lock(study: Study) -> dict[str, Any]:
         "results": {p.name: _result(study, p) for p in study.profiles},
         "versions": {k: v for k, v in versions().items() if k != "written"},
     }
+
+
+def _labels(study: Study) -> dict[str, str]:
+    """The raster that the labels are from, by name and content; nothing where there is none."""
+    raster = study.evaluate.get("label_raster")
+    return {"raster": Path(raster).name, "sha256": known_sha256(Path(raster))} if raster else {}
 
 
 def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +104,8 @@ def read_whole(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
         version = found.get("lock", 1)
-        complete = {"config": {}, "rois": {}, "nodes": {}, "artefacts": {}, "results": {}, **found}
+        empty: dict[str, Any] = {name: {} for name in LATER}
+        complete = {**empty, **found}
         profiles = complete["profiles"]
         if isinstance(complete["config"], str):  # text, since its order names the profiles
             complete["config"] = json.loads(complete["config"])

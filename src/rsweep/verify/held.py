@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ Lock = Mapping[str, Any]
 def held_rows(study: Study, lock: Lock) -> Iterator[Row]:
     """Everything that can be compared without running a stage again."""
     yield from _places(study, lock)
+    yield from _labels(study, lock)
     yield from _keys(study, lock)
     yield from _artefacts(study, lock)
     for profile in study.profiles:
@@ -53,6 +55,19 @@ def _places(study: Study, lock: Lock) -> Iterator[Row]:
         if edited:
             detail = f"a ROI of shard {edited[0]} of {len(now)} was edited"
     yield Row("places", str(study.options["rois"]), _same(now == told["shards"]), detail)
+
+
+def _labels(study: Study, lock: Lock) -> Iterator[Row]:
+    """The raster of labels, read anew."""
+    if not lock["labels"]:
+        return
+    name, raster = lock["labels"]["raster"], study.evaluate.get("label_raster")
+    if not raster or not Path(raster).is_file():
+        yield Row("labels", name, "missing", "the study names no raster of labels that is here")
+        return
+    with Path(raster).open("rb") as file:
+        same = hashlib.file_digest(file, "sha256").hexdigest() == lock["labels"]["sha256"]
+    yield Row("labels", name, _same(same), "" if same else f"{raster} has another content")
 
 
 def _keys(study: Study, lock: Lock) -> Iterator[Row]:

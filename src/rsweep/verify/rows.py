@@ -17,7 +17,7 @@ class Row:
     """One thing.
 
     Attributes:
-        kind: places, keys, artefact, embeddings, grids, weights, rebuilt, or package.
+        kind: places, labels, keys, artefact, embeddings, grids, weights, rebuilt, or package.
         name: which one.
         status: how it compares with the lock.
         detail: the first thing that differs, where something does.

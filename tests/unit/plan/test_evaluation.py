@@ -98,3 +98,53 @@ def test_a_class_may_be_called_none():
 def test_counts_of_labels_are_numbers_in_order():
     options, problems = read_evaluate({"label": "crop", "labels_per_class": [20, "5"]}, ROIS, "s")
     assert (options["labels_per_class"], problems) == ([5, 20], [])
+
+
+@pytest.fixture
+def raster(tmp_path):
+    import numpy as np
+    import rasterio
+
+    path = tmp_path / "cover.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=4, height=4, count=1, dtype="uint8",
+                       crs="EPSG:32633",
+                       transform=rasterio.Affine(10, 0, 0, 0, -10, 0)) as file:  # fmt: skip
+        file.write(np.ones((1, 4, 4), np.uint8))
+    return path
+
+
+def test_a_raster_of_labels_needs_no_column(raster):
+    section = {"label_raster": str(raster), "label_ignore": 0, "label_names": {1: "crops", "2": 7}}
+    options, problems = read_evaluate(section, ROIS, "s")
+    assert problems == []
+    assert options["label"] == "cover"
+    assert options["label_ignore"] == [0.0]
+    assert options["label_names"] == {"1": "crops", "2": "7"}
+    assert read_evaluate({**section, "label": "crop"}, ROIS, "s")[0]["label"] == "crop"
+
+
+def test_problems_of_a_raster_of_labels(raster, tmp_path):
+    bare = tmp_path / "bare.tif"
+    bare.write_bytes(b"no raster")
+    for own, expected in (
+        ({"label_raster": str(tmp_path / "none.tif")}, "is not a file here"),
+        ({"label_raster": str(bare)}, "cannot be read as a raster"),
+        ({"label_raster": str(raster), "label_band": 2}, "evaluate.label_band: is 2, but"),
+        ({"label_raster": str(raster), "label_purity": 0.3}, "evaluate.label_purity"),
+        ({"label_raster": str(raster), "label_ignore": ["x"]}, "evaluate.label_ignore"),
+        ({"label_raster": str(raster), "label_names": {"x": "y"}}, "evaluate.label_names"),
+        ({"label_raster": str(raster), "task": "regression", "labels_per_class": 5},
+         "needs classes"),
+        ({"label": "crop", "label_cell_m": 30}, "is read with a label_raster only"),
+    ):  # fmt: skip
+        assert expected in "\n".join(map(str, check_evaluate(own, ROIS, "s")))
+
+
+def test_a_raster_without_a_coordinate_system_is_named(tmp_path):
+    import rasterio
+
+    path = tmp_path / "nowhere.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=4, height=4, count=1, dtype="uint8"):
+        pass
+    (problem,) = check_evaluate({"label_raster": str(path)}, ROIS, "s")
+    assert "does not say in which coordinate system" in str(problem)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from labelraster import write_labels
 
 from rsweep.core.errors import CorruptError, RsweepError, StudyError
 from rsweep.jobs.script import find_job
@@ -15,6 +16,7 @@ from rsweep.plan import planning, stored
 from rsweep.plan.planning import find_plan, read_plan
 from rsweep.plan.stored import named
 from rsweep.plan.study import make_study
+from rsweep.plan.workflow import Plan
 
 ROIS = "id,lon,lat,buffer_m,label,start,end\n" + "".join(
     f"r{i},{14 + i / 50},46,{100 + 100 * (i % 3)},{'ab'[i % 2]},,\n" for i in range(40)
@@ -238,3 +240,23 @@ def test_a_few_plans_are_kept(config):
     left = {path.name for path in last.parent.iterdir()}
     assert len(left) == planning.KEPT + 1
     assert last.name in left
+
+
+def test_a_raster_of_labels_is_watched_and_its_content_a_parameter(config, monkeypatch):
+    write_labels(Path("cover.tif"), 14, 46.1)
+    config["evaluate"] = {"label_raster": "cover.tif"}
+    before = Plan(config).design_options()
+    assert not made_again(config, monkeypatch)
+    write_labels(Path("cover.tif"), 14, 46.1, seed=1)
+    assert made_again(config, monkeypatch)
+    after = Plan(config).design_options()
+    assert {n for n in after if after[n] != before[n]} == {"label_raster"}
+
+
+def test_grids_are_read_where_cells_are_judged(config):
+    config["sweep"] = [{"output": ["pooled", "grid"]}]
+    write_labels(Path("cover.tif"), 14, 46.1)
+    for evaluate, grids in (({"label": "label"}, 0), ({"label_raster": "cover.tif"}, 1)):
+        plan = Plan({**config, "evaluate": evaluate})
+        files = [Path(file).name for file in plan.embeddings("000")]
+        assert (files.count("embeddings.parquet"), files.count("grids")) == (2, grids)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from labelraster import write_labels
 from tinystudy import run_study, write_study
 
 from rsweep.cli import main
@@ -222,3 +223,15 @@ def test_profiles_whose_names_follow_the_order_of_the_study_are_verified(tmp_pat
     monkeypatch.chdir(tmp_path)
     assert list(read_whole(LOCK)["config"]["sweep"][0]) == ["seed", "bias"]
     assert failed() == []
+
+
+def test_a_raster_of_labels_is_read_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    raster = write_labels(tmp_path / "cover.tif", 8.6, 50.6)
+    run_study(write_study(tmp_path, evaluate={"label_raster": "cover.tif"}))
+    assert read_whole(LOCK)["labels"]["raster"] == "cover.tif"
+    assert failed() == []
+    write_labels(raster, 8.6, 50.6, seed=1)
+    ((kind, status, detail),) = failed()
+    assert (kind, status) == ("labels", "different")
+    assert "another content" in detail
