@@ -26,6 +26,7 @@ from rsweep.commands import (
     weights,
     why,
 )
+from rsweep.commands.output import answer_error
 from rsweep.core.errors import RsweepError
 
 COMMANDS = (
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except RsweepError as error:
-        print(error, file=sys.stderr)
+        answer_error(arguments.json, error)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=module.ABOUT, description=module.ABOUT)
         command.set_defaults(run=module.run)
         module.arguments(command)
+        command.add_argument("--json", action="store_true", help="for programs")
     return parser
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
+from rsweep.commands.output import answer
+
 ABOUT = "damaged files of a study's store; --repair removes them"
 
 
@@ -21,7 +23,7 @@ def run(given: argparse.Namespace) -> int:
     from rsweep.plan.study import load_study
 
     study = load_study(given.study)
-    store, damaged, seen = Store(study.store), 0, 0
+    store, damaged, seen = Store(study.store), list[str](), 0
     for node in study.nodes().values():
         for shard in study.shards:
             path = store.path(node, shard.name)
@@ -32,9 +34,11 @@ def run(given: argparse.Namespace) -> int:
                 with store.read(node, shard.name):
                     pass
             except CorruptError as error:
-                damaged += 1
-                print(f"{error}{'; removed' if given.repair else ''}")
+                damaged.append(str(error))
                 if given.repair:
                     store.discard(node, shard.name)
-    print(f"{seen} files read, {damaged} damaged")
+    done = "; removed" if given.repair else ""
+    data = {"read": seen, "damaged": damaged, "removed": given.repair}
+    lines = [f"damaged: {error}{done}" for error in damaged]
+    answer(given.json, data, [*lines, f"{seen} files read, {len(damaged)} damaged"])
     return 1 if damaged and not given.repair else 0

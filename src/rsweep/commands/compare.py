@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rsweep.commands.output import answer
 
 if TYPE_CHECKING:
     from rsweep.evaluate.given import Given
@@ -19,7 +21,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", type=Path, help="a folder of results, such as results/demo")
     parser.add_argument("files", nargs="+", metavar="NAME=FILE",
                         help="Parquet, GeoParquet or NPZ with ids of the ROI table")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -35,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
         raise RsweepError(f"{lock}: the study has no `evaluate`, so there is nothing to compare by")
     files = dict(_named(text) for text in given.files)
     found = compare_given(given.results, options, files)
-    print(json.dumps([asdict(each) for each in found], indent=1) if given.json else _table(found))
+    answer(given.json, [asdict(each) for each in found], _lines(found))
     return 0
 
 
@@ -48,15 +49,14 @@ def _named(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _table(found: list[Given]) -> str:
-    lines = ["quality [95 %]          behind the study's best profile [95 %, all pairs]"]
+def _lines(found: list[Given]) -> Iterator[str]:
+    yield "quality [95 %]          behind the study's best profile [95 %, all pairs]"
     for each in found:
         lost = f", {each.lost} labelled ROIs without a vector" if each.lost else ""
         what = each.name if each.own else f"{each.name} (given{lost})"
         if each.quality is None or each.behind is None:
-            lines.append(f"not compared: {what} has too few of the ROIs")
+            yield f"not compared: {what} has too few of the ROIs"
             continue
         q, b = each.quality, each.behind
-        lines.append(f"{q.value:.3f} [{q.low:.3f}, {q.high:.3f}]   "
-                     f"{b.value:+.3f} [{b.low:+.3f}, {b.high:+.3f}]   {what}")  # fmt: skip
-    return "\n".join(lines)
+        quality = f"{q.value:.3f} [{q.low:.3f}, {q.high:.3f}]"
+        yield f"{quality}   {b.value:+.3f} [{b.low:+.3f}, {b.high:+.3f}]   {what}"

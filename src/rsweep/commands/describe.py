@@ -10,7 +10,6 @@ ABOUT = "the models, or what one expects, its knobs and where it is from"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("model", nargs="?")
-    parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument(
         "--for",
         dest="sensors",

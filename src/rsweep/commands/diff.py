@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsweep.commands.output import answer
+
 if TYPE_CHECKING:
     from rsweep.explain.leaves import Change
     from rsweep.explain.sides import Difference, Side
@@ -22,7 +24,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = "study.yaml, results/study, either with :profile behind it, or a lock"
     parser.add_argument("before", help=what)
     parser.add_argument("after", help="the same")
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -37,10 +38,8 @@ def run(given: argparse.Namespace) -> int:
     alone = {"before": sorted(set(before) - {a.name for a, _ in pairs}),
              "after": sorted(set(after) - {b.name for _, b in pairs})}  # fmt: skip
     differ = any(d.parted or d.settings for d in found) or any(alone.values())
-    if given.json:
-        print(json.dumps({"profiles": [_plain(d) for d in found], "only": alone}, indent=1))
-    else:
-        print("\n".join(_lines(found, alone)))
+    data = {"profiles": [_plain(d) for d in found], "only": alone}
+    answer(given.json, data, _lines(found, alone))
     return 1 if differ else 0
 
 
@@ -100,11 +99,6 @@ def _locks(given: argparse.Namespace) -> int:
         except (OSError, ValueError) as error:
             raise RsweepError(f"{name}: is no lock that can be read: {error}") from None
     found = changes(*sides)
-    if given.json:
-        print(json.dumps([_change(change) for change in found], indent=1))
-        return 1 if found else 0
-    for change in found[:MOST]:
-        print(change)
-    if len(found) > MOST:
-        print(f"and {len(found) - MOST} more (--json has all)")
+    more = [f"and {len(found) - MOST} more (--json has all)"] if len(found) > MOST else []
+    answer(given.json, [_change(c) for c in found], [*map(str, found[:MOST]), *more])
     return 1 if found else 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rsweep.commands.output import answer
 
 if TYPE_CHECKING:
     from rsweep.budget.evict import Artefact
@@ -20,7 +21,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", type=Path, help="a store, such as results/store")
     parser.add_argument("study", type=Path, nargs="*", help="studies or locks; those beside the "
                         "store and pinned in it are read too")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -35,10 +35,7 @@ def run(given: argparse.Namespace) -> int:
         raise RsweepError(f"{given.store}: no such folder; expected a store, as results/store")
     files, needs = list(artefacts(store)), read_needs(store, given.study)
     rows = [*_stages(files), *_studies(files, needs), *_profiles(files, needs)]
-    if given.json:
-        print(json.dumps(rows, indent=1))
-    else:
-        print("\n".join(_lines(rows)))
+    answer(given.json, rows, _lines(rows))
     return 0
 
 

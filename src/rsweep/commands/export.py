@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rsweep.commands.output import answer
+
 ABOUT = "write a study's results for an archive: as an RO-Crate or a STAC catalogue"
 
 
@@ -36,13 +38,19 @@ def run(given: argparse.Namespace) -> int:
 
     if not given.crate and not given.stac:
         raise RsweepError("say --crate OUT or --stac OUT")
+    made, lines = {}, []
     if given.crate:
         _crate(given)
+        made["crate"] = str(given.crate)
+        lines.append(f"{given.crate} holds the study; check it there with: rsweep verify "
+                     f"results/{given.results.name} --study study.yaml")  # fmt: skip
     if given.stac:
         from rsweep.publish.stac import write_stac
 
         write_stac(given.results, given.stac, given.licence, given.anonymous)
-        print(f"{given.stac}/catalog.json is the catalogue")
+        made["stac"] = f"{given.stac}/catalog.json"
+        lines.append(f"{made['stac']} is the catalogue")
+    answer(given.json, made, lines)
     return 0
 
 
@@ -54,5 +62,3 @@ def _crate(given: argparse.Namespace) -> None:
         raise RsweepError("a crate holds the study: say --study FILE")
     names = Names(given.author, given.licence, given.anonymous)
     write_crate(given.results, given.study, given.crate, names)
-    print(f"{given.crate} holds the study; check it there with: rsweep verify "
-          f"results/{given.results.name} --study study.yaml")  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rsweep.commands.output import answer
 
 if TYPE_CHECKING:
     from rsweep.budget.evict import Artefact
@@ -30,7 +31,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         "that studies need, those first that cost least to make again; never one "
                         "that a lock names")  # fmt: skip
     parser.add_argument("--delete", action="store_true", help="remove them; else they are listed")
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
     if given.delete:
         for file in files:
             _remove(file)
-    _print(files, given)
+    answer(given.json, [str(file.path) for file in files], _lines(files, given.delete))
     return 0
 
 
@@ -85,18 +85,16 @@ def _remove(file: Artefact) -> None:
             folder.rmdir()
 
 
-def _print(files: Sequence[Artefact], given: argparse.Namespace) -> None:
+def _lines(files: Sequence[Artefact], removed: bool) -> Iterator[str]:
+    from rsweep.core.durations import format_duration
     from rsweep.disk.sizes import size_text
 
-    if given.json:
-        print(json.dumps([str(file.path) for file in files], indent=1))
-        return
     for stage in dict.fromkeys(file.stage for file in files):
         own = [file for file in files if file.stage == stage]
         seconds = sum(file.seconds for file in own)
         size, oldest = sum(file.size for file in own), max(file.age_days for file in own)
-        print(f"{stage:<10} {len(own)} files, {size_text(size)}, up to {oldest:.1f} days old, "
-              f"{seconds:.0f} s to make again")  # fmt: skip
+        yield (f"{stage:<10} {len(own)} files, {size_text(size)}, up to {oldest:.1f} days old, "
+               f"{format_duration(seconds)} to make again")  # fmt: skip
     total = size_text(sum(file.size for file in files))
-    done = "removed" if given.delete else "may go (--delete removes them)"
-    print(f"{len(files)} files, {total}, {done}")
+    done = "removed" if removed else "may go (--delete removes them)"
+    yield f"{len(files)} files, {total}, {done}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from rsweep.commands.output import Part, Rows, answer
 
 if TYPE_CHECKING:
     from rsweep.budget.design import Design
     from rsweep.foresight.forecast import NodeCost
     from rsweep.plan.study import Study
 
+HEADS = ("stage", "nodes", "shared", "files", "there", "to do", "core time", "disk", "memory",
+         "basis")  # fmt: skip
 ABOUT = "what of a study is there, what will run, what that costs; which profiles to run first"
 
 
@@ -24,7 +27,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         "2 core-hours, 12 profiles or 5 GB")  # fmt: skip
     parser.add_argument("--interaction", action="append", default=[], metavar="KNOB,KNOB",
                         help="two knobs whose joint effect the budget is to tell too")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -41,10 +43,7 @@ def run(given: argparse.Namespace) -> int:
         design = choose_first(study, costs, given.budget, pairs) if given.budget else None
     except ValueError as error:
         raise RsweepError(f"--budget: {error}") from None
-    if given.json:
-        print(json.dumps(_plain(study, costs, design), indent=1))
-    else:
-        print("\n".join(_lines(study, costs, design, given.cores)))
+    answer(given.json, _plain(study, costs, design), _parts(study, costs, design, given.cores))
     return 0
 
 
@@ -70,19 +69,19 @@ def _plain(study: Study, costs: Sequence[NodeCost], design: Design | None) -> di
     }  # fmt: skip
 
 
-def _lines(
+def _parts(
     study: Study, costs: Sequence[NodeCost], design: Design | None, cores: int
-) -> Iterator[str]:
+) -> Iterator[Part]:
+    from rsweep.core.durations import format_duration
     from rsweep.plan.departures import departure_lines
 
     yield f"{study.name}: {len(study.profiles)} profiles over {len(study.rois)} ROIs"
-    yield (f"{'stage':<10} {'nodes':>5} {'shared':>6} {'files':>7} {'there':>7} {'to do':>7} "
-           f"{'core time':>20} {'disk':>10} {'memory':>8}  basis")  # fmt: skip
-    for stage in dict.fromkeys(cost.node.stage for cost in costs):
-        yield _stage_line(stage, [cost for cost in costs if cost.node.stage == stage])
+    stages = dict.fromkeys(cost.node.stage for cost in costs)
+    yield Rows(HEADS, [_stage_row(s, [c for c in costs if c.node.stage == s]) for s in stages])
     total, low, high = (sum(getattr(c, n) for c in costs) for n in ("seconds", "low", "high"))
-    yield (f"in all {_time(total)} of core time ({_time(low)} to {_time(high)}), "
-           f"about {_time(total / cores)} on {cores} cores")  # fmt: skip
+    span = f"{format_duration(low)} to {format_duration(high)}"
+    wall = format_duration(total / cores)
+    yield f"in all {format_duration(total)} of core time ({span}), about {wall} on {cores} cores"
     for skipped in study.skipped:
         yield f"cannot run: {skipped.name}: {skipped.reason}"
     yield from (f"outside training: {line}" for line in departure_lines(study.profiles))
@@ -90,26 +89,21 @@ def _lines(
         yield from _design_lines(design)
 
 
-def _stage_line(stage: str, costs: Sequence[NodeCost]) -> str:
+def _stage_row(stage: str, costs: Sequence[NodeCost]) -> list[str]:
+    from rsweep.core.durations import format_duration
     from rsweep.disk.sizes import size_text
 
     left = [cost for cost in costs if cost.to_do]
     seconds, low, high = (sum(getattr(c, n) for c in left) for n in ("seconds", "low", "high"))
     sizes = [cost.size for cost in left]
     disk = size_text(sum(s for s in sizes if s is not None)) if None not in sizes else "?"
-    time = f"{_time(seconds)} ({_time(low)}-{_time(high)})" if left else ""
+    time = f"{format_duration(seconds)} ({format_duration(low)} to {format_duration(high)})"
     shared = sum(cost.users > 1 for cost in costs)
     files, there = sum(cost.files for cost in costs), sum(cost.present for cost in costs)
     basis = "; ".join(dict.fromkeys(cost.basis for cost in left))
-    return (f"{stage:<10} {len(costs):>5} {shared:>6} {files:>7} {there:>7} {files - there:>7} "
-            f"{time:>20} {disk if left else '':>10} {max(c.memory_mb for c in costs):>5} MB  "
-            f"{basis}")  # fmt: skip
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    memory = f"{max(c.memory_mb for c in costs)} MB"
+    counts = [str(n) for n in (len(costs), shared, files, there, files - there)]
+    return [stage, *counts, time if left else "", disk if left else "", memory, basis]
 
 
 def _design_lines(design: Design) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from rsweep.commands.output import answer
+
 ABOUT = "copy what a study has made to another store, for others to name as upstream"
 
 
@@ -19,6 +21,7 @@ def run(given: argparse.Namespace) -> int:
     from rsweep.plan.study import load_study
 
     counts = push(load_study(given.study), given.target)
-    print(f"{given.target} has {counts['copied']} stage files of the study; "
-          f"{counts['absent']} were not there to copy")  # fmt: skip
+    line = (f"{given.target} has {counts['copied']} stage files of the study; "
+            f"{counts['absent']} were not there to copy")  # fmt: skip
+    answer(given.json, {"target": given.target, **counts}, [line])
     return 0

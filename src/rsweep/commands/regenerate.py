@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rsweep.commands.output import answer
+
 ABOUT = "make a published table again: get its data, run its studies, compare number by number"
 
 
@@ -27,12 +29,15 @@ def run(given: argparse.Namespace) -> int:
     obtain(recipe, given.offline)
     prepare(recipe)
     if given.data_only:
-        print(f"the data of {recipe.folder} are in {recipe.folder / 'data'}")
+        data = recipe.folder / "data"
+        answer(given.json, {"data": str(data)}, [f"the data of {recipe.folder} are in {data}"])
         return 0
     outcomes = list(run_studies(recipe, given.cores))
-    print(f"\n{recipe.title} ({recipe.paper})")
+    lines = [f"\n{recipe.title} ({recipe.paper})"]
     for outcome in outcomes:
-        print("\n".join(regenerated_line(row) for row in outcome.rows))
-        print(f"{outcome.failed} of {len(outcome.rows)} published numbers did not come out again; "
-              f"{outcome.folder}/report.html, published.csv, published.svg")  # fmt: skip
+        lines += [*map(regenerated_line, outcome.rows),
+                  f"{outcome.failed} of {len(outcome.rows)} published numbers did not come out "
+                  f"again; {outcome.folder}/report.html, published.csv, published.svg"]  # fmt: skip
+    found = [{"results": str(o.folder), "failed": o.failed, "rows": list(o.rows)} for o in outcomes]
+    answer(given.json, found, lines)
     return 1 if any(outcome.failed for outcome in outcomes) else 0

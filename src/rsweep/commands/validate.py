@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from rsweep.commands.output import answer
 from rsweep.core.errors import StudyError
 
 ABOUT = "everything wrong with a study"
@@ -33,11 +34,17 @@ def run(given: argparse.Namespace) -> int:
     parts = ", ".join(f"{count} {stage}" for stage, count in stages.items())
     places = f"{len(study.rois)} ROIs in {len(study.shards)} shards"
     size = f"{len(study.profiles)} profiles over {places}"
-    print(f"{given.study} is valid: {size}; distinct stages: {parts}")
-    for skipped in study.skipped:
-        print(f"skipped {skipped.name}: {skipped.reason}")
-    for line in departure_lines(study.profiles):
-        print(f"outside training: {line}")
-    for service in unasked:
-        print(f"not asked: {service} (--online asks it for bands and scenes)")
+    outside = list(departure_lines(study.profiles))
+    lines = [
+        f"{given.study} is valid: {size}; distinct stages: {parts}",
+        *(f"skipped {skipped.name}: {skipped.reason}" for skipped in study.skipped),
+        *(f"outside training: {line}" for line in outside),
+        *(f"not asked: {service} (--online asks it for bands and scenes)" for service in unasked),
+    ]
+    data = {
+        "profiles": len(study.profiles), "rois": len(study.rois), "shards": len(study.shards),
+        "stages": stages, "skipped": [{"name": s.name, "reason": s.reason} for s in study.skipped],
+        "outside_training": outside, "not_asked": list(unasked),
+    }  # fmt: skip
+    answer(given.json, data, lines)
     return 0

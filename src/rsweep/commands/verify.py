@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rsweep.commands.output import answer
 
 if TYPE_CHECKING:
     from rsweep.verify.rows import Row
@@ -26,7 +27,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="make this part of the results again from scratch")  # fmt: skip
     parser.add_argument("--all", action="store_true", help="make everything again from scratch")
     parser.add_argument("--seed", type=int, default=0, help="of the random part")
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def share(text: str) -> float:
@@ -50,10 +50,7 @@ def run(given: argparse.Namespace) -> int:
 
     part = 1.0 if given.all else given.sample
     rows = list(verify(given.results, given.study, given.store, part, given.seed))
-    if given.json:
-        print(json.dumps([asdict(row) for row in rows], indent=1))
-    else:
-        print("\n".join(_lines(rows)))
+    answer(given.json, [asdict(row) for row in rows], _lines(rows))
     return 1 if any(row.failed for row in rows) else 0
 
 

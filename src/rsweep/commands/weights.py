@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from rsweep.commands.output import answer
+
 ABOUT = "fetch the published weights that a study uses, where the network is, and pin them"
 
 
@@ -21,10 +23,13 @@ def run(given: argparse.Namespace) -> int:
     study = load_study(given.study)
     if pin_weights(study):
         study = load_study(given.study)
+    records, lines = [], []
     for _, node, options in fetched(study):
         record = fetch_one(study, node, options)
         where = record.get("repository") or record.get("url") or record["file"]
-        print(f"{node.settings['model']} {node.settings['variant']}: {where} "
-              f"{record['sha256']} in {record['file']}")  # fmt: skip
+        named = {"model": node.settings["model"], "variant": node.settings["variant"]}
+        records.append({**named, **record})
+        lines.append(f"{' '.join(named.values())}: {where} {record['sha256']} in {record['file']}")
     pin_weights(study)
+    answer(given.json, records, lines or ["the study needs no published weights"])
     return 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rsweep.commands.output import answer
 
 if TYPE_CHECKING:
     from rsweep.core.nodes import Node
@@ -20,7 +21,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("what", help="a profile, a stage, or a file of the store")
     parser.add_argument("study", help="a study file, such as config/config.yaml")
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -29,11 +29,9 @@ def run(given: argparse.Namespace) -> int:
 
     study = load_study(given.study)
     found = dict(_reasons(study, given.what))
-    if given.json:
-        print(json.dumps({key: _plain(*entry) for key, entry in found.items()}, indent=1))
-        return 0
-    for key, (reason, profiles) in found.items():
-        print("\n".join(_lines(key, reason, profiles, study)))
+    data = {key: _plain(*entry) for key, entry in found.items()}
+    lines = (line for key, entry in found.items() for line in _lines(key, *entry, study))
+    answer(given.json, data, lines)
     return 0
 
 

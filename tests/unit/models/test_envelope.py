@@ -135,5 +135,5 @@ def test_a_run_says_some_departures_and_where_the_others_are(monkeypatch):
         monkeypatch.setattr(summary, "departure_lines", lambda profiles, found=found: found)
         said = summary._outside(plan)
         assert len(said) == told
-        assert said[:1] == (["rsweep: outside training: model, knob 0"] if count else [])
+        assert said[:1] == (["outside training: model, knob 0"] if count else [])
         assert ("and 3 more" in "".join(said)) == (count == 11)

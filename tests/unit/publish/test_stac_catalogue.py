@@ -30,6 +30,12 @@ def catalog(results, tmp_path_factory) -> pystac.Catalog:
     return pystac.Catalog.from_file(str(out / "catalog.json"))
 
 
+def test_the_command_says_where_it_is(results, tmp_path, capsys):
+    words = ["export", str(results), "--stac", str(tmp_path / "out"), "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out) == {"stac": f"{tmp_path}/out/catalog.json"}
+
+
 def documents(catalog: pystac.Catalog) -> list[dict]:
     root = Path(catalog.get_self_href()).parent
     paths = (path for path in root.rglob("*.json") if path.name != "study.lock.json")

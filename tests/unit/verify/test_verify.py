@@ -37,6 +37,8 @@ def test_what_ran_is_verified_in_another_folder(ran, capsys):
     told = capsys.readouterr().out
     assert "verified: nothing differs" in told
     assert re.search(r"embeddings +2 identical", told)
+    assert main(["verify", str(RESULTS), "--json"]) == 0
+    assert {row["status"] for row in json.loads(capsys.readouterr().out)} == {"identical"}
 
 
 def test_a_part_made_again_from_scratch_is_identical(ran):
