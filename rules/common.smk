@@ -25,7 +25,7 @@ def weights_files(wildcards):
 
 def minutes(wildcards, attempt, threads):
     """Run time that a stage's job asks a cluster for."""
-    node, shard = plan.nodes[wildcards.key], plan.shards[wildcards.shard]
+    node, shard = plan.nodes[wildcards.key], plan.shard(wildcards.key, wildcards.shard)
     return runtime_min(node, shard, attempt, threads, plan.study.options["gpus"])
 
 

@@ -41,11 +41,11 @@ def _reasons(study: Study, what: str) -> Iterator[tuple[str, tuple[Reason, list[
     from rsweep.explain.reasons import profile_reasons
 
     wanted = _wanted(study, what)
-    shards, store = [shard.name for shard in study.shards], Store(study.store)
+    store = Store(study.store)
     seen: set[str] = set()
     for profile in study.profiles:
         if {n.key for n in profile.node.upstream()} & wanted - seen:
-            for reason in profile_reasons(profile.node, profile.settings, shards, store):
+            for reason in profile_reasons(profile.node, profile.settings, study.shards, store):
                 key = reason.node.key
                 if key in wanted - seen:
                     seen.add(key)
@@ -91,6 +91,8 @@ def _plain(reason: Reason, profiles: list[str]) -> dict[str, Any]:
         "causes": [{"kind": c.kind, "stage": c.stage, "name": c.change.name,
                     "before": repr(c.change.before), "after": repr(c.change.after)}
                    for c in reason.causes],
+        "scenes": {"added": reason.scenes.added, "gone": reason.scenes.gone,
+                   "changed": reason.scenes.changed},
     }  # fmt: skip
 
 
@@ -99,6 +101,9 @@ def _lines(key: str, reason: Reason, profiles: list[str], study: Study) -> Itera
     yield f"{reason.node.stage} {key}, for {profiles[0]}{others}"
     if not reason.runs:
         yield f"  is there: all {reason.wanted} shards{_made(study, reason.node)}"
+    elif reason.scenes:
+        absent = reason.wanted - reason.present
+        yield f"  runs for {absent} of {reason.wanted} shards: {reason.scenes}"
     elif reason.present:
         yield (f"  runs for {reason.wanted - reason.present} of {reason.wanted} shards: ROIs of "
                "these were added or changed, or their files are not there")  # fmt: skip

@@ -1,4 +1,4 @@
-"""sha256 of files, remembered by path and state so that a second look only stats them."""
+"""What files hold, remembered by path and state so that a second look only stats them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-CACHE = Path(".snakemake/rsweep/digests")
+CACHE = Path(".snakemake/rsweep")
 """Under the working directory, which is the study's; a copy that is lost is only worked out again.
 """
 _SETTLED_NS = 2_000_000_000
-"""A file changed within this time of being hashed may change again without its time showing it."""
+"""A file changed within this time of being read may change again without its time showing it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class File:
         return [self.size, self.mtime_ns, self.ctime_ns, self.inode]
 
 
-_memory: dict[tuple[str, File], str] = {}
+_memory: dict[tuple[str, str, File], Any] = {}
+"""(kind of fact, folder, file) -> the fact."""
 
 
 def walk(root: Path) -> list[File]:
@@ -72,22 +74,43 @@ def digests(root: Path, files: Iterable[File]) -> dict[str, str]:
     Raises:
         OSError: a file cannot be read.
     """
+    return remembered("digests", root, files, partial(_hash_all, root))
+
+
+def remembered(
+    kind: str, root: Path, files: Iterable[File], find: Callable[[list[File]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Relative path -> a fact about a file's content, found out once for each state of the file.
+
+    Args:
+        kind: of fact; names the folder under `CACHE`.
+        root: the files' folder.
+        files: what is asked about.
+        find: gives the facts of some files, as JSON has them; of a file that it leaves out nothing
+            is remembered.
+    """
     wanted = set(files)
     base = str(root.resolve())
-    if any((base, file) not in _memory for file in wanted):
-        cache = CACHE / f"{hashlib.sha256(base.encode()).hexdigest()[:16]}.json"
+    cache = CACHE / kind / f"{hashlib.sha256(base.encode()).hexdigest()[:16]}.json"
+    known: dict[str, list[Any]] = {}
+    if any((kind, base, file) not in _memory for file in wanted):
         known = _load(cache)
         for file in wanted:
             entry = known.get(file.path)
             if entry and entry[:-1] == file.state:
-                _memory[base, file] = entry[-1]
-    absent = [file for file in wanted if (base, file) not in _memory]
-    hashed = _hash_all(root, absent)
-    settled = [f for f in absent if time.time_ns() - max(f.mtime_ns, f.ctime_ns) > _SETTLED_NS]
+                _memory[kind, base, file] = entry[-1]
+    absent = [file for file in wanted if (kind, base, file) not in _memory]
+    found = find(absent) if absent else {}
+    settled = [f for f in absent if f.path in found and _is_settled(f)]
     if settled:
-        _memory.update({(base, file): hashed[file.path] for file in settled})
-        _save(cache, known | {f.path: [*f.state, hashed[f.path]] for f in settled})
-    return {file.path: hashed.get(file.path) or _memory[base, file] for file in wanted}
+        _memory.update({(kind, base, file): found[file.path] for file in settled})
+        _save(cache, known | {f.path: [*f.state, found[f.path]] for f in settled})
+    held = {f.path: _memory[kind, base, f] for f in wanted if (kind, base, f) in _memory}
+    return held | found
+
+
+def _is_settled(file: File) -> bool:
+    return time.time_ns() - max(file.mtime_ns, file.ctime_ns) > _SETTLED_NS
 
 
 def _hash_all(root: Path, files: list[File]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,31 @@ class Roi:
     def definition(self) -> dict[str, Any]:
         """What the pixels of this ROI depend on, for its shard's name."""
         return {"id": self.id, "shape": dict(self.shape), "start": self.start, "end": self.end}
+
+
+def degrees_around(shape: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    """West, south, east and north of a shape; east is above 180 across the antimeridian.
+
+    Of a point it is the point; see `Roi.shape`.
+    """
+    if shape["type"] == "point":
+        return shape["lon"], shape["lat"], shape["lon"], shape["lat"]
+    if shape["type"] == "box":
+        turn = 360.0 if shape["maxlon"] < shape["minlon"] else 0.0
+        return shape["minlon"], shape["minlat"], shape["maxlon"] + turn, shape["maxlat"]
+    points = list(_points(shape["coordinates"]))
+    lons, lats = [point[0] for point in points], [point[1] for point in points]
+    if max(lons) - min(lons) > 180:
+        lons = [lon + 360 if lon < 0 else lon for lon in lons]
+    return min(lons), min(lats), max(lons), max(lats)
+
+
+def _points(coordinates: Any) -> Iterator[Any]:
+    if isinstance(coordinates[0], int | float):
+        yield coordinates
+        return
+    for part in coordinates:
+        yield from _points(part)
 
 
 def parse_row(row: dict[str, Any]) -> Roi:

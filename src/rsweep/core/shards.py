@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from rsweep.core.canonical import digest
 from rsweep.core.nodes import KEY_LENGTH
-from rsweep.core.roi import Roi
+from rsweep.core.roi import Roi, degrees_around
 from rsweep.core.roi_columns import Columns
 
 METRES_PER_DEGREE = 111_320.0
@@ -73,21 +72,8 @@ def _rounded_up(metres: float) -> int:
 
 def extent_m(roi: Roi) -> float:
     """Longer side of the box around a ROI, about, in metres."""
-    shape = roi.shape
-    if shape["type"] == "point":
-        return 2 * float(shape["buffer_m"])
-    if shape["type"] == "box":
-        lons, lats = [shape["minlon"], shape["maxlon"]], [shape["minlat"], shape["maxlat"]]
-    else:
-        points = list(_points(shape["coordinates"]))
-        lons, lats = [p[0] for p in points], [p[1] for p in points]
-    width = (max(lons) - min(lons)) * math.cos(math.radians(sum(lats) / len(lats)))
-    return METRES_PER_DEGREE * float(max(width, max(lats) - min(lats)))
-
-
-def _points(coordinates: Any) -> Iterator[Any]:
-    if isinstance(coordinates[0], int | float):
-        yield coordinates
-        return
-    for part in coordinates:
-        yield from _points(part)
+    if roi.shape["type"] == "point":
+        return 2 * float(roi.shape["buffer_m"])
+    west, south, east, north = degrees_around(roi.shape)
+    width = (east - west) * math.cos(math.radians((south + north) / 2))
+    return METRES_PER_DEGREE * max(width, north - south)

@@ -1,7 +1,8 @@
 """The store: where the output of every stage lies.
 
-`<root>/<stage>/<key>/<shard>.h5` holds a stage's output for a shard, `settings.json` beside it the
-settings in clear, `<shard>.run.json` what ran (device, seconds, versions), which differs from run
+`<root>/<stage>/<key>/<shard>.h5` holds a stage's output for a shard (of scenes on a disk, the name
+says those too: see `Node.file`), `settings.json` beside it the settings in clear,
+`<shard>.run.json` what ran (device, seconds, versions), which differs from run
 to run and so is kept apart from the data.
 """
 
@@ -25,7 +26,7 @@ from rsweep.core.files import (
     replacing,
     write_json,
 )
-from rsweep.core.nodes import Node
+from rsweep.core.nodes import Node, name_of
 from rsweep.core.writers import is_abandoned, made_by_others, own_name, remove, turn
 
 CONTENT = "content_sha256"
@@ -43,7 +44,7 @@ def _opened(path: Path) -> h5py.File:
 def _sound(path: Path, node: Node, shard: str) -> Iterator[h5py.File]:
     check_seal(path)
     with _opened(path) as file:
-        if file.attrs.get("rsweep") != f"{node.stage}/{node.key}/{shard}":
+        if file.attrs.get("rsweep") != name_of(node, shard):
             raise CorruptError(path, "it is another node's file")
         yield file
 
@@ -65,7 +66,7 @@ class Store:
 
     def path(self, node: Node, shard: str) -> Path:
         """File of a node and shard."""
-        return self.folder(node) / f"{shard}.h5"
+        return self.folder(node) / f"{node.file(shard)}.h5"
 
     @contextmanager
     def write(
@@ -85,7 +86,7 @@ class Store:
             self._declare(node)
             with replacing(final) as temporary:
                 with new_file(temporary) as file:
-                    file.attrs["rsweep"] = f"{node.stage}/{node.key}/{shard}"
+                    file.attrs["rsweep"] = name_of(node, shard)
                     yield file
                     file.attrs[CONTENT] = content_sha256(file)
                 before()
@@ -164,16 +165,19 @@ class Store:
                         remove(path)
             yield
 
+    def _record(self, node: Node, shard: str) -> Path:
+        return self.path(node, shard).with_suffix(".run.json")
+
     def write_record(self, node: Node, shard: str, record: dict[str, Any]) -> None:
         """Say what ran, beside the output that it makes."""
-        path = self.folder(node) / f"{shard}.run.json"
+        path = self._record(node, shard)
         with explained(path):
             write_json(path, record)
 
     def read_record(self, node: Node, shard: str) -> dict[str, Any]:
         """What ran, or nothing if that is not known."""
         try:
-            record = json.loads((self.folder(node) / f"{shard}.run.json").read_text())
+            record = json.loads(self._record(node, shard).read_text())
         except (OSError, ValueError):
             return {}
         return record if isinstance(record, dict) else {}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rsweep.budget.evict import Artefact
-from rsweep.core.errors import RsweepError
+from rsweep.core.errors import CorruptError, RsweepError
+from rsweep.core.nodes import Node
+from rsweep.core.sealed_json import read_sealed
 from rsweep.core.store import Store
+from rsweep.plan.stored import make_nodes
 from rsweep.plan.study import load_study
-from rsweep.results.lock import read_whole
+from rsweep.results.lock import locked_nodes, read_whole
 
 PINS = "pins"
 """Folder of a store: a copy of a lock there keeps what the lock names."""
@@ -23,19 +26,20 @@ class Need:
     Attributes:
         name: the study, for people.
         profiles: profile -> keys of its nodes.
-        shards: names of its shards; none means every shard of its keys.
+        files: key -> names of its files; a key of none stands for all of its files.
         pinned: True of a lock, whose files are never given up.
     """
 
     name: str
     profiles: dict[str, frozenset[str]]
-    shards: frozenset[str]
+    files: Mapping[str, frozenset[str]]
     pinned: bool
 
     def wants(self, file: Artefact) -> bool:
         """True if it needs a file."""
-        own = not self.shards or file.shard in self.shards
-        return own and any(file.key in keys for keys in self.profiles.values())
+        own = self.files.get(file.key, frozenset())
+        wanted = any(file.key in keys for keys in self.profiles.values())
+        return wanted and (not own or file.shard in own)
 
 
 def read_needs(store: Store, files: Sequence[Path]) -> list[Need]:
@@ -54,9 +58,24 @@ def planned_needs(store: Store) -> Iterator[Need]:
     """What the plans of studies beside the store need, which may be running now."""
     for plan in sorted(store.root.parent.glob("*/plan/*")):
         keys = frozenset(path.stem for path in (plan / "nodes").glob("*.json"))
-        shards = frozenset(path.stem for path in (plan / "shards").glob("*.json"))
+        shards = [path.stem for path in (plan / "shards").glob("*.json")]
         if keys and shards:
-            yield Need(f"{plan.parts[-3]} (plan)", {"plan": keys}, shards, pinned=False)
+            nodes = _planned(plan / "plan.json")
+            yield Need(f"{plan.parts[-3]} (plan)", {"plan": keys}, _files(nodes, shards),
+                       pinned=False)  # fmt: skip
+
+
+def _planned(plan: Path) -> dict[str, Node]:
+    """The nodes of a plan; none of one that is damaged, whose keys then stand for all files."""
+    try:
+        return make_nodes(read_sealed(plan)["nodes"], plan)
+    except CorruptError:
+        return {}
+
+
+def _files(nodes: Mapping[str, Node], shards: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Key -> names of a node's files."""
+    return {key: frozenset(map(node.file, shards)) for key, node in nodes.items()}
 
 
 def need(path: Path) -> Need:
@@ -69,13 +88,14 @@ def need(path: Path) -> Need:
         path = path / "study.lock.json"
     if path.suffix == ".json":
         lock = read_whole(path)
-        shards = frozenset(lock["rois"].get("shards", ()))
-        return Need(str(lock.get("study", path)), _keys(lock["profiles"]), shards, pinned=True)
+        files = _files(locked_nodes(lock), lock["rois"].get("shards", ()))
+        return Need(str(lock.get("study", path)), _keys(lock["profiles"]), files, pinned=True)
     if not path.exists():
         raise RsweepError(f"{path}: no such study or lock")
     study = load_study(path)
     keys = {p.name: frozenset(n.key for n in p.node.upstream()) for p in study.profiles}
-    return Need(study.name, keys, frozenset(shard.name for shard in study.shards), pinned=False)
+    files = _files(study.nodes(), [shard.name for shard in study.shards])
+    return Need(study.name, keys, files, pinned=False)
 
 
 def _keys(profiles: dict[str, dict[str, str]]) -> dict[str, frozenset[str]]:

@@ -59,10 +59,10 @@ def study_progress(study: Study) -> list[StageProgress]:
 
 def _stage(study: Study, stage: str, nodes: Sequence[Node]) -> StageProgress:
     store, now = Store(study.store), time.time()
-    wanted = {f"{shard.name}.h5" for shard in study.shards}
     made: list[float] = []
     running, failed = 0, []
     for node in nodes:
+        wanted = {f"{node.file(shard.name)}.h5" for shard in study.shards}
         there = dict(_files(store.folder(node)))
         made += [at for name, at in there.items() if name in wanted]
         running += sum(any(n.startswith(f".{w}.") for n in there) for w in wanted - set(there))
@@ -70,9 +70,9 @@ def _stage(study: Study, stage: str, nodes: Sequence[Node]) -> StageProgress:
     recent = [at for at in made if now - at < RECENT_S]
     span = max(now - min(recent), 1.0) if recent else 0.0
     rate = 60 * len(recent) / span if recent else 0.0
-    left = len(nodes) * len(wanted) - len(made)
+    total = len(nodes) * len(study.shards)
+    left = total - len(made)
     minutes = left / rate if left and rate else None
-    total = len(nodes) * len(wanted)
     return StageProgress(stage, total, len(made), running, rate, minutes, tuple(failed))
 
 

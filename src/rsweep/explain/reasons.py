@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rsweep.core.nodes import Node
+from rsweep.core.shards import Shard
 from rsweep.core.store import Store
 from rsweep.explain.causes import Cause, chain_causes
 from rsweep.explain.chains import StoredNodes
+from rsweep.explain.scenes import SceneChanges, merged, scenes_since
+from rsweep.stages.registry import STAGES
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Reason:
         present, wanted: its files that are there, and that the study needs.
         nearest: the stored node that differs least, if the node has no file at all.
         causes: what differs from that, sources first.
+        scenes: which scenes on a disk are others than those of earlier files of what is absent.
     """
 
     node: Node
@@ -28,6 +32,7 @@ class Reason:
     wanted: int
     nearest: Node | None = None
     causes: tuple[Cause, ...] = ()
+    scenes: SceneChanges = field(default_factory=SceneChanges)
 
     @property
     def runs(self) -> bool:
@@ -36,19 +41,31 @@ class Reason:
 
 
 def profile_reasons(
-    node: Node, settings: Mapping[str, Any], shards: Sequence[str], store: Store
+    node: Node, settings: Mapping[str, Any], shards: Sequence[Shard], store: Store
 ) -> Iterator[Reason]:
     """A reason for every node of a profile, sources first.
 
     Args:
         node: the last node of the profile.
         settings: the profile's settings.
-        shards: names of the study's shards.
+        shards: of the study.
         store: where files are looked for.
     """
     stored = StoredNodes(store)
     for one in node.upstream():
-        present = sum(store.path(one, shard).exists() for shard in shards)
-        near = stored.nearest(one) if not present else None
+        absent = [shard for shard in shards if not store.path(one, shard.name).exists()]
+        scenes = _scenes(one, settings, absent, store)
+        near = stored.nearest(one) if len(absent) == len(shards) and not scenes else None
         causes = tuple(chain_causes(near, one, settings)) if near else ()
-        yield Reason(one, present, len(shards), near, causes)
+        yield Reason(one, len(shards) - len(absent), len(shards), near, causes, scenes)
+
+
+def _scenes(
+    node: Node, settings: Mapping[str, Any], absent: Sequence[Shard], store: Store
+) -> SceneChanges:
+    """Changes of scenes of the fetches that a node is made of, where any of its files was made."""
+    if not absent or not store.folder(node).is_dir():
+        return SceneChanges()
+    options = STAGES["fetch"].options(settings)
+    fetches = [one for one in node.upstream() if one.stage == "fetch"]
+    return merged(scenes_since(fetch, options, absent, store) for fetch in fetches)

@@ -66,7 +66,7 @@ def _node_cost(
     cores: int,
 ) -> NodeCost:  # fmt: skip
     there = _names(store.folder(node))
-    absent = [shard for shard in shards if f"{shard.name}.h5" not in there]
+    absent = [shard for shard in shards if f"{node.file(shard.name)}.h5" not in there]
     modelled = sum(seconds_of(node, shard, cores, 0) for shard in absent)
     rate = rates.get(group_of(node)) or rates.get((node.stage,))
     memory = memory_mb(node, shards, 1)

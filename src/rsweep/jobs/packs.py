@@ -31,11 +31,11 @@ WEIGHTS = ("model", "variant", "weights", "seed", "sha256", "repository", "revis
 """Settings of an inference node that say which weights it loads."""
 
 
-def pack_name(plan: Plan, key: str, shard: str) -> str:
+def pack_name(plan: Plan, key: str, file: str) -> str:
     """The group of a cell: its weights and its stretch of shards, or itself if it has failed."""
-    node = plan.nodes[key]
+    node, shard = plan.nodes[key], plan.shard(key, file).name
     if _failed(Path(plan.file(node, shard))).exists():
-        return f"infer-{key}-{shard}"
+        return f"infer-{key}-{file}"
     weights = _weights(node)
     number, length = _stretches(plan)[weights]
     return f"infer-{weights}-{number[shard] // length}"

@@ -19,12 +19,12 @@ from rsweep.stages.job import Job
 def run_script(snakemake: Any) -> None:
     """Run the job of a stage rule."""
     start_log(snakemake.log[0])
-    key, shard = snakemake.wildcards.key, snakemake.wildcards.shard
-    run_job(find_job(snakemake.config, key, shard, snakemake.threads))
+    key, file = snakemake.wildcards.key, snakemake.wildcards.shard
+    run_job(find_job(snakemake.config, key, file, snakemake.threads))
 
 
-def find_job(config: Mapping[str, Any], key: str, shard: str, threads: int) -> Job:
-    """A node's job for a shard; a plan that was changed on disk is made anew.
+def find_job(config: Mapping[str, Any], key: str, file: str, threads: int) -> Job:
+    """The job of a node's file; a plan that was changed on disk is made anew.
 
     Raises:
         StudyError: the study has problems.
@@ -32,26 +32,27 @@ def find_job(config: Mapping[str, Any], key: str, shard: str, threads: int) -> J
     """
     folder = plan_folder(config)
     try:
-        return open_job(folder, key, shard, threads)
+        return open_job(folder, key, file, threads)
     except CorruptError:
         discard(folder)
     folder = plan_folder(config)
     try:
-        return open_job(folder, key, shard, threads)
+        return open_job(folder, key, file, threads)
     except CorruptError as error:
         raise RsweepError(
-            f"{folder} has no node {key} for a shard {shard}: the study or its ROIs "
+            f"{folder} has no node {key} for a shard {file}: the study or its ROIs "
             f"were edited while it ran; run it again ({error})"
         ) from error
 
 
-def open_job(folder: Path, key: str, shard: str, threads: int) -> Job:
-    """A node's job for a shard, from the plan in a folder.
+def open_job(folder: Path, key: str, file: str, threads: int) -> Job:
+    """The job of a node's file, from the plan in a folder.
 
     Raises:
         CorruptError: the plan has no such node or shard, or was changed.
     """
     known = read_node(folder, key)
+    shard = known.node.shard(file)
     rois = Shard(shard, read_shard(folder, shard))
     return Job(known.node, rois, Store(known.store), known.options, known.on_roi_error, threads,
                planned_at())  # fmt: skip

@@ -15,7 +15,7 @@ import requests
 
 from rsweep.core.accounts import reveal
 from rsweep.core.errors import CorruptError, RsweepError
-from rsweep.core.nodes import Node
+from rsweep.core.nodes import Node, name_of
 from rsweep.core.redact import portable
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
@@ -46,7 +46,7 @@ class Upstream:
 
     def take(self, store: Store, node: Node, shard: str) -> bool:
         """Copy a file with its record into a store; True if it was there, sound and the node's."""
-        name = f"{node.stage}/{node.key}/{shard}"
+        name = name_of(node, shard)
         try:
             with store.turn(node, shard):
                 return store.is_sound(node, shard) or self._adopt(store, node, shard, name)

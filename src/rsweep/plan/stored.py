@@ -32,7 +32,7 @@ PLAN = "RSWEEP_PLAN"
 the folder of its plan. It says where to read, and never what."""
 
 Row = list[Any]
-"""A node as JSON: stage, version, settings, and the keys of its inputs by name."""
+"""A node as JSON: stage, version, settings, keys of its inputs by name, and its scenes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def told(config: Mapping[str, Any]) -> Path | None:
 def node_row(node: Node) -> Row:
     """A node as JSON."""
     inputs = {name: found.key for name, found in node.inputs.items()}
-    return [node.stage, node.version, node.settings, inputs]
+    return [node.stage, node.version, node.settings, inputs, node.scenes]
 
 
 def make_nodes(rows: Mapping[str, Row], path: Path) -> dict[str, Node]:
@@ -87,9 +87,9 @@ def make_nodes(rows: Mapping[str, Row], path: Path) -> dict[str, Node]:
         CorruptError: a node is not the one that its key stands for.
     """
     nodes: dict[str, Node] = {}
-    for key, (stage, version, settings, inputs) in rows.items():
+    for key, (stage, version, settings, inputs, scenes) in rows.items():
         found = {name: nodes[source] for name, source in inputs.items()}
-        nodes[key] = Node(stage, version, settings, found)
+        nodes[key] = Node(stage, version, settings, found, scenes=scenes)
         if nodes[key].key != key:
             raise CorruptError(path, f"node {key} has the settings of {nodes[key].key}")
     return nodes

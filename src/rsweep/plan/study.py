@@ -23,9 +23,11 @@ from rsweep.plan.evaluation import read_evaluate
 from rsweep.plan.nodes import node_options
 from rsweep.plan.profiles import Profile
 from rsweep.plan.published import published_problems
+from rsweep.plan.scenes import with_scenes
 from rsweep.plan.sweep import Skipped, expand, section
 from rsweep.plan.table import CORE
 from rsweep.plan.too_large import too_many_tiles
+from rsweep.stages.fetch.manifest import locked_scenes
 from rsweep.stages.registry import STAGES
 
 Settings = dict[str, Any]
@@ -174,6 +176,7 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
         raise StudyError(list(dict.fromkeys(problems)))
     if problems := too_many_tiles(profiles, shards, options["max_failed"], where):
         raise StudyError(problems)
+    profiles = with_scenes(profiles, shards, _locked_scenes(options), where)
     return Study(
         options["study"], rois, profiles, skipped, options, evaluate, retain, shards, config
     )  # fmt: skip
@@ -237,6 +240,16 @@ def _pins(options: Mapping[str, Any]) -> dict[str, Pin]:
         return parse_pins(json.loads(_lock_file(options).read_text()).get("pins", {}))
     except (OSError, ValueError, TypeError, AttributeError):
         return {}  # a damaged lock is said so where it is read whole
+
+
+def _locked_scenes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fetch key -> scenes on a disk that a frozen study is held to."""
+    if not options["frozen"]:
+        return {}
+    try:
+        return locked_scenes(json.loads(_lock_file(options).read_text()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}  # as above
 
 
 def _store(options: Mapping[str, Any]) -> Path:

@@ -10,7 +10,8 @@ from typing import Any
 from rsweep.core.canonical import digest
 from rsweep.core.digests import known_sha256
 from rsweep.core.log import start_log
-from rsweep.core.nodes import Node
+from rsweep.core.nodes import Node, name_of
+from rsweep.core.shards import Shard
 from rsweep.plan.evaluation import DESIGN, PROBING
 from rsweep.plan.planning import find_plan, read_plan
 from rsweep.plan.profiles import Profile
@@ -39,11 +40,15 @@ class Plan:
 
     def file(self, node: Node, shard: str) -> str:
         """A node's file for a shard."""
-        return f"{self.store}/{node.stage}/{node.key}/{shard}.h5"
+        return f"{self.store}/{name_of(node, shard)}.h5"
 
-    def inputs(self, key: str, shard: str) -> dict[str, str]:
+    def shard(self, key: str, file: str) -> Shard:
+        """The shard of a node's file, which the wildcard `shard` of its rule names."""
+        return self.shards[self.nodes[key].shard(file)]
+
+    def inputs(self, key: str, file: str) -> dict[str, str]:
         """Input name -> file of the job that makes a node's file."""
-        node = self.nodes[key]
+        node, shard = self.nodes[key], self.shard(key, file).name
         return {name: self.file(found, shard) for name, found in node.inputs.items()}
 
     def stitched(self, profile: str) -> list[str]:
@@ -135,11 +140,11 @@ class Plan:
         """What of the `evaluate` section changes the evaluation of a profile."""
         return {k: v for k, v in self.study.evaluate.items() if k in PROBING}
 
-    def memory_mb(self, key: str, attempt: int, shard: str = "") -> int:
-        """Memory that a job asks for, in MB; of the largest shard if none is named."""
+    def memory_mb(self, key: str, attempt: int, file: str = "") -> int:
+        """Memory that a job asks for, in MB; of the largest shard if no file is named."""
         from rsweep.plan.estimates import memory_mb
 
-        shards = [self.shards[shard]] if shard else self.shards.values()
+        shards = [self.shard(key, file)] if file else self.shards.values()
         return memory_mb(self.nodes[key], shards, attempt)
 
 

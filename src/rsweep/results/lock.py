@@ -28,16 +28,17 @@ from rsweep.plan.study import Study
 from rsweep.results.profile import read_rows
 from rsweep.results.versions import versions
 from rsweep.sources.registry import find_provider
-from rsweep.stages.fetch.format import read_rois
+from rsweep.stages.fetch.format import read_held, read_rois
 from rsweep.stages.fetch.locks import LOCKED, read_lock
-from rsweep.stages.fetch.manifest import pack
+from rsweep.stages.fetch.manifest import pack, pack_scenes, unpack_scenes
+from rsweep.stages.fetch.used import Scenes, scenes_digest, used_scenes
 
 LOCK_VERSION = 3
 """Of the file's format. Version 1 had no version, no artefacts and no results; version 2 had the
 study as a mapping, which a file of sorted names puts in another order."""
 
 
-LATER = ("config", "rois", "labels", "nodes", "artefacts", "results")
+LATER = ("config", "rois", "labels", "nodes", "fetch", "artefacts", "results")
 """Parts that locks have had since a later version, or that a study may lack."""
 
 
@@ -51,7 +52,7 @@ def make_lock(study: Study) -> dict[str, Any]:
     nodes, options = study.nodes(), study.node_options()
     fetched = {
         n.key: {"settings": n.settings, **pack(_manifests(study, n)),
-                "endpoint": _endpoint(n, options[n.key])}
+                **_held(study, n, options[n.key]), "endpoint": _endpoint(n, options[n.key])}
         for n in nodes.values() if n.stage == "fetch"
     }  # fmt: skip
     rules = {n.key: n.settings.get("cloud_mask", {}) for n in nodes.values()
@@ -115,6 +116,30 @@ def read_whole(path: Path) -> dict[str, Any]:
         raise RsweepError(f"{path} is a lock of version {version}; this rsweep reads "
                           f"1 to {LOCK_VERSION}")  # fmt: skip
     return dict(complete)
+
+
+def locked_digests(lock: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Fetch key -> shard -> digest of the scenes on a disk that it used."""
+    used = {key: unpack_scenes(told) for key, told in lock["fetch"].items()}
+    return {key: {shard: scenes_digest(own) for shard, own in shards.items()}
+            for key, shards in used.items()}  # fmt: skip
+
+
+def locked_nodes(lock: Mapping[str, Any]) -> dict[str, Node]:
+    """The nodes that a lock holds in clear, by key, with the scenes that their shards used."""
+    found: dict[str, Node] = {}
+    digests = locked_digests(lock)
+    for key in lock["nodes"]:  # sorted by key in the file, so in no useful order
+        _locked(key, lock["nodes"], digests, found)
+    return found
+
+
+def _locked(key: str, every: Any, digests: Any, found: dict[str, Node]) -> Node:
+    if key not in found:
+        told, scenes = every[key], digests.get(key, {})
+        inputs = {n: _locked(k, every, digests, found) for n, k in told["inputs"].items()}
+        found[key] = Node(told["stage"], told["version"], told["settings"], inputs, scenes=scenes)
+    return found[key]
 
 
 def _artefacts(study: Study, node: Node) -> Iterator[tuple[str, str]]:
@@ -193,6 +218,23 @@ def _manifests(study: Study, node: Node) -> dict[str, Any]:
             for roi in read_rois(file):
                 found[roi["id"]] = {name: value for name, value in roi.items() if name in LOCKED}
     return found
+
+
+def _held(study: Study, node: Node, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`held`: the scenes on a disk that each shard used; nothing of a service."""
+    store = Store(study.store)
+    found: dict[str, Scenes] = {}
+    dropped = []
+    for shard in (shard for shard in study.shards if shard.name in node.scenes):
+        if store.path(node, shard.name).exists():
+            with reading(study, node, shard) as file:
+                _, found[shard.name] = read_held(file)
+        else:
+            dropped.append(shard)
+    if dropped:  # as the study says of fetches that have been read
+        now = used_scenes(node.settings, options, dropped)
+        found |= {s: used for s, used in now.items() if scenes_digest(used) == node.scenes[s]}
+    return {"held": pack_scenes(found)} if found else {}
 
 
 def _used_pins(study: Study) -> dict[str, Pin]:

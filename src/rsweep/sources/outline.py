@@ -65,7 +65,8 @@ def _overlap(outline: Polygon, bounds: Box) -> bool:
     # finite, and must compare as apart.
     if not (west < right and left < east and south < top and bottom < north):
         return False
-    return bool(outline.intersection(box(left, bottom, right, top)).area > 0)
+    # Nor does it hold one whose outline it folds, as UTM does a quarter of the way around.
+    return outline.is_valid and bool(outline.intersection(box(left, bottom, right, top)).area > 0)
 
 
 def to_lonlat(grid: Grid) -> tuple[float, float]:

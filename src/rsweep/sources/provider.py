@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rsweep.core.knobs import Option, Problem
 
 if TYPE_CHECKING:  # planning needs no numpy
-    from rsweep.sources.protocol import Source, Window
+    from rsweep.sources.held import Held
+    from rsweep.sources.protocol import Source
 
 Options = Mapping[str, Any]
 
@@ -23,9 +24,8 @@ class Provider:
         name: what a study calls it.
         options: what its section of a study may say.
         collections: sensor -> the collections that it serves, the first being the default.
-        identity: of options, collection and window, what of the options and the data changes
-            pixels, for the key of fetch: never a path, a URL or an account; of data on disk those
-            of the window, or all where it is None.
+        identity: of options and collection, what of the options and the data changes pixels, for
+            the key of fetch: never a path, a URL or an account.
         available_bands: of options and collection, what `fetch_bands: all` reads.
         cloud_layers: of options and collection, what tells of clouds in its scenes: quality layers,
             and "scene" where a whole scene's cloud share is known.
@@ -36,12 +36,14 @@ class Provider:
         check: what is wrong with options, at a place of the study file; no service is asked.
         address: where it is, without account, for the lock; "" of one that is on no network.
         planning_reads: files and folders that planning looks at.
+        held: of options and collection, the scenes that lie on a disk, whose content says what was
+            fetched; nothing of a service, whose name is in `identity`.
     """
 
     name: str
     options: tuple[Option, ...]
     collections: Mapping[str, tuple[str, ...]]
-    identity: Callable[[Options, str, Window | None], dict[str, Any]]
+    identity: Callable[[Options, str], dict[str, Any]]
     available_bands: Callable[[Options, str], tuple[str, ...]]
     cloud_layers: Callable[[Options, str], tuple[str, ...]]
     open_source: Callable[[Options, str, Sequence[str], str], Source]
@@ -49,3 +51,4 @@ class Provider:
     check: Callable[[Options, str], list[Problem]] = lambda options, where: []
     address: Callable[[Options], str] = lambda options: ""
     planning_reads: Callable[[Options], Iterable[Path]] = lambda options: ()
+    held: Callable[[Options, str], Sequence[Held]] = lambda options, collection: ()

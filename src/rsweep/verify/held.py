@@ -11,11 +11,15 @@ from rsweep.core.errors import CorruptError
 from rsweep.core.nodes import Node
 from rsweep.core.store import Store
 from rsweep.explain.causes import chain_causes
+from rsweep.explain.scenes import compare_scenes, merged
 from rsweep.plan.profiles import Profile
+from rsweep.plan.scenes import renamed
 from rsweep.plan.study import Study
-from rsweep.results.lock import embeddings_digest, grid_digest
+from rsweep.results.lock import embeddings_digest, grid_digest, locked_digests, locked_nodes
 from rsweep.results.profile import VALID_SHARE, grid_files
 from rsweep.results.versions import versions
+from rsweep.stages.fetch.manifest import unpack_scenes
+from rsweep.stages.fetch.used import used_scenes
 from rsweep.verify.rows import Row, Status
 
 Lock = Mapping[str, Any]
@@ -27,6 +31,7 @@ def held_rows(study: Study, lock: Lock) -> Iterator[Row]:
     yield from _places(study, lock)
     yield from _labels(study, lock)
     yield from _keys(study, lock)
+    yield from _scenes(study, lock)
     yield from _artefacts(study, lock)
     for profile in study.profiles:
         told = lock["results"].get(profile.name, {})
@@ -84,21 +89,6 @@ def _keys(study: Study, lock: Lock) -> Iterator[Row]:
             yield Row("keys", name, "different", "the lock has no such profile")
 
 
-def locked_nodes(lock: Lock) -> dict[str, Node]:
-    """The nodes that a lock holds in clear, by key."""
-    found: dict[str, Node] = {}
-    for key, told in lock["nodes"].items():  # sorted by key in the file, so in no useful order
-        _locked(key, told, lock["nodes"], found)
-    return found
-
-
-def _locked(key: str, told: Any, every: Any, found: dict[str, Node]) -> Node:
-    if key not in found:
-        inputs = {n: _locked(k, every[k], every, found) for n, k in told["inputs"].items()}
-        found[key] = Node(told["stage"], told["version"], told["settings"], inputs)
-    return found[key]
-
-
 def _cause(profile: Profile, keys: Mapping[str, str], nodes: Mapping[str, Node]) -> str:
     last = nodes.get(keys.get(profile.node.stage, ""))
     causes = chain_causes(last, profile.node, profile.settings) if last else []
@@ -109,8 +99,24 @@ def _cause(profile: Profile, keys: Mapping[str, str], nodes: Mapping[str, Node])
     return f"{', '.join(stages)} have other keys"
 
 
+def _scenes(study: Study, lock: Lock) -> Iterator[Row]:
+    """Scenes on a disk that the lock names, as they are there now."""
+    options = study.node_options()
+    for key, told in lock["fetch"].items():
+        before, node = unpack_scenes(told), study.nodes().get(key)
+        if not before or not node:
+            continue
+        known = {name for scenes in before.values() for name in scenes}
+        now = used_scenes(node.settings, options[key], study.shards, known)
+        changes = merged(compare_scenes(scenes, now.get(shard, {}))
+                         for shard, scenes in before.items())  # fmt: skip
+        yield Row("scenes", f"fetch/{key}", _same(not changes), str(changes))
+
+
 def _artefacts(study: Study, lock: Lock) -> Iterator[Row]:
-    store, nodes = Store(study.store), study.nodes()
+    store, made = Store(study.store), dict[str, Node]()
+    digests = locked_digests(lock)
+    nodes = {key: renamed(node, digests, made) for key, node in study.nodes().items()}
     for key, shards in lock["artefacts"].items():
         if key not in nodes:
             continue  # said of its profile already

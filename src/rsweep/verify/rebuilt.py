@@ -39,7 +39,7 @@ def rebuilt_rows(
     study's own store, within the stage's tolerance.
     """
     fresh, held, done = Store(scratch), Store(study.store), set()
-    options = _options(study)
+    options = study.node_options()  # a fetch reads the scenes of the lock
     for last, shard in jobs:
         for node in last.upstream():
             if (node.key, shard.name) in done:
@@ -49,14 +49,6 @@ def rebuilt_rows(
             told = lock["artefacts"].get(node.key, {}).get(shard.name)
             name = f"{node.stage}/{node.key}/{shard.name}"
             yield Row("rebuilt", name, *_compare(fresh, held, node, shard.name, told))
-
-
-def _options(study: Study) -> dict[str, dict[str, Any]]:
-    """What jobs need beside settings; a fetch reads the scenes of the lock."""
-    found = study.node_options()
-    lock = {"lock": str(study.lock)}
-    fetches = {key for key, node in study.nodes().items() if node.stage == "fetch"}
-    return {key: {**own, **(lock if key in fetches else {})} for key, own in found.items()}
 
 
 def _compare(

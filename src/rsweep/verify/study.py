@@ -50,6 +50,8 @@ def _study(folder: Path, lock: dict[str, Any], file: Path | None, store: Path | 
         raise RsweepError(f"{where} does not hold the study; give it with --study FILE")
     config["results"], config["study"] = str(folder.parent), folder.name
     config.pop("published", None)  # what is verified does not depend on it
+    config["frozen"] = True  # what is there is compared as the lock names it
+    config.pop("lock", None)
     if store:
         config["store"] = str(store)
     try:

@@ -6,6 +6,7 @@ import numpy as np
 
 from rsweep.cli import main
 from rsweep.core.files import put
+from rsweep.core.shards import Shard
 from rsweep.core.store import Store
 from rsweep.explain.chains import StoredNodes
 from rsweep.explain.reasons import profile_reasons
@@ -13,6 +14,7 @@ from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import resolve
 
 BASE = {"model": "rcf", "temporal": {"year": 2022}, "image_size": 32, "input_prep": "resize"}
+SHARDS = [Shard("a", ()), Shard("b", ())]
 
 
 def profile(**own):
@@ -34,7 +36,7 @@ def test_what_is_there_does_not_run_and_the_rest_has_a_cause(tmp_path):
     fill(store, old)
     fill(store, profile(image_size=64, scale_m=20, edge="fill")[0])
     node, settings = profile(image_size=64)
-    reasons = {r.node.stage: r for r in profile_reasons(node, settings, ["a", "b"], store)}
+    reasons = {r.node.stage: r for r in profile_reasons(node, settings, SHARDS, store)}
     assert [s for s, r in reasons.items() if not r.runs] == ["fetch", "composite"]
     assert reasons["prep"].nearest is not None
     assert {str(c) for c in reasons["prep"].causes} == {"knob at prep: image_size: 32 -> 64"}
@@ -45,13 +47,13 @@ def test_a_shard_that_lacks_is_said_to_run(tmp_path):
     store = Store(tmp_path)
     node, settings = profile()
     fill(store, node, ["a"])
-    reasons = list(profile_reasons(node, settings, ["a", "b"], store))
+    reasons = list(profile_reasons(node, settings, SHARDS, store))
     assert {(r.present, r.wanted, r.runs) for r in reasons} == {(1, 2, True)}
 
 
 def test_an_empty_store_has_nothing_near(tmp_path):
     node, settings = profile()
-    reasons = list(profile_reasons(node, settings, ["a"], Store(tmp_path)))
+    reasons = list(profile_reasons(node, settings, SHARDS[:1], Store(tmp_path)))
     assert all(r.runs and r.nearest is None for r in reasons)
 
 

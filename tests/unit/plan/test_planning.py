@@ -152,13 +152,19 @@ def test_scenes_and_layouts_of_a_folder_that_change_are_noticed(config, monkeypa
     config["base"] |= {"provider": "local", "bands": "B4,B3,B2",
                        "local": {"path": "scenes", "layout": "layout.yaml"}}  # fmt: skip
     config["sweep"] = []
-    before = read_plan(find_plan(config))[0].profiles[0].keys()
+
+    def planned():
+        (profile, *_) = (study := read_plan(find_plan(config))[0]).profiles
+        return profile.keys(), [profile.node.file(shard.name) for shard in study.shards]
+
+    keys, files = planned()
     assert not made_again(config, monkeypatch)
     time.sleep(0.01)
     Path("scenes/S2_20220605.tif").write_bytes(b"PIXELS")
     planning_caches_clear()
     assert made_again(config, monkeypatch)
-    assert read_plan(find_plan(config))[0].profiles[0].keys() != before
+    assert planned()[0] == keys  # what a scene holds is in the names of files
+    assert not set(planned()[1]) & set(files)
     edit("layout.yaml", "B2: 1", "B8: 4, B2: 1")
     assert made_again(config, monkeypatch)
 
@@ -167,7 +173,7 @@ def planning_caches_clear() -> None:
     """What a process reads of a folder it reads once; another process reads it anew."""
     from rsweep.sources import local
 
-    for cached in (local.open_folder, local._content_digest):
+    for cached in (local.open_folder, local._held):
         cached.cache_clear()
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from rasterio.warp import reproject
 
 from rsweep.core import digests
 from rsweep.core.errors import RoiError, SourceError, StudyError
-from rsweep.core.grid import Grid
+from rsweep.core.grid import Grid, roi_grid
+from rsweep.core.roi import Roi
 from rsweep.sources import local
 from rsweep.sources.local.layout import parse_layout
+from rsweep.sources.outline import to_lonlat, touches
 
 GRID = Grid("EPSG:32633", 500_040.0, 5_000_040.0, 10.0, 24, 24)
 WINDOW = ("2022-06-01", "2022-07-01")
@@ -36,7 +39,7 @@ def _fresh(monkeypatch, tmp_path):
     monkeypatch.setattr(digests, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(digests, "_memory", {})
     local.open_folder.cache_clear()
-    local._content_digest.cache_clear()
+    local._held.cache_clear()
 
 
 def write(path: Path, values, x=500_040, y=5_000_040, pixel=10, crs="EPSG:32633", nodata=None,
@@ -62,7 +65,7 @@ def ramp(height=24, width=24, start=1, dtype="uint16"):
 
 def options(root: Path, layout: str = LAYOUT, **more) -> dict:
     local.open_folder.cache_clear()
-    local._content_digest.cache_clear()
+    local._held.cache_clear()
     (root / "layout.yaml").write_text(layout)
     return {"path": str(root), **more}
 
@@ -471,6 +474,21 @@ class TestRoiErrors:
             next(source.read(scenes, GRID))
 
 
+def known(opts, sensor):
+    """All that makes a fetch of a folder what it is."""
+    held = [asdict(scene) for scene in local.held(opts, sensor)]
+    return {**local.identity(opts, sensor), "scenes": held}
+
+
+def test_a_zone_of_utm_does_not_hold_the_other_side_of_the_world():
+    """Its projection folds a grid there, over itself and over rasters that are not near."""
+    there = roi_grid(
+        Roi("x", {"type": "point", "lon": 115.0, "lat": 0.0, "buffer_m": 181.0}), 10, 0
+    )[0]
+    x, y = Transformer.from_crs(4326, 32633, always_xy=True).transform(115.0, 0.0)
+    assert not touches((x - 5000, y - 5000, x + 5000, y + 5000), "EPSG:32633", there)
+
+
 class TestIdentity:
     @pytest.fixture
     def folder(self, tmp_path):
@@ -480,79 +498,81 @@ class TestIdentity:
         return root
 
     def test_same_content_elsewhere_is_the_same(self, folder, tmp_path):
-        here = local.identity(options(folder), "s2")
+        here = known(options(folder), "s2")
         shutil.copytree(folder, tmp_path / "elsewhere")
-        assert local.identity(options(tmp_path / "elsewhere"), "s2") == here
+        assert known(options(tmp_path / "elsewhere"), "s2") == here
         assert str(tmp_path) not in json.dumps(here)
 
     def test_what_a_layout_calls_things_does_not_matter(self, folder):
-        here = local.identity(options(folder), "s2")
+        here = known(options(folder), "s2")
         other = LAYOUT.replace(r"\d{8}", "[0-9]{8}") + "  bands: {B4: B04}  # and a comment\n"
-        assert local.identity(options(folder, other), "s2") == here
+        assert known(options(folder, other), "s2") == here
 
     @pytest.mark.parametrize("line", ["gain: 2", "offset: -1", "nodata: 5", "unit: reflectance"])
     def test_how_values_are_read_matters(self, folder, line):
-        here = local.identity(options(folder), "s2")
-        assert local.identity(options(folder, LAYOUT + f"  {line}\n"), "s2") != here
+        here = known(options(folder), "s2")
+        assert known(options(folder, LAYOUT + f"  {line}\n"), "s2") != here
 
     def test_resampling_matters(self, folder):
         opts = options(folder)
-        bilinear = local.identity({**opts, "resampling": "bilinear"}, "s2")
-        assert bilinear != local.identity(opts, "s2")
-        assert local.identity({**opts, "resampling": "auto"}, "s2") == local.identity(opts, "s2")
+        bilinear = known({**opts, "resampling": "bilinear"}, "s2")
+        assert bilinear != known(opts, "s2")
+        assert known({**opts, "resampling": "auto"}, "s2") == known(opts, "s2")
 
     def test_content_matters_and_the_other_sensor_s_does_not(self, folder):
         both = LAYOUT + "s1:\n  files: 'r_(?P<date>\\d{8})_(?P<band>V.)\\.tif'\n"
         write(folder / "r_20220603_VV.tif", ramp(dtype="float32"))
-        before = local.identity(options(folder, both), "s2")
+        before = known(options(folder, both), "s2")
         write(folder / "r_20220603_VV.tif", ramp(start=2, dtype="float32"))
-        assert local.identity(options(folder, both), "s2") == before
+        assert known(options(folder, both), "s2") == before
         write(folder / "20220613_B04.tif", ramp(start=2))
-        assert local.identity(options(folder, both), "s2") != before
+        assert known(options(folder, both), "s2") != before
 
     def test_second_parse_only_stats(self, folder, monkeypatch):
         monkeypatch.setattr(digests, "_SETTLED_NS", 0)
         for path in folder.iterdir():
             os.utime(path, (1_600_000_000, 1_600_000_000))
-        here = local.identity(options(folder), "s2")
+        here = known(options(folder), "s2")
         monkeypatch.setattr(digests, "_memory", {})  # another process
         monkeypatch.setattr(digests, "sha256_file", lambda path: pytest.fail(f"hashes {path}"))
-        assert local.identity(options(folder), "s2") == here
+        assert known(options(folder), "s2") == here
 
     def test_a_file_just_written_is_hashed_again(self, folder):
-        local.identity(options(folder), "s2")
+        known(options(folder), "s2")
         path = folder / "20220603_B04.tif"
         stat = path.stat()
-        before = local.identity(options(folder), "s2")
+        before = known(options(folder), "s2")
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(bytes(data))
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        assert local.identity(options(folder), "s2") != before
+        assert known(options(folder), "s2") != before
 
     def test_a_file_replaced_with_the_same_size_and_time_is_hashed_again(self, folder):
         path = folder / "20220603_B04.tif"
         for file in folder.iterdir():
             os.utime(file, (1_600_000_000, 1_600_000_000))
-        before = local.identity(options(folder), "s2")
+        before = known(options(folder), "s2")
         other = folder.parent / "other.tif"
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         other.write_bytes(bytes(data))
         os.utime(other, (1_600_000_000, 1_600_000_000))
         other.replace(path)
-        assert local.identity(options(folder), "s2") != before
+        assert known(options(folder), "s2") != before
 
-    def test_a_scene_outside_the_window_does_not_matter(self, folder):
-        window = ("2022-06-01", "2022-06-10")
-        before = local.identity(options(folder), "s2", window)
-        everything = local.identity(options(folder), "s2")
-        write(folder / "20210103_B04.tif", ramp(start=9))
-        write(folder / "20220613_B04.tif", ramp(start=9))
-        assert local.identity(options(folder), "s2", window) == before
-        assert local.identity(options(folder), "s2") != everything
-        write(folder / "20220604_B04.tif", ramp(start=9))
-        assert local.identity(options(folder), "s2", window) != before
+    def test_scenes_say_where_and_when_they_are(self, folder):
+        (one, two) = local.held(options(folder), "s2")
+        assert (one.id, one.start, one.end) == ("20220603", "2022-06-03", "2022-06-03")
+        ((west, south, east, north),) = one.boxes
+        assert (west, south) < to_lonlat(GRID) < (east, north)
+        assert one.within("2022-06-01", "2022-06-04")
+        assert not one.within("2022-06-04", "2022-07-01")
+        assert one.digest != two.digest  # of the same pixels on other days
+
+    def test_a_scene_with_a_file_that_does_not_open_may_lie_anywhere(self, folder):
+        (folder / "20220603_B8.tif").write_text("no raster")
+        assert [len(scene.boxes) for scene in local.held(options(folder), "s2")] == [0, 1]
 
     def test_the_sources_of_a_virtual_raster_matter(self, folder, tmp_path):
         vrt = r"s2:\n  files: '(?P<date>\d{8})_(?P<band>B\w+)\.vrt'\n".replace("\\n", "\n")
@@ -566,27 +586,30 @@ class TestIdentity:
                 "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
             )
         opts = options(tmp_path / "vrt", vrt)
-        before = local.identity(opts, "s2")
+        before = known(opts, "s2")
         assert "20220603_B04.tif" in [path.name for path in local.planning_reads(opts)]
         (scene,), (pixels,) = read(opts)
         assert np.array_equal(pixels.bands[0], ramp())
         write(folder / "20220603_B04.tif", ramp(start=7))
-        assert local.identity(options(tmp_path / "vrt", vrt), "s2") != before
+        assert known(options(tmp_path / "vrt", vrt), "s2") != before
         (changed,), _ = read(options(tmp_path / "vrt", vrt))
         assert changed.properties["sha256"] != scene.properties["sha256"]
 
     def test_a_cache_that_cannot_be_written_is_done_without(self, folder, monkeypatch, tmp_path):
         (tmp_path / "file").write_text("")
         monkeypatch.setattr(digests, "CACHE", tmp_path / "file/cache")
-        assert local.identity(options(folder), "s2")["content"]
+        assert known(options(folder), "s2")["scenes"][0]["boxes"]
 
-    def test_planning_imports_no_rasterio(self, folder):
+    def test_planning_imports_no_rasterio_once_it_has_seen_the_files(self, folder, monkeypatch):
         opts = options(folder)
+        monkeypatch.setattr(digests, "_SETTLED_NS", 0)
+        monkeypatch.setattr(digests, "CACHE", folder / ".snakemake/rsweep")
+        known(opts, "s2")
         code = f"""
 import sys
 from rsweep.sources import local
 assert not local.check({opts!r}, "w")
-local.identity({opts!r}, "s2")
+local.identity({opts!r}, "s2"), local.held({opts!r}, "s2")
 assert not {{"rasterio", "pyproj", "torch", "pystac"}} & set(sys.modules), sys.modules
 """
         subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
@@ -602,9 +625,9 @@ def test_walk_follows_links_once(tmp_path):
 
 def test_identity_uses_the_data_through_a_relative_path(tmp_path, monkeypatch):
     write(tmp_path / "data/20220603_B04.tif", ramp())
-    absolute = local.identity(options(tmp_path / "data"), "s2")
+    absolute = known(options(tmp_path / "data"), "s2")
     monkeypatch.chdir(tmp_path)
-    assert local.identity({"path": "data"}, "s2") == absolute
+    assert known({"path": "data"}, "s2") == absolute
 
 
 class TestBaselines:

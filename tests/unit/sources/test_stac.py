@@ -23,6 +23,7 @@ from rsweep.core.accounts import hide_accounts
 from rsweep.core.errors import RoiError, SourceError, TransientError
 from rsweep.core.grid import Grid
 from rsweep.sources import local, stac
+from rsweep.sources.outline import to_lonlat
 from rsweep.sources.stac import catalogue, offsets, remote, signing
 from rsweep.sources.stac.collections import PRESETS, TABLE
 from rsweep.sources.stac.items import parse_item, utc_seconds, without_duplicates
@@ -43,7 +44,7 @@ def _quick(monkeypatch):
         monkeypatch.setitem(remote.REMOTE_ENV, name, value)
     monkeypatch.setattr(catalogue, "BACKOFF_S", 0.0)
     stac._catalogue.cache_clear()
-    stac._content.cache_clear()
+    stac._held.cache_clear()
 
 
 @pytest.fixture
@@ -502,12 +503,17 @@ class TestStatic:
             assert str(tmp_path) not in json.dumps(identity)
         assert module.available_bands(options, "s2")[0] == "B1"
 
-    def test_content_is_in_the_key(self, folder):
+    def test_content_is_told_item_by_item(self, folder):
         options = {"url": str(folder)}
-        before = stac.identity(options, "s2")
+        before = {scene.id: scene for scene in stac.held(options, "s2")}
         write_cog(folder / "d3_red.tif", noise(77))
-        stac._content.cache_clear()
-        assert stac.identity(options, "s2") != before
+        stac._held.cache_clear()
+        after = {scene.id: scene for scene in stac.held(options, "s2")}
+        assert [name for name in after if after[name] != before[name]] == ["d3"]
+        assert before["d3"].within("2022-06-03", "2022-06-04")
+        assert not before["d3"].within("2022-06-05", "2022-06-30")
+        ((west, south, east, north),) = before["d3"].boxes
+        assert (west, south) < to_lonlat(GRID) < (east, north)
 
     def test_at_an_address(self, folder, tmp_path):
         with StacServer(folder) as server:
@@ -523,7 +529,7 @@ class TestStatic:
         with pytest.raises(SourceError, match=r"catalog\.json cannot be read"):
             source.scenes(GRID, *WINDOW)
         with pytest.raises(SourceError, match="neither a folder nor a file"):
-            stac.identity({"url": str(tmp_path / "nothing")}, "s2")
+            stac.held({"url": str(tmp_path / "nothing")}, "s2")
 
     def test_without_a_baseline_nothing_is_taken_off(self, folder):
         for path in folder.glob("d*/*.json"):
@@ -657,20 +663,20 @@ def test_assets_outside_a_catalogue_s_folder_are_part_of_what_it_is(tmp_path):
     (tmp_path / "cat/catalog.json").write_text(json.dumps({
         "type": "Catalog", "stac_version": "1.0.0", "id": "c", "description": "d", "links": links,
     }))  # fmt: skip
-    options, window = {"url": str(tmp_path / "cat")}, ("2022-06-10", "2022-07-01")
+    options = {"url": str(tmp_path / "cat")}
 
-    def identities():
-        stac._content.cache_clear()
-        return [stac.identity(options, "s2", asked) for asked in (None, window)]
+    def digests():
+        stac._held.cache_clear()
+        return {scene.id: scene.digest for scene in stac.held(options, "s2")}
 
     assert tmp_path / "cat/../assets/d13_red.tif" in stac.planning_reads(options)
-    before = identities()
+    before = digests()
     write_cog(tmp_path / "assets/d03_red.tif", noise(77))
-    first = identities()
-    assert first[0] != before[0]
-    assert first[1] == before[1]  # it is outside the window
+    after = digests()
+    assert after["d03"] != before["d03"]
+    assert after["d13"] == before["d13"]
     write_cog(tmp_path / "assets/d13_red.tif", noise(77))
-    assert identities()[1] != before[1]
+    assert digests()["d13"] != before["d13"]
 
 
 def test_accounts_and_signatures_are_sent_and_never_recorded(server, tmp_path, monkeypatch):

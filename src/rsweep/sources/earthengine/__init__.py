@@ -16,7 +16,6 @@ from rsweep.sources.provider import Provider
 
 if TYPE_CHECKING:
     from rsweep.sources.earthengine.source import EarthEngine
-    from rsweep.sources.protocol import Window
 
 OPTIONS = (
     Option("url", "str", "high-volume",
@@ -76,9 +75,7 @@ def available_bands(options: Mapping[str, Any], collection: str) -> tuple[str, .
     return collections.find(collection).bands
 
 
-def identity(
-    options: Mapping[str, Any], collection: str, window: Window | None = None
-) -> dict[str, Any]:
+def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     """What of the collection changes pixels; no option does.
 
     Raises:

@@ -18,13 +18,15 @@ from rsweep.core.errors import SourceError, StudyError
 from rsweep.core.knobs import Option, Problem
 from rsweep.core.sensors import SENSORS
 from rsweep.sources import stac
+from rsweep.sources.held import Degrees, Held
 from rsweep.sources.local.folder import LocalScene, content, find_scenes
+from rsweep.sources.local.footprints import footprints
 from rsweep.sources.local.layout import Layer, Section, read_layout
 from rsweep.sources.provider import Provider
 from rsweep.sources.vrt import files_behind
 
 if TYPE_CHECKING:
-    from rsweep.sources.protocol import Source, Window
+    from rsweep.sources.protocol import Source
 
 OPTIONS = (
     Option("path", "str", None, "folder that holds the scenes; every study must name it"),
@@ -78,20 +80,17 @@ def planning_reads(options: Mapping[str, Any]) -> list[Path]:
     return [root, _layout_path(options), *behind]
 
 
-def identity(
-    options: Mapping[str, Any], collection: str, window: Window | None = None
-) -> dict[str, Any]:
-    """The content of the scenes of a window and how their values are read: see `folder.content`.
+def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
+    """Which bands the folder has, and how their values are read; of its scenes see `held`.
 
     Raises:
-        SourceError: the folder, the layout or a file cannot be read.
+        SourceError: the folder or the layout cannot be read, or has no such sensor.
     """
     if _is_catalogue(options):
-        return stac.identity(_stac_options(options), collection, window)
-    folder = _opened(options, collection)
-    section = folder.section
+        return stac.identity(_stac_options(options), collection)
+    section = _opened(options, collection).section
     return {
-        "content": _content_digest(folder, window),
+        "bands": list(available_bands(options, collection)),
         "unit": section.unit,
         "gain": section.gain,
         "nodata": str(section.nodata),
@@ -100,14 +99,41 @@ def identity(
     }
 
 
+def held(options: Mapping[str, Any], collection: str) -> tuple[Held, ...]:
+    """The folder's scenes of a sensor; see `Provider`.
+
+    Raises:
+        SourceError: the folder, the layout or a file cannot be read.
+    """
+    if _is_catalogue(options):
+        return stac.held(_stac_options(options), collection)
+    return _held(_opened(options, collection))
+
+
 @functools.lru_cache(maxsize=32)
-def _content_digest(folder: Folder, window: Window | None) -> str:
-    asked = [s for s in folder.scenes if window is None or s.within(*window)]
+def _held(folder: Folder) -> tuple[Held, ...]:
     try:
-        held = content(folder.root, asked)
+        entries = content(folder.root, folder.scenes)
     except OSError as error:
         raise SourceError(f"local: {error.filename}: {error.strerror}") from error
-    text = json.dumps(held, sort_keys=True, separators=(",", ":"), default=str)
+    boxes = footprints(folder.root, {p.file for s in folder.scenes for p in s.picks})
+    return tuple(
+        Held(scene.id, _boxes(scene, boxes), *(scene.interval or (scene.time, scene.time)),
+             scene.orbit, _digest(entry))
+        for scene, entry in zip(folder.scenes, entries, strict=True)
+    )  # fmt: skip
+
+
+def _boxes(scene: LocalScene, known: Mapping[str, Degrees]) -> tuple[Degrees, ...]:
+    """Where a scene lies; nothing if one of its files does not say."""
+    paths = {pick.file.path for pick in scene.picks}
+    if not paths <= set(known):
+        return ()
+    return tuple(dict.fromkeys(known[path] for path in sorted(paths)))
+
+
+def _digest(entry: Any) -> str:
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -231,5 +257,5 @@ def open_folder(root: Path, layout: Path, collection: str) -> Folder:
 
 PROVIDER = Provider(
     "local", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
-    check=check, planning_reads=planning_reads,
+    check=check, planning_reads=planning_reads, held=held,
 )  # fmt: skip

@@ -11,8 +11,6 @@ This module imports none of those that read until a source is opened.
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +20,12 @@ from urllib.parse import urlsplit
 from rsweep.core.errors import SourceError
 from rsweep.core.knobs import Option, Problem
 from rsweep.core.sensors import SENSORS
+from rsweep.sources.held import Held
 from rsweep.sources.provider import Provider
 from rsweep.sources.stac.collections import COLLECTIONS, PRESETS, TABLE, Collection
-from rsweep.sources.stac.content import asset_files, items_content
+from rsweep.sources.stac.content import asset_files, held_items
 
 if TYPE_CHECKING:
-    from rsweep.sources.protocol import Window
     from rsweep.sources.stac.catalogue import Catalogue
     from rsweep.sources.stac.source import StacSource
 
@@ -103,23 +101,37 @@ def planning_reads(options: Mapping[str, Any]) -> list[Path]:
     return [file.parent, *asset_files(file.parent)] if file else []
 
 
-def identity(
-    options: Mapping[str, Any], collection: str, window: Window | None = None
-) -> dict[str, Any]:
-    """The catalogue's name, what its values mean, and of one on disk the content of a window.
+def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
+    """What the catalogue's values mean, and its name; one on disk is known by its items: `held`.
 
     Raises:
-        SourceError: the collection is not known, or the catalogue on disk cannot be read.
+        SourceError: the collection is not known.
     """
     url = _url(options)
     told = {
         "entry": entry_of(options, collection).to_dict(),
         "resampling": options.get("resampling") or "auto",
     }
-    if url not in PRESETS and "://" not in url:
-        return {**told, "content": _content(_static(url).parent, window)}
+    if _is_on_disk(url):
+        return {**told, "catalogue": "on disk"}
     name = options.get("name") or (url if url in PRESETS else _plain(url))
     return {**told, "catalogue": name}
+
+
+def _is_on_disk(url: str) -> bool:
+    return url not in PRESETS and "://" not in url
+
+
+def held(options: Mapping[str, Any], collection: str) -> tuple[Held, ...]:
+    """The items of a collection in a catalogue on disk; see `Provider`.
+
+    Raises:
+        SourceError: the catalogue on disk cannot be read.
+    """
+    url = _url(options)
+    if not _is_on_disk(url):
+        return ()
+    return _held(_static(url).parent, "" if collection in SENSORS else collection)
 
 
 def _plain(url: str) -> str:
@@ -144,14 +156,11 @@ def _static(url: str) -> Path:
 
 
 @functools.lru_cache(maxsize=32)
-def _content(folder: Path, window: Window | None) -> str:
-    """Digest of the items of a window in a catalogue on disk, and of their assets wherever."""
+def _held(folder: Path, collection: str) -> tuple[Held, ...]:
     try:
-        held = items_content(folder, window)
+        return held_items(folder, collection)
     except OSError as error:
         raise SourceError(f"stac: {error.filename}: {error.strerror}") from error
-    text = json.dumps(held, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:
@@ -194,7 +203,7 @@ def open_source(
 
     url = _url(options)
     preset = PRESETS.get(url)
-    on_disk = preset is None and "://" not in url
+    on_disk = _is_on_disk(url)
     remote = Remote(
         Signer(preset.token_url) if preset and preset.token_url else None,
         _static(url).parent.resolve() if on_disk else None,
@@ -215,5 +224,5 @@ def _catalogue(address: str) -> Catalogue:
 
 PROVIDER = Provider(
     "stac", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
-    check=check, address=address, planning_reads=planning_reads,
+    check=check, address=address, planning_reads=planning_reads, held=held,
 )  # fmt: skip

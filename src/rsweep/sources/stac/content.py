@@ -3,34 +3,67 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rsweep.core.canonical import digest
 from rsweep.core.digests import File, walk
+from rsweep.sources.held import Degrees, Held
 from rsweep.sources.vrt import content_digests, files_behind
 
-if TYPE_CHECKING:
-    from rsweep.sources.protocol import Window
+TIMES = ("datetime", "start_datetime", "end_datetime")
 
 
-def items_content(folder: Path, window: Window | None) -> dict[str, Any]:
-    """Path of an item below a folder -> digests of its record and of its assets on disk.
+def held_items(folder: Path, collection: str) -> tuple[Held, ...]:
+    """The items below a folder of a collection ("" for any), with their assets on disk.
 
     Assets may lie outside the folder. Those at an address are identified by it alone.
 
     Args:
         folder: the catalogue's.
-        window: leaves out items of other days; None: all items.
+        collection: name of the collection that items must be of.
 
     Raises:
         OSError: a file cannot be read.
     """
     items = {file: item for file in _records(folder) if (item := _item(folder / file.path))}
-    asked = [file for file, item in items.items() if window is None or _within(item, window)]
+    asked = {f: i for f, i in items.items() if not collection or i.get("collection") == collection}
     own = content_digests(folder, asked)
-    return {file.path: [own[file.path], _assets(folder / file.path, items[file])] for file in asked}
+    ids = Counter(str(item.get("id")) for item in asked.values())
+    return tuple(
+        _held(file.path, item, ids, [own[file.path], _assets(folder / file.path, item)])
+        for file, item in asked.items()
+    )
+
+
+def _held(path: str, item: dict[str, Any], ids: Mapping[str, int], content: Any) -> Held:
+    name = str(item.get("id"))
+    orbit = (item.get("properties") or {}).get("sat:orbit_state")
+    return Held(
+        name if ids[name] == 1 else f"{name} ({path})", _boxes(item), *_times(item),
+        str(orbit).lower() if orbit else None, digest(content),
+    )  # fmt: skip
+
+
+def _boxes(item: dict[str, Any]) -> tuple[Degrees, ...]:
+    """The box around an item's footprint; nothing if it says none that can be understood."""
+    try:
+        points = list(_points((item.get("geometry") or {})["coordinates"]))
+        lons, lats = [float(point[0]) for point in points], [float(point[1]) for point in points]
+        return ((min(lons), min(lats), max(lons), max(lats)),)
+    except (KeyError, TypeError, ValueError, IndexError):
+        return ()
+
+
+def _points(coordinates: Any) -> Iterator[Any]:
+    if isinstance(coordinates[0], int | float):
+        yield coordinates
+        return
+    for part in coordinates:
+        yield from _points(part)
 
 
 def asset_files(folder: Path) -> list[Path]:
@@ -54,19 +87,18 @@ def _item(path: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) and data.get("type") == "Feature" else None
 
 
-def _within(item: dict[str, Any], window: Window) -> bool:
-    """True unless an item is surely of another day; one of an interval where it touches it."""
+def _times(item: dict[str, Any]) -> tuple[str, str]:
+    """Days around an item's time: one more on either side, since it may be in another zone."""
     told = item.get("properties") or {}
-    first = told.get("start_datetime") or told.get("datetime")
-    last = told.get("end_datetime") or told.get("datetime")
-    if not first or not last:
-        return True
-    # A day on either side, since times may be in another zone than UTC.
-    return str(first)[:10] <= window[1] and window[0] <= _next_day(str(last)[:10])
+    days = [str(told[name])[:10] for name in TIMES if told.get(name)]
+    try:
+        return _day(min(days), -1), _day(max(days), 1)
+    except ValueError:
+        return "", "9999"
 
 
-def _next_day(day: str) -> str:
-    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+def _day(text: str, later: int) -> str:
+    return (date.fromisoformat(text) + timedelta(days=later)).isoformat()
 
 
 def _assets(record: Path, item: dict[str, Any]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from rsweep.core.knobs import Option
 from rsweep.sources.provider import Provider
 
 if TYPE_CHECKING:
-    from rsweep.sources.protocol import Source, Window
+    from rsweep.sources.protocol import Source
 
 WORLD_VERSION = 1
 """Raised when any pixel, quality layer or scene of the world changes."""
@@ -51,9 +51,7 @@ COLLECTIONS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def identity(
-    options: Mapping[str, Any], collection: str, window: Window | None = None
-) -> dict[str, Any]:
+def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
     """What the pixels of a collection depend on: the world's version, and the options it reads."""
     values = {knob.name: options.get(knob.name, knob.default) for knob in OPTIONS}
     unread = {S1: ["cloudiness"], S1_RTC: ["cloudiness"], DEM: ["cloudiness", "revisit_days"]}

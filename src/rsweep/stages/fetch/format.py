@@ -3,7 +3,8 @@
 `rois` has a row per ROI. Under a ROI's number are the raw values of its scenes, in the order of its
 row: `bands` [S, C, H, W] and `quality/<layer>` [S, H, W]. Frames that the provider reduced are
 `frames` [T, C, H, W], with `count` [T, H, W] of the observations in them. A part is such a file of
-one ROI, at its root, with its row as `roi`.
+one ROI, at its root, with its row as `roi`. Where scenes lie on a disk, `held` says which the shard
+used.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 from rsweep.core.files import COMPRESSED, chunk_rows, get_json, put_json
 from rsweep.core.records import Failed, FetchedRoi
+from rsweep.stages.fetch.used import Scenes
 
+HELD = "held"
 LAYERS = ("bands", "quality", "frames", "count")
 
 Row = FetchedRoi | Failed
@@ -101,3 +104,16 @@ def adopt(file: h5py.File, index: int, path: Path) -> Row:
                 part.copy(name, group)
         row: Row = get_json(part, "roi")
     return row
+
+
+def write_held(file: h5py.File, shard: str, scenes: Scenes) -> None:
+    """Say in a fetch's file which scenes on a disk a shard used."""
+    put_json(file, HELD, {"shard": shard, "scenes": scenes})
+
+
+def read_held(file: h5py.File) -> tuple[str, Scenes]:
+    """The shard of a fetch's file, and the scenes on a disk that it used; none of a service."""
+    if HELD not in file:
+        return "", {}
+    told = get_json(file, HELD)
+    return told["shard"], told["scenes"]

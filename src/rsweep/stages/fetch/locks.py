@@ -22,7 +22,7 @@ from rsweep.core.errors import RoiError, SourceError
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.sources.protocol import Scene, Source
-from rsweep.stages.fetch.manifest import unpack
+from rsweep.stages.fetch.manifest import locked_scenes, unpack
 from rsweep.stages.fetch.place import Place, place_of
 
 LOCKED = ("error", "provider", "collection", "grid", "start", "end", "bands", "scenes", "request",
@@ -72,10 +72,12 @@ class Lock:
     Attributes:
         path: the file, for messages.
         rois: ROI -> what was fetched of it.
+        scenes: names of those on a disk that were there for its ROIs; None of a service's.
     """
 
     path: str
     rois: Mapping[str, Entry]
+    scenes: frozenset[str] | None = None
 
     def entry(self, roi_id: str) -> Entry:
         """What was fetched of a ROI.
@@ -97,26 +99,24 @@ class Lock:
 def read_lock(path: str, node: Node) -> Lock:
     """The part of a lock file that is about a fetch.
 
-    That is of its key; or, where files on disk have changed since and so the key, of the same
-    settings with other content: its scenes are then looked for one by one.
-
     Raises:
         SourceError: the file cannot be read, or has nothing of this fetch.
     """
     try:
-        fetched = json.loads(Path(path).read_text())["fetch"]
-        same = [key for key in fetched if key == node.key]
-        same += [key for key, held in fetched.items() if _alike(held, node)]
-        rois = {roi: _entry(held) for key in same[:1] for roi, held in unpack(fetched[key]).items()}
+        whole = json.loads(Path(path).read_text())
+        fetched = whole["fetch"]
+        own = fetched.get(node.key)
+        rois = {roi: _entry(held) for roi, held in unpack(own).items()} if own else {}
+        scenes = locked_scenes(whole).get(node.key)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise SourceError(f"{path} is not a lock that rsweep wrote ({error!r})") from error
-    if not same:
+    if not own:
         raise SourceError(f"{path} has no fetch key {node.key}; it has "
                           f"{', '.join(fetched) or 'none'}. Fetch settings differ from those of "
                           "the lock")  # fmt: skip
-    return Lock(path, rois)
+    return Lock(path, rois, scenes)
 
 
 def _entry(held: Any) -> Entry:
@@ -128,16 +128,6 @@ def _entry(held: Any) -> Entry:
     if not held["error"] and not all(isinstance(scene["id"], str) for scene in held["scenes"]):
         raise ValueError("a scene's id is no text")
     return dict(held)
-
-
-def _alike(held: Entry, node: Node) -> bool:
-    """True if a lock's fetch and a node differ in the content of files on disk alone."""
-    return _but_content(held.get("settings", {})) == _but_content(node.settings)
-
-
-def _but_content(settings: Entry) -> dict[str, Any]:
-    source = {k: v for k, v in settings.get("source", {}).items() if k != "content"}
-    return dict(json.loads(canonical_json({**settings, "source": source})))
 
 
 @dataclass(frozen=True)

@@ -56,3 +56,24 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         if own.get("scenes"):
             found[roi]["scenes"] = [scenes[index] for index in own["scenes"]]
     return found
+
+
+def pack_scenes(used: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Scenes on a disk that each shard used: `digests` of them all, and by shard their names."""
+    digests = {name: held for scenes in used.values() for name, held in scenes.items()}
+    shards = {shard: sorted(scenes) for shard, scenes in used.items()}
+    return {"digests": dict(sorted(digests.items())), "shards": shards}
+
+
+def unpack_scenes(held: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What `pack_scenes` was given; locks of before have nothing of it."""
+    told = held.get("held") or {"shards": {}}
+    return {shard: {name: told["digests"][name] for name in names}
+            for shard, names in told["shards"].items()}  # fmt: skip
+
+
+def locked_scenes(lock: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Fetch key -> scenes on a disk that a lock names, of those fetches of which it names any."""
+    found = {key: unpack_scenes(held) for key, held in lock["fetch"].items()}
+    return {key: frozenset(name for scenes in used.values() for name in scenes)
+            for key, used in found.items() if used}  # fmt: skip

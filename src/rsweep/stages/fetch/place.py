@@ -8,10 +8,7 @@ from typing import TypedDict
 from rsweep.core.grid import Grid, GridRecord, roi_grid
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
-from rsweep.core.sensors import SENSORS
-
-ALWAYS = ("1900-01-01", "2100-01-01")
-"""The window of a static product, whose images are of no date that matters."""
+from rsweep.stages.fetch.reach import window_of
 
 
 class PlaceRecord(TypedDict):
@@ -54,8 +51,4 @@ def place_of(node: Node, roi: Roi) -> Place:
     grid, polygon = roi_grid(
         roi, settings["scale_m"], settings["context_m"], settings["least_side_m"]
     )
-    if SENSORS[settings["sensor"]].static:
-        return Place(grid, polygon.wkt, *ALWAYS)
-    if roi.start and roi.end:
-        return Place(grid, polygon.wkt, roi.start, roi.end)
-    return Place(grid, polygon.wkt, settings["temporal"]["start"], settings["temporal"]["end"])
+    return Place(grid, polygon.wkt, *window_of(settings, roi))

@@ -23,10 +23,19 @@ from rsweep.sources.protocol import Metered, Scene, Source
 from rsweep.sources.registry import find_provider
 from rsweep.stages.composite.frames import scenes_by_frame
 from rsweep.stages.composite.rules import in_order
-from rsweep.stages.fetch.format import Row, adopt, append, scene_layers, write_part, write_rois
+from rsweep.stages.fetch.format import (
+    Row,
+    adopt,
+    append,
+    scene_layers,
+    write_held,
+    write_part,
+    write_rois,
+)
 from rsweep.stages.fetch.locks import Lock, Pinned, PixelDigest, pin, read_lock, request_digest
 from rsweep.stages.fetch.parts import own_parts
 from rsweep.stages.fetch.place import Place, place_of
+from rsweep.stages.fetch.used import Scenes, scenes_digest, used_scenes
 from rsweep.stages.job import Job
 
 MAX_FAILURES = 8
@@ -53,15 +62,34 @@ def run(job: Job) -> None:
     source, bands = _open(job)
     path = job.options[job.node.key].get("lock")
     lock = read_lock(path, job.node) if path else None
+    held = _held(job, lock)
     tag = f".{lock.tag}" if lock else ""
-    folder = job.store.folder(job.node)
+    folder, name = job.store.folder(job.node), job.node.file(job.shard.name)
     with ExitStack() as stack:
         with explained(folder):
-            parts = stack.enter_context(own_parts(folder, f"{job.shard.name}{tag}"))
-        _run(Fetching(job, source, bands), lock, parts)
+            parts = stack.enter_context(own_parts(folder, f"{name}{tag}"))
+        _run(Fetching(job, source, bands), lock, parts, held)
 
 
-def _run(fetching: Fetching, lock: Lock | None, parts: Path) -> None:
+def _held(job: Job, lock: Lock | None) -> Scenes | None:
+    """The scenes on a disk that the shard uses; None where they are a service's.
+
+    Raises:
+        SourceError: they are not those that the study was planned with.
+    """
+    planned = job.node.scenes.get(job.shard.name)
+    if planned is None:
+        return None
+    known = lock.scenes if lock else None
+    used = used_scenes(job.node.settings, _provider_options(job), [job.shard], known)
+    found = used.get(job.shard.name, {})
+    if scenes_digest(found) != planned:
+        raise SourceError("scenes of this shard have changed since the study was planned; "
+                          "run it again")  # fmt: skip
+    return found
+
+
+def _run(fetching: Fetching, lock: Lock | None, parts: Path, held: Scenes | None) -> None:
     job, source = fetching.job, fetching.source
     tasks = [(roi, parts / f"{i}.h5") for i, roi in enumerate(job.shard.rois)]
     absent = [task for task in tasks if not task[1].exists()]
@@ -74,6 +102,8 @@ def _run(fetching: Fetching, lock: Lock | None, parts: Path) -> None:
     with job.write() as file:
         rows = [adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
         write_rois(file, [row if row["error"] is None else job.carry(row) for row in rows])
+        if held is not None:
+            write_held(file, job.shard.name, held)
 
 
 def _fetch_parts(fetching: Fetching, tasks: list[tuple[Roi, Path]]) -> None:
@@ -115,9 +145,8 @@ def _open(job: Job) -> tuple[Source, list[str]]:
     """The provider opened for a node, and the bands to read."""
     settings = job.node.settings
     provider = find_provider(settings["provider"])
-    options = dict(job.options[job.node.key])
-    options.pop("lock", "")
-    budget = options.pop("budget", {})
+    options = _provider_options(job)
+    budget = job.options[job.node.key].get("budget", {})
     bands = settings["bands"]
     if bands == "all":
         bands = list(provider.available_bands(options, settings["collection"]))
@@ -126,6 +155,11 @@ def _open(job: Job) -> tuple[Source, list[str]]:
     if isinstance(source, Metered):
         source.meter(job.node.key, job.store.root, budget)
     return source, bands
+
+
+def _provider_options(job: Job) -> dict[str, Any]:
+    told = job.options[job.node.key]
+    return {name: value for name, value in told.items() if name not in ("lock", "budget")}
 
 
 def _fetch_part(fetching: Fetching, roi: Roi, path: Path) -> None:

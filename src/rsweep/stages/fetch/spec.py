@@ -59,14 +59,11 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     collection = choose_collection(provider, sensor, settings["collection"])
     bands = sensor_bands(settings, find_card(settings["model"]))[sensor]
     windows, temporal = settings.get(PLACES, Places()).windows, settings["temporal"]
-    asked = (temporal["start"], temporal["end"]) if temporal and windows == "none" else None
-    if SENSORS[sensor].static:
-        asked = None
     found = {
         "provider": provider,
         "collection": collection,
         "sensor": sensor,
-        "source": find_provider(provider).identity(options(settings), collection, asked),
+        "source": find_provider(provider).identity(options(settings), collection),
         "bands": "all" if settings["fetch_bands"] == "all" else bands,
         **{name: settings[name] for name in ("scale_m", "context_m", "least_side_m")},
     }

@@ -1,10 +1,11 @@
 """What a network was fed, so that it is not fed the same again.
 
 Profiles that differ before inference often hold the same tiles: a cloud limit that leaves no scene
-out, a window with the same clear days. Beside the store's files `memo/<network>/<key>.<shard>.npz`
-says by digest which tile lies in which row of an inference file. A job copies the outputs of tiles
-that another job of the same network has done, and says what that saved. An index that is lost, or
-whose file is gone or damaged, costs time and changes nothing.
+out, a window with the same clear days, a shard of which one ROI has a new scene. Beside the store's
+files `memo/<network>/<key>.<shard>.<file>.npz` says by digest which tile lies in which row of an
+inference file. A job copies the outputs of tiles that another job of the same network has done, and
+says what that saved. An index that is lost, or whose file is gone or damaged, costs time and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Memo:
         """Write what this job's tiles hold, once its file is in its place."""
         if self.folder is None:
             return
-        path = self.folder / f"{job.node.key}.{job.shard.name}.npz"
+        path = self.folder / _index(job)
         arrays = {str(side): contents for side, contents in self.seen.items()}
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, seconds=np.float64(seconds_per_tile), **arrays)  # type: ignore[arg-type]
@@ -92,12 +93,17 @@ def open_memo(job: Job, stack: ExitStack) -> Memo:
     settings = {"version": job.node.version, "settings": job.node.settings}
     memo = Memo(job.store.root / FOLDER / digest(settings)[:KEY_LENGTH])
     assert memo.folder is not None
-    for path in sorted(memo.folder.glob(f"*.{job.shard.name}.npz")):
-        key = path.name.partition(".")[0]
-        held = job.store.root / job.node.stage / key / f"{job.shard.name}.h5"
-        if key != job.node.key:
+    for path in sorted(memo.folder.glob(f"*.{job.shard.name}.*.npz")):
+        key, _, file, _ = path.name.split(".")
+        if path.name != _index(job):
+            held = job.store.root / job.node.stage / key / f"{file}.h5"
             memo.known |= dict(_read(path, held, stack))
     return memo
+
+
+def _index(job: Job) -> str:
+    """Name of the index of a job's file: of one shard there are several once scenes change."""
+    return f"{job.node.key}.{job.shard.name}.{job.node.file(job.shard.name)}.npz"
 
 
 def _read(path: Path, held: Path, stack: ExitStack) -> Iterator[tuple[bytes, Place]]:

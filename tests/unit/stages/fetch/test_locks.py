@@ -170,23 +170,6 @@ def test_a_roi_a_key_or_a_file_that_is_not_there_is_named(locked, tmp_path):
         locked.fetch()
 
 
-def test_a_key_of_other_content_on_disk_is_looked_for_scene_by_scene(bench, locked):
-    """A file that changed made another key: the lock names the scenes that changed, not the key."""
-    lock = json.loads(locked.path.read_text())
-    (entry,) = lock["fetch"].values()
-    source = {**locked.node.settings["source"], "content": "before"}
-    entry["settings"] = {**locked.node.settings, "source": source}
-    locked.path.write_text(json.dumps({**lock, "fetch": {"0123456789abcdef": entry}}))
-    assert locked.fetch() == locked.bytes
-    bench.use(FakeSource([replace(LISTED[0], properties={"version": 2}), *LISTED[1:]], image))
-    with pytest.raises(SourceError, match="ROI a: scene0: changed: version 1 is now 2"):
-        locked.fetch()
-    entry["settings"]["scale_m"] = 20
-    locked.path.write_text(json.dumps({**lock, "fetch": {"0123456789abcdef": entry}}))
-    with pytest.raises(SourceError, match="has no fetch key"):
-        locked.fetch()
-
-
 def test_what_a_stopped_fetch_left_is_not_taken_for_the_lock_s(bench, locked, monkeypatch):
     """A part of a fetch that was not frozen may be of other scenes."""
     bench.use(FakeSource([replace(s, id=f"other-{s.id}") for s in LISTED], image))
