@@ -256,6 +256,14 @@ def open_folder(root: Path, layout: Path, collection: str) -> Folder:
 
 
 PROVIDER = Provider(
-    "local", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
-    check=check, planning_reads=planning_reads, held=held,
-)  # fmt: skip
+    "local",
+    OPTIONS,
+    COLLECTIONS,
+    identity,
+    available_bands,
+    cloud_layers,
+    open_source,
+    check=check,
+    planning_reads=planning_reads,
+    held=held,
+)
