@@ -50,6 +50,7 @@ wildcard_constraints:
     key=KEY_PATTERN,
     shard=KEY_PATTERN,
     profile="[^/]+",
+    given="[^/]+",
 
 
 include: "rules/common.smk"
@@ -67,6 +68,7 @@ for stage in STAGES:
 
 
 include: "rules/weights.smk"
+include: "rules/given.smk"
 include: "rules/evaluate.smk"
 include: "rules/published.smk"
 include: "rules/report.smk"

@@ -44,7 +44,7 @@ rule evaluate:
 rule verdict:
     input:
         plan.evaluations(),
-        expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
+        plan.metas(),
         design=f"{RESULTS}/evaluation/design.json",
     output:
         verdict=f"{RESULTS}/verdict.json",

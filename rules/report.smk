@@ -41,7 +41,7 @@ rule grids:
 
 rule sweep:
     input:
-        expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
+        plan.metas(),
         plan.verdict_files(),
     output:
         **plan.sweep_files(),
@@ -87,7 +87,7 @@ rule report:
         plan.verdict_files(),
         list(plan.published_files().values()),
         table=f"{RESULTS}/sweep.csv",
-        metas=expand(f"{RESULTS}/profiles/{{profile}}/meta.json", profile=plan.profiles),
+        metas=plan.metas(),
         lock=str(plan.study.lock),
         figures=f"{RESULTS}/figures",
     output:

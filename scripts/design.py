@@ -8,5 +8,5 @@ sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 from rsweep.evaluate.tasks import design_study
 from rsweep.plan.workflow import open_study
 
-study, _ = open_study(snakemake)
+study = open_study(snakemake)
 design_study(study, Path(snakemake.output[0]))

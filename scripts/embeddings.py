@@ -5,9 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 
-from rsweep.plan.workflow import open_study
+from rsweep.plan.workflow import open_profile
 from rsweep.results.profile import write_embeddings, write_meta
 
-study, profile = open_study(snakemake)
+study, profile = open_profile(snakemake)
 write_embeddings(study, profile, Path(snakemake.output.parquet))
 write_meta(study, profile, Path(snakemake.output.meta))

@@ -8,6 +8,6 @@ sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 from rsweep.evaluate.tasks import evaluate_batch
 from rsweep.plan.workflow import batches, open_study
 
-study, _ = open_study(snakemake)
-names = batches(study.profiles)[snakemake.wildcards.batch]
+study = open_study(snakemake)
+names = batches(study)[snakemake.wildcards.batch]
 evaluate_batch(study, names, Path(snakemake.input.design), Path(snakemake.output[0]))

@@ -8,5 +8,5 @@ sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 from rsweep.plan.workflow import open_study
 from rsweep.report.figures import write_figures
 
-study, _ = open_study(snakemake)
+study = open_study(snakemake)
 write_figures(study, Path(snakemake.output[0]))

@@ -8,6 +8,6 @@ sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 from rsweep.plan.workflow import open_study
 from rsweep.report.page import write_page
 
-study, _ = open_study(snakemake)
+study = open_study(snakemake)
 figures, lock = Path(snakemake.input.figures), Path(snakemake.input.lock)
 write_page(study, figures, lock, Path(snakemake.output[0]))

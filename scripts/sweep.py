@@ -9,7 +9,7 @@ from rsweep.plan.workflow import open_study
 from rsweep.results.lock import check_lock, write_lock
 from rsweep.results.table import write_sweep
 
-study, _ = open_study(snakemake)
+study = open_study(snakemake)
 if study.options["frozen"]:
     check_lock(study)
 else:

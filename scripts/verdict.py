@@ -8,6 +8,6 @@ sys.path.insert(0, f"{snakemake.scriptdir}/../src")
 from rsweep.evaluate.tasks import judge_study
 from rsweep.plan.workflow import open_study
 
-study, _ = open_study(snakemake)
+study = open_study(snakemake)
 design, out = Path(snakemake.input.design), snakemake.output
 judge_study(study, design, Path(out.verdict), Path(out.pairs))

@@ -27,7 +27,9 @@ def answer(verdict: Verdict) -> str:
         sum(s.quality is not None for s in verdict.standings),
     )
     sure = f"is within {margin} of the best of {count} profiles with 95 % confidence"
-    text = f"Use {chosen.profile}: it {sure}, and costs {cost_words(chosen.cost)}"
+    costs = "what it cost its makers is not known" if chosen.given else (
+        f"costs {cost_words(chosen.cost)}")  # fmt: skip
+    text = f"Use {chosen.profile}: it {sure}, and {costs}"
     if verdict.recommended == verdict.best or not verdict.saving:
         return f"{text}. No cheaper profile is shown to be as good."
     return f"{text}, {verdict.saving:.0%} less than {verdict.best}, which scored highest."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,17 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Held:
-    """What there is of each profile, in the order of the study."""
+    """What there is of each profile and given set, in the order of the study.
+
+    `given` has the names of sets that others computed, whose cost is not known.
+    """
 
     evaluations: Mapping[str, Evaluation]
     predictions: Mapping[str, Predictions]
     digests: Mapping[str, Digest]
     costs: Mapping[str, Cost]
     settings: Mapping[str, Mapping[str, Any]]
+    given: Collection[str] = ()
 
 
 def read_held(study: Study, design: Design, ran: Mapping[str, Ran]) -> Held:
@@ -73,22 +77,25 @@ def read_held(study: Study, design: Design, ran: Mapping[str, Ran]) -> Held:
         RsweepError: a profile was not evaluated.
     """
     evaluations, predictions, digests = {}, {}, {}
-    for profile in study.profiles:
-        folder = study.folder / "profiles" / profile.name
+    settings: dict[str, Mapping[str, Any]] = {p.name: p.settings for p in study.profiles}
+    settings |= {given.name: given.settings for given in study.given}
+    for name in settings:
+        folder = study.folder_of(name)
         found = read_evaluation(folder)
         if found is None:
             raise RsweepError(f"{folder} holds no evaluation.json; run the study again with "
                               f"--forcerun evaluate")  # fmt: skip
-        evaluations[profile.name] = found
-        predictions[profile.name] = read_predictions(folder, design)
-        digests[profile.name] = read_digest(folder)
-    settings = {profile.name: profile.settings for profile in study.profiles}
-    return Held(evaluations, predictions, digests, costs_of(study, ran), settings)
+        evaluations[name] = found
+        predictions[name] = read_predictions(folder, design)
+        digests[name] = read_digest(folder)
+    unknown = {given.name: Cost(None) for given in study.given}
+    costs = {**costs_of(study, ran), **unknown}
+    return Held(evaluations, predictions, digests, costs, settings, frozenset(unknown))
 
 
 def make_verdict(held: Held, design: Design, matters: float) -> tuple[Verdict, Compared | None]:
     """Compare the profiles and say what follows."""
-    seconds = {name: cost.seconds for name, cost in held.costs.items()}
+    seconds = {name: _or_infinite(cost.seconds) for name, cost in held.costs.items()}
     compared = compare_profiles(held.predictions, design, seconds, matters)
     scored = np.any([np.asarray(folds) >= 0 for folds in design.folds], axis=0)
     classes = [str(name) for name in design.targets[scored]] if design.classes else []
@@ -114,6 +121,11 @@ def _cells(design: Design, compared: Compared | None) -> CellsJudged | None:
     cells, counts = design.cells, dict(design.cells.counts)
     rois = len(np.unique(design.place[compared.rows])) if compared else 0
     return CellsJudged(raster=cells.raster, size_m=cells.size_m, rois=rois, **counts)
+
+
+def _or_infinite(seconds: float | None) -> float:
+    """A cost that is not known is taken for more than any: such a set is never the cheapest."""
+    return np.inf if seconds is None else seconds
 
 
 def _verdict(held: Held, design: Design, compared: Compared, base: dict[str, Any]) -> Verdict:
@@ -150,9 +162,10 @@ def _verdict(held: Held, design: Design, compared: Compared, base: dict[str, Any
 
 
 def _saving(costs: Mapping[str, Cost], chosen: str | None, best: str) -> float | None:
-    if chosen is None or not costs[best].seconds:
+    if chosen is None:
         return None
-    return round(1 - costs[chosen].seconds / costs[best].seconds, 4)
+    spent, most = costs[chosen].seconds, costs[best].seconds
+    return round(1 - spent / most, 4) if most and spent is not None else None
 
 
 def _round_up(count: float) -> int:
@@ -168,7 +181,8 @@ def _standings(held: Held, compared: Compared | None, matters: float, unit: str)
         _standing(name, held, varied, compared, place.get(name), matters, unit)
         for name in held.evaluations
     ]
-    return sorted(found, key=lambda s: (-s.quality.value if s.quality else 2, s.cost.seconds))
+    return sorted(found, key=lambda s: (-s.quality.value if s.quality else 2,
+                                        _or_infinite(s.cost.seconds)))  # fmt: skip
 
 
 def _standing(
@@ -179,7 +193,7 @@ def _standing(
     common: dict[str, Any] = {
         "profile": name, "probes": own.scores, "rois": own.rois, "lost": own.lost,
         "cost": held.costs[name], "settings": {k: settings[k] for k in varied if k in settings},
-        "rank": own.traits.rank, "nearness": own.traits.nearness,
+        "rank": own.traits.rank, "nearness": own.traits.nearness, "given": name in held.given,
     }  # fmt: skip
     if compared is None or place is None:
         all_of = own.rois + own.lost

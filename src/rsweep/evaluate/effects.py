@@ -59,8 +59,10 @@ def _interval(value: float, half: float) -> Interval:
     return Interval(round(value, 5), round(value - half, 5), round(value + half, 5))
 
 
-def _cost_ratio(step: Step, costs: Floats) -> float:
+def _cost_ratio(step: Step, costs: Floats) -> float | None:
     low, high = np.array(step.pairs).T
+    if not np.isfinite([costs[low], costs[high]]).all():
+        return None
     ratios = np.maximum(costs[high], 1e-9) / np.maximum(costs[low], 1e-9)
     return round(float(np.exp(np.log(ratios).mean())), 4)
 

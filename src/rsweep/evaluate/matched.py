@@ -53,6 +53,7 @@ def axes(profiles: Sequence[Settings]) -> dict[str, list[str]]:
     """Knob -> its values in natural order, of knobs that vary; not those that the model decides."""
     names = dict.fromkeys(name for settings in profiles for name in settings)
     models = {value_text(settings.get("model")) for settings in profiles}
+    own = sorted(value_text(settings["model"]) for settings in profiles if "model" in settings)
     found = {}
     for name in names:
         by_model: dict[str, set[str]] = {model: set() for model in models}
@@ -62,8 +63,8 @@ def axes(profiles: Sequence[Settings]) -> dict[str, list[str]]:
         decided = all(len(values) <= 1 for values in by_model.values())
         if not decided:
             found[name] = sorted(set().union(*by_model.values()), key=_natural)
-    if len(models) > 1:
-        found["model"] = sorted(models)
+    if len(set(own)) > 1:
+        found["model"] = sorted(set(own))
     return found
 
 

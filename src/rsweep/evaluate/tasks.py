@@ -24,12 +24,12 @@ def design_study(study: Study, path: Path) -> None:
     write_design(design, path)
 
 
-def evaluate_batch(study: Study, profiles: Sequence[str], design: Path, path: Path) -> None:
-    """Evaluate some profiles, those that are not yet; `path` then lists their keys."""
+def evaluate_batch(study: Study, names: Sequence[str], design: Path, path: Path) -> None:
+    """Evaluate some profiles and given sets, if they are not yet; `path` then lists their keys."""
     made = read_design(design)
     keys = {}
-    for name in profiles:
-        found = evaluate_profile(study.folder / "profiles" / name, made, study.evaluate)
+    for name in names:
+        found = evaluate_profile(study.folder_of(name), made, study.evaluate)
         keys[name] = found.key
         log.info("%s: %s", name, found.note or found.scores)
     write_json(path, keys)

@@ -40,7 +40,7 @@ class Cost:
         money, money_per_1k_rois: by the study's prices, in `currency`.
     """
 
-    seconds: float
+    seconds: float | None
     shared_seconds: float | None = None
     seconds_per_1k_rois: float | None = None
     seconds_per_km2: float | None = None
@@ -71,6 +71,7 @@ class Standing:
         seam: change across tile borders over change inside tiles, of grids; 1 is no seam.
         nearness: likeness of near ROIs minus that of far ones (cosine).
         note: why it has no score or is not compared.
+        given: True of embeddings that others computed, whose cost is not known.
     """
 
     profile: str
@@ -90,6 +91,7 @@ class Standing:
     seam: float | None = None
     nearness: float | None = None
     note: str = ""
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Effect:
     Attributes:
         knob, low, high: the knob and its two values.
         bought: quality at `high` minus quality at `low`, mean over the pairs.
-        cost_ratio: seconds at `high` over seconds at `low`, geometric mean.
+        cost_ratio: seconds at `high` over seconds at `low`, geometric mean; None where unknown.
         pairs: the matched pairs: (profile at low, profile at high).
         depends_on: knobs with which the step shows an interaction: then no one number says it.
     """
@@ -108,7 +110,7 @@ class Effect:
     low: str
     high: str
     bought: Interval
-    cost_ratio: float
+    cost_ratio: float | None
     pairs: Sequence[tuple[str, str]]
     depends_on: Sequence[str] = ()
 

@@ -44,15 +44,20 @@ class Results:
 
     @cached_property
     def profiles(self) -> Sequence[str]:
-        """Names of the profiles."""
-        return sorted(path.parent.name for path in self.folder.glob("profiles/*/meta.json"))
+        """Names of the profiles, and of embeddings that others computed."""
+        return sorted(self._folders)
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        found = [*self.folder.glob("profiles/*/meta.json"), *self.folder.glob("given/*/meta.json")]
+        return {path.parent.name: path.parent for path in found}
 
     def _of(self, profile: str) -> Path:
         if profile not in self.profiles:
             names = ", ".join(self.profiles)
             raise RsweepError(f"{self.folder} has no profile {profile!r}; it has: {names}"
                               f"{nearest(profile, self.profiles)}")  # fmt: skip
-        return self.folder / "profiles" / profile
+        return self._folders[profile]
 
     def meta(self, profile: str) -> dict[str, Any]:
         """Everything that was asked of a profile and everything that ran."""

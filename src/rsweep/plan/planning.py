@@ -18,6 +18,7 @@ from rsweep.core.sealed_json import read_sealed, write_sealed
 from rsweep.core.shards import Shard
 from rsweep.models.pins import pins_file
 from rsweep.plan.config import check_size
+from rsweep.plan.given import GivenSet, read_place
 from rsweep.plan.pinning import pin_weights
 from rsweep.plan.profiles import Profile
 from rsweep.plan.stored import StoredRois, config_digest, make_nodes, named, node_row, roi_row
@@ -98,6 +99,7 @@ def _watched(study: Study) -> Iterator[Path]:
         yield Path(study.options["published"])
     if study.evaluate.get("label_raster"):
         yield Path(study.evaluate["label_raster"])
+    yield from (read_place(given.path) for given in study.given)
     yield pins_file(study.store)
     asked = [p.settings for p in study.profiles] + [s.settings for s in study.skipped]
     for settings in asked:
@@ -157,6 +159,7 @@ def _write_files(study: Study, folder: Path) -> None:
                    for s in study.shards],
         "roi_digest": table.hexdigest(),
         "config": named(study.config),
+        "given": [given.identity() for given in study.given],
         "watched": {str(path): _fingerprint(path) for path in _watched(study)},
     })  # fmt: skip
 
@@ -181,6 +184,6 @@ def read_plan(folder: Path) -> tuple[Study, str]:
         [Profile(name, settings, nodes[key]) for name, settings, key in found["profiles"]],
         [Skipped(*row) for row in found["skipped"]],
         found["options"], found["evaluate"], found["retain"], shards,
-        found["config"],
+        found["config"], [GivenSet(**given) for given in found["given"]],
     )  # fmt: skip
     return study, found["roi_digest"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from rsweep.core.knobs import MODEL, Setting
 from rsweep.models.card import ModelCard
-from rsweep.plan import evaluation
+from rsweep.plan import evaluation, given
 from rsweep.plan.catalogue import allowed_values, cards, defaults, open_families
 from rsweep.plan.study import OPTIONS
 from rsweep.plan.table import CORE
@@ -91,12 +91,19 @@ def _sections() -> dict[str, Schema]:
                   "anyOf": [{"type": "array", "items": block}, block]},
         "profiles": {"type": "object", "additionalProperties": profile,
                      "description": "named profiles beside those of the sweep"},
+        "given": {"type": "array", "description": "embeddings that others computed, judged like "
+                  "profiles", "items": _given()},
         "evaluate": {**_closed(labels), "description": "what the embeddings are worth: probes that "
                      "predict a column of the ROI table, or a raster",
                      "anyOf": [{"required": ["label"]}, {"required": ["label_raster"]}]},
         "retain": {**_closed(dict.fromkeys([*STAGES][:-1], keep)),
                    "description": "what happens to a stage's files once they have been read"},
     }  # fmt: skip
+
+
+def _given() -> Schema:
+    found = {name: knob_schema(option) for name, option in given.OPTIONS.items()}
+    return _closed({**found, "pooling": one_or_list(found["pooling"])}, "name", "path")
 
 
 def _definitions() -> dict[str, Schema]:

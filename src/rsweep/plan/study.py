@@ -13,13 +13,14 @@ from rsweep.core.errors import StudyError
 from rsweep.core.knobs import Option, Problem, nearest
 from rsweep.core.names import clash, slug
 from rsweep.core.nodes import Node
-from rsweep.core.places import places_of
+from rsweep.core.places import Places, places_of
 from rsweep.core.roi import Roi
 from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard, make_shards
 from rsweep.models.pins import Pin, parse_pins, pins_file, read_pins
 from rsweep.plan.config import check_size, read_config
 from rsweep.plan.evaluation import read_evaluate
+from rsweep.plan.given import GivenSet, read_given
 from rsweep.plan.nodes import node_options
 from rsweep.plan.profiles import Profile
 from rsweep.plan.published import published_problems
@@ -34,7 +35,9 @@ Settings = dict[str, Any]
 PRICES = ("gpu_hour", "cpu_hour", "kwh", "thousand_requests", "fetched_gb", "eecu_hour", "gb",
           "currency")  # fmt: skip
 BUDGETS = ("eecu_hours",)
-SECTIONS = ("base", "sweep", "profiles", "evaluate", "retain")
+SECTIONS = ("base", "sweep", "profiles", "given", "evaluate", "retain")
+MADE_OF = ("base", "sweep", "profiles")
+"""Sections that ask for profiles; a study that has none of them and `given` has no profile."""
 
 OPTIONS: dict[str, Option] = {
     k.name: k
@@ -90,6 +93,7 @@ class Study:
         retain: stage -> "temp" for stages whose files go once they have been read.
         shards: the ROIs in groups.
         config: the study as its file holds it.
+        given: embeddings that others computed, judged like profiles.
     """
 
     name: str
@@ -101,6 +105,12 @@ class Study:
     retain: Mapping[str, str] = field(default_factory=dict)
     shards: Sequence[Shard] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
+    given: Sequence[GivenSet] = ()
+
+    def folder_of(self, name: str) -> Path:
+        """Folder of the results of a profile, or of a given set."""
+        kind = "given" if any(given.name == name for given in self.given) else "profiles"
+        return self.folder / kind / name
 
     @property
     def store(self) -> Path:
@@ -160,17 +170,18 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     rois, roi_problems = read_rois(options["rois"]) if options["rois"] else ([], [])
     problems += roi_problems
     shards = make_shards(rois, options["shard_size"])
-    profiles, skipped = expand(config, where, options["on_invalid"] == "skip", problems,
-                               places_of(rois, shards), _pins(options))  # fmt: skip
+    profiles, skipped = _profiles(config, where, options, problems, places_of(rois, shards))
     retain = _retain(config, where, problems)
     if not any(problem.where.endswith("temporal") for problem in problems):
         problems += _window_problems(profiles, rois, where)
     problems += _name_problems(profiles, rois, options["rois"])
     evaluate, evaluate_problems = read_evaluate(config.get("evaluate"), rois, where)
     problems += evaluate_problems
-    names = [profile.name for profile in profiles] + [each.name for each in skipped]
+    given, given_problems = read_given(config.get("given"), [p.name for p in profiles], where)
+    problems += given_problems
+    names = [*(p.name for p in profiles), *(s.name for s in skipped), *(g.name for g in given)]
     problems += published_problems(options["published"], names, where)
-    if not problems and not profiles:
+    if not problems and not profiles and not given:
         problems.append(Problem(where, "has no profile that can run"))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
@@ -178,8 +189,19 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
         raise StudyError(problems)
     profiles = with_scenes(profiles, shards, _locked_scenes(options), where)
     return Study(
-        options["study"], rois, profiles, skipped, options, evaluate, retain, shards, config
+        options["study"], rois, profiles, skipped, options, evaluate, retain, shards, config, given
     )  # fmt: skip
+
+
+def _profiles(
+    config: Mapping[str, Any], where: str, options: Settings, problems: list[Problem],
+    places: Places,
+) -> tuple[list[Profile], list[Skipped]]:  # fmt: skip
+    """What a study runs; nothing where it only has embeddings that others computed."""
+    if config.get("given") and not any(config.get(name) for name in MADE_OF):
+        return [], []
+    skip = options["on_invalid"] == "skip"
+    return expand(config, where, skip, problems, places, _pins(options))
 
 
 def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> Settings:

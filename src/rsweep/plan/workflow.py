@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Plan:
         self.nodes = self.study.nodes()
         self.shards = {shard.name: shard for shard in self.study.shards}
         self.profiles = {profile.name: profile for profile in self.study.profiles}
+        self.given = {given.name: given for given in self.study.given}
         self.store = self.study.store
         self.folder = self.study.folder
 
@@ -64,7 +65,7 @@ class Plan:
     def results(self) -> list[str]:
         """Every file that a study asks for."""
         made = (*self.sweep_files().values(), *(f"{self.folder}/{name}" for name in RESULT_FILES))
-        return [*self._profile_files(), *made, *self.published_files().values()]
+        return [*self._profile_files(), *self.metas(), *made, *self.published_files().values()]
 
     def published_files(self) -> dict[str, str]:
         """Output name -> file of the comparison with published numbers, if the study has any."""
@@ -88,17 +89,24 @@ class Plan:
     def _profile_files(self) -> list[str]:
         names = []
         for name, profile in self.profiles.items():
-            files = ["embeddings.parquet", "meta.json"]
+            files = ["embeddings.parquet"]
             if profile.settings["output"] == "grid":
                 files.append("grids")
             names += [f"{self.folder}/profiles/{name}/{file}" for file in files]
         return names
 
+    def metas(self) -> list[str]:
+        """The files that say what each profile and given set is."""
+        names = (*self.profiles, *self.given)
+        return [str(self.study.folder_of(name) / "meta.json") for name in names]
+
     @property
     def keys_digest(self) -> str:
         """Identity of the sweep table: profiles by name and key, and those skipped."""
         rows = [[name, profile.node.key] for name, profile in self.profiles.items()]
-        return digest([rows, [[s.name, s.reason] for s in self.study.skipped]])
+        skipped = [[s.name, s.reason] for s in self.study.skipped]
+        given = [each.identity() for each in self.study.given]
+        return digest([rows, skipped, *([given] if given else [])])
 
     @property
     def lock_digest(self) -> str:
@@ -114,17 +122,18 @@ class Plan:
 
     def embeddings(self, batch: str) -> list[str]:
         """The embeddings that a batch of evaluations reads; of labelled cells the grids, too."""
-        names = batches(self.study.profiles)[batch]
-        files = [f"{self.folder}/profiles/{name}/embeddings.parquet" for name in names]
+        names = batches(self.study)[batch]
+        files = [str(self.study.folder_of(name) / "embeddings.parquet") for name in names]
         if self.study.evaluate.get("label_raster"):
             files += [f"{self.folder}/profiles/{name}/grids" for name in names
-                      if self.profiles[name].settings["output"] == "grid"]  # fmt: skip
+                      if name in self.profiles
+                      and self.profiles[name].settings["output"] == "grid"]  # fmt: skip
         return files
 
     def evaluations(self) -> list[str]:
         """The files that say that every batch of profiles is evaluated."""
         folder = f"{self.folder}/evaluation"
-        return [f"{folder}/batch-{batch}.json" for batch in batches(self.study.profiles)]
+        return [f"{folder}/batch-{batch}.json" for batch in batches(self.study)]
 
     def verdict_files(self) -> list[str]:
         """What the sweep table and the page take the verdict from, if the study evaluates."""
@@ -152,26 +161,35 @@ BATCH = 64
 """Profiles of a batch, about: probes take longer to import than to run on a small study."""
 
 
-def batches(profiles: Sequence[Profile]) -> dict[str, list[str]]:
-    """Batch -> profiles that one job evaluates, by their keys: a new profile moves few others."""
+def batches(study: Study) -> dict[str, list[str]]:
+    """Batch -> what one job evaluates: given sets, and profiles by their keys.
+
+    A new profile moves few others to another batch.
+    """
     count = 1
-    while count * BATCH < len(profiles):
+    while count * BATCH < len(study.profiles):
         count *= 2
     found: dict[str, list[str]] = {}
-    for profile in profiles:
+    for profile in study.profiles:
         found.setdefault(f"{int(profile.node.key, 16) % count:03d}", []).append(profile.name)
+    if study.given:
+        found["given"] = [given.name for given in study.given]
     return found
 
 
 RESULT_FILES = ("figures", "report.html")
 
 
-def open_study(snakemake: Any) -> tuple[Study, Profile]:
-    """The study of a result rule's job, and its wildcard's profile (the first if it has none)."""
+def open_study(snakemake: Any) -> Study:
+    """The study of a result rule's job."""
     start_log(snakemake.log[0])
-    study, _ = read_plan(told(snakemake.config) or find_plan(snakemake.config))
-    profiles = {profile.name: profile for profile in study.profiles}
-    return study, profiles[dict(snakemake.wildcards).get("profile", study.profiles[0].name)]
+    return read_plan(told(snakemake.config) or find_plan(snakemake.config))[0]
+
+
+def open_profile(snakemake: Any) -> tuple[Study, Profile]:
+    """The study of a result rule's job, and the profile of its wildcard."""
+    study = open_study(snakemake)
+    return study, next(p for p in study.profiles if p.name == snakemake.wildcards.profile)
 
 
 def missing_files(plan: Plan) -> set[Path]:

@@ -28,7 +28,8 @@ def write_figures(study: Study, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = sweep_rows(study, read_ran(study), read_distances(study.folder / "sweep.csv"))
     rows, facets = by_name(found), lay_out(study)
-    _save(draw_sweep(facets, rows, [cost_measure()]), folder / "cost.png")
+    if rows:
+        _save(draw_sweep(facets, rows, [cost_measure()]), folder / "cost.png")
     metric = metric_of(list(rows.values()))
     if metric:
         probes = probes_of(list(rows.values()), metric)

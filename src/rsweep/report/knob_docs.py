@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rsweep.core.knobs import Setting
-from rsweep.plan import evaluation
+from rsweep.plan import evaluation, given
 from rsweep.plan.catalogue import cards
 from rsweep.plan.reruns import reruns
 from rsweep.plan.study import OPTIONS
@@ -51,6 +51,9 @@ def _parts() -> Iterator[str]:
     yield heading(2, "Evaluation")
     yield "\nUnder `evaluate`: probes that predict a column of the ROI table.\n\n"
     yield knob_table(evaluation.OPTIONS.values())
+    yield heading(2, "Given embeddings")
+    yield "\nOf each entry of the list `given`: embeddings that others computed.\n\n"
+    yield knob_table(given.OPTIONS.values())
 
 
 def _own_knobs() -> Iterator[str]:

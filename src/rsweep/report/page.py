@@ -30,6 +30,7 @@ from rsweep.report.quality import Names, quality_view
 from rsweep.report.ranking import by_quality
 from rsweep.report.tree import sharing_tree
 from rsweep.report.views import Cell, Column, InputView, Page, RerunView, Table
+from rsweep.results.given import read_given_ran
 from rsweep.results.ran import Ran, read_ran, unique_seconds
 from rsweep.results.table import read_distances, sweep_rows
 from rsweep.results.versions import versions
@@ -68,19 +69,21 @@ def page_view(study: Study, figures: Path, lock: Path) -> Page:
     """Everything that the page says."""
     ran, verdict = read_ran(study), _verdict(study)
     names = short_names({p.name: p.settings for p in study.profiles})
-    found = by_name(sweep_rows(study, ran, read_distances(study.folder / "sweep.csv")))
-    rows = _as_judged(by_quality(list(found.values())), verdict)
+    names |= {given.name: f"{given.name} (given)" for given in study.given}
+    found = sweep_rows(study, ran, read_distances(study.folder / "sweep.csv"))
+    own = by_quality(list(by_name(found).values()))
+    rows = _as_judged([*own, *(row for row in found if row["status"] == "given")], verdict)
     return Page(
         name=study.name,
         subtitle=_subtitle(study),
-        cards=_cards(study, rows, ran, verdict, names),
+        cards=_cards(study, own, ran, verdict, names),
         alerts=_alerts(study, ran, names),
         published=published_view(study.folder) if study.options["published"] else None,
         quality=quality_view(verdict, _design(study), names) if verdict else None,
         profiles=tables.profile_table(rows, names, verdict),
         pictures=read_panels(figures, names),
         input=_input(study, ran, names),
-        failures=tables.failure_table(ran, names),
+        failures=tables.failure_table({**ran, **read_given_ran(study)}, names),
         skipped=tables.skipped_table(study),
         settings=tables.settings_table(study, names),
         shared=tables.shared_table(study),
@@ -132,13 +135,16 @@ def _as_judged(rows: Sequence[Row], verdict: Verdict | None) -> list[Row]:
 
 
 def _subtitle(study: Study) -> str:
-    count = len(study.profiles)
-    return (f"{count:,} profile{'s' * (count != 1)} over {len(study.rois):,} ROIs of "
+    count, given = len(study.profiles), len(study.given)
+    others = f" and {given:,} given set{'s' * (given != 1)} of embeddings" if given else ""
+    return (f"{count:,} profile{'s' * (count != 1)}{others} over {len(study.rois):,} ROIs of "
             f"{study.options['rois']}, {_window(study)}.")  # fmt: skip
 
 
 def _window(study: Study) -> str:
     windows = {value_text(p.settings["temporal"]): p.settings["temporal"] for p in study.profiles}
+    if not windows:
+        return "whose windows are those of whoever computed the embeddings"
     if len(windows) != 1:
         return f"{len(windows)} windows"
     (window,) = windows.values()

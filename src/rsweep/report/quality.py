@@ -227,7 +227,8 @@ def _effect(effect: Effect, axis: Axis, verdict: Verdict) -> Bar:
     pairs = f"{len(effect.pairs)} matched pair{'s' * (len(effect.pairs) != 1)}"
     depends = f"; depends on {', '.join(effect.depends_on)}" if effect.depends_on else ""
     chart = interval_bar(axis, effect.bought, verdict.matters, "effect", _span(effect.bought))
-    note = f"{cost_ratio(effect.cost_ratio)}; {pairs}{depends}"
+    costs = "" if effect.cost_ratio is None else f"{cost_ratio(effect.cost_ratio)}; "
+    note = f"{costs}{pairs}{depends}"
     return Bar(f"{effect.knob}: {effect.low} → {effect.high}", chart, _span(effect.bought), note)
 
 

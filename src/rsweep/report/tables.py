@@ -15,6 +15,7 @@ from rsweep.report.layout import text, varying
 from rsweep.report.quality import Names, possible, status_words
 from rsweep.report.ranking import METRIC_NAMES, PROBE_NAMES
 from rsweep.report.views import Cell, Column, Table
+from rsweep.results.given import GivenRan
 from rsweep.results.imagery import Imagery
 from rsweep.results.ran import HALF, Ran
 
@@ -31,7 +32,7 @@ def profile_table(rows: Sequence[Row], names: Names, verdict: Verdict | None) ->
     standings = {s.profile: s for s in verdict.standings} if verdict else {}
     makers: dict[Column, Maker] = {
         Column("No.", True): lambda row: _number(row["place"], "{:.0f}"),
-        Column("Profile"): lambda row: Cell(names[row["profile"]], href=folder(row["profile"])),
+        Column("Profile"): lambda row: Cell(names[row["profile"]], href=_folder(row)),
         **(_quality(verdict, standings) if verdict else {}),
         **COSTS,
     }
@@ -51,6 +52,11 @@ def folder(profile: str) -> str:
     return f"profiles/{quote(profile)}/"
 
 
+def _folder(row: Row) -> str:
+    kind = "given" if row.get("status") == "given" else "profiles"
+    return f"{kind}/{quote(row['profile'])}/"
+
+
 def _number(value: Any, form: str, bad: bool = False) -> Cell:
     known = isinstance(value, int | float) and not isinstance(value, bool)
     return Cell(form.format(value), float(value), "bad" if bad else "") if known else NONE
@@ -63,22 +69,26 @@ def _time(value: Any) -> Cell:
 COSTS: dict[Column, Maker] = {
     Column("Time for 1,000 ROIs", True): lambda row: _time(row.get("cost_seconds_per_1k_rois")),
     Column("Time per km²", True): lambda row: _time(row.get("cost_seconds_per_km2")),
-    Column("Time in all", True): lambda row: _time(row["seconds"]),
-    Column("of it inference", True): lambda row: _time(row["infer_seconds"]),
+    Column("Time in all", True): lambda row: _time(row.get("seconds")),
+    Column("of it inference", True): lambda row: _time(row.get("infer_seconds")),
     Column("Money for 1,000 ROIs", True): lambda row: _money(row),
-    Column("Tiles", True): lambda row: _number(row["tiles"], "{:,}"),
-    Column("Peak memory (MB)", True): lambda row: _number(row["peak_memory_mb"], "{:,.0f}"),
-    Column("Result (MB)", True): lambda row: _number(row["bytes"] / 1e6, "{:,.1f}"),
+    Column("Tiles", True): lambda row: _number(row.get("tiles"), "{:,}"),
+    Column("Peak memory (MB)", True): lambda row: _number(row.get("peak_memory_mb"), "{:,.0f}"),
+    Column("Result (MB)", True): lambda row: _megabytes(row.get("bytes")),
     Column("Energy (Wh per 1,000 tiles)", True):
         lambda row: _number(row.get("energy_wh_per_1k_tiles"), "{:.3g}"),
     Column("Valid share", True): lambda row: _number(row["valid_share"], "{:.0%}"),
     Column("Real share of input", True):
-        lambda row: _number(row["real_share"], "{:.0%}", row["real_share"] < HALF),
+        lambda row: _number(row.get("real_share"), "{:.0%}", row.get("real_share", 1) < HALF),
     Column("Distance from native grid", True):
         lambda row: _number(row.get("native_distance"), "{:.2f}"),
     Column("ROIs without embedding", True):
         lambda row: _number(row["rois_failed"], "{:,}", bool(row["rois_failed"])),
 }  # fmt: skip
+
+
+def _megabytes(value: Any) -> Cell:
+    return _number(value / 1e6, "{:,.1f}") if isinstance(value, int | float) else NONE
 
 
 def _money(row: Row) -> Cell:
@@ -179,7 +189,7 @@ def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
     return "; ".join(names) if left <= 0 else f"{'; '.join(names[:most])} and {left} more"
 
 
-def failure_table(ran: Mapping[str, Ran], names: Names) -> Table | None:
+def failure_table(ran: Mapping[str, Ran | GivenRan], names: Names) -> Table | None:
     """Why ROIs have no embedding: equal reasons are counted, the commonest first."""
     rois: dict[str, dict[str, None]] = {}
     profiles: dict[str, list[str]] = {}

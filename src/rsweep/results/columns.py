@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from shapely.geometry.base import BaseGeometry
+
+from rsweep.core.roi import Roi
 
 INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
 """A whole number as it is written; `007` is a code."""
@@ -19,6 +21,20 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 Shapes = Sequence[BaseGeometry | None]
+
+
+def property_columns(rois: Sequence[Roi], taken: Collection[str]) -> dict[str, pa.Array]:
+    """The ROI table's own columns; one that is called what a result column is gets `roi_` before.
+
+    Args:
+        rois: in the order of the table.
+        taken: names of the result columns.
+    """
+    found = {}
+    for name in sorted({n for roi in rois for n in roi.properties}):
+        own = f"roi_{name}" if name in taken else name  # a label may be called profile, too
+        found[own] = property_column([roi.properties.get(name) for roi in rois])
+    return found
 
 
 def property_column(values: Sequence[Any]) -> pa.Array:

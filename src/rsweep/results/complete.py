@@ -27,7 +27,7 @@ def write_complete(table: Path, max_failed: float, path: Path) -> None:
     from rsweep.core.files import write_json  # HDF5, which the summary of a run does without
 
     with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["status"] == "ok"]
+        rows = [row for row in csv.DictReader(file) if row["status"] in ("ok", "given")]
     short = [row for row in rows if lacks_embeddings(row, max_failed)]
     if short:
         raise RsweepError(_explained(short, len(rows), max_failed))

@@ -38,7 +38,7 @@ LOCK_VERSION = 3
 study as a mapping, which a file of sorted names puts in another order."""
 
 
-LATER = ("config", "rois", "labels", "nodes", "fetch", "artefacts", "results")
+LATER = ("config", "rois", "labels", "nodes", "fetch", "artefacts", "results", "given")
 """Parts that locks have had since a later version, or that a study may lack."""
 
 
@@ -71,6 +71,13 @@ def make_lock(study: Study) -> dict[str, Any]:
         "pins": {name: asdict(pin) for name, pin in _used_pins(study).items()},
         "artefacts": {key: dict(_artefacts(study, node)) for key, node in nodes.items()},
         "results": {p.name: _result(study, p) for p in study.profiles},
+        "given": {
+            g.name: {
+                **portable(g.identity()),
+                "embeddings": embeddings_digest(study.folder_of(g.name)),
+            }
+            for g in study.given
+        },
         "versions": {k: v for k, v in versions().items() if k != "written"},
     }
 
@@ -155,7 +162,7 @@ def _result(study: Study, profile: Profile) -> dict[str, Any]:
     """Digests of a profile's vectors and, by ROI, of its grids."""
     rows = read_rows(study, profile, grids=True)
     grids = {row.roi.id: grid_digest(row.grid) for row in rows if row.grid is not None}
-    return {"embeddings": embeddings_digest(study.folder, profile.name), "grids": grids}
+    return {"embeddings": embeddings_digest(study.folder_of(profile.name)), "grids": grids}
 
 
 def grid_digest(values: NDArray[Any]) -> str:
@@ -167,9 +174,9 @@ def grid_digest(values: NDArray[Any]) -> str:
     return sha.hexdigest()[:16]
 
 
-def embeddings_digest(folder: Path, profile: str) -> str:
-    """sha256 of a profile's ids and vectors in table order; "" where there are none."""
-    path = folder / "profiles" / profile / "embeddings.parquet"
+def embeddings_digest(folder: Path) -> str:
+    """sha256 of ids and vectors of a profile's folder in table order; "" where there are none."""
+    path = folder / "embeddings.parquet"
     if not path.exists():
         return ""
     table = pq.read_table(path, columns=["id", "embedding"])

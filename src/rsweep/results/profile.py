@@ -23,7 +23,7 @@ from rsweep.core.store import Store
 from rsweep.jobs.runner import reading
 from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
-from rsweep.results.columns import bbox_column, date_column, geo_metadata, property_column
+from rsweep.results.columns import bbox_column, date_column, geo_metadata, property_columns
 from rsweep.results.conventions import footer
 from rsweep.results.records import Records, read_records, reckoned
 from rsweep.results.versions import versions
@@ -100,10 +100,7 @@ def write_embeddings(study: Study, profile: Profile, path: Path) -> None:
     }
     if profile.settings["output"] == "grid":
         columns["grid"] = pa.array(_grid_files(study, rows), pa.string())
-    taken = set(columns)
-    for name in sorted({n for row in rows for n in row.roi.properties}):
-        own = f"roi_{name}" if name in taken else name  # a label may be called profile, too
-        columns[own] = property_column([row.roi.properties.get(name) for row in rows])
+    columns |= property_columns([row.roi for row in rows], columns)
     emb = footer(profile.settings, profile.node.key, width)
     footers = {**geo_metadata(shapes), b"emb": json.dumps(portable(emb)).encode()}
     table = pa.table(columns).replace_schema_metadata(footers)

@@ -10,7 +10,9 @@ from typing import Any
 
 from rsweep.core.files import replacing
 from rsweep.plan.departures import profile_departures
+from rsweep.plan.given import GivenSet
 from rsweep.plan.study import Study
+from rsweep.results.given import GivenRan, read_given_ran
 from rsweep.results.native import native_distances
 from rsweep.results.ran import Ran, read_ran
 
@@ -18,7 +20,8 @@ from rsweep.results.ran import Ran, read_ran
 def sweep_rows(
     study: Study, ran: Mapping[str, Ran], distances: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """A row per profile: every setting, every stage key, cost, quality; then those skipped.
+    """A row per profile: every setting, every stage key, cost, quality; then given sets, then those
+    skipped.
 
     Args:
         study: it.
@@ -40,12 +43,25 @@ def sweep_rows(
             "outside_training": "; ".join(profile_departures(profile.settings)),
             **{name: _cell(value) for name, value in profile.settings.items()},
         })  # fmt: skip
+    rows += [
+        _given_row(given, standings.get(given.name, {}), each)
+        for given, each in zip(study.given, read_given_ran(study).values(), strict=True)
+    ]
     for skipped in study.skipped:
         settings = {name: _cell(value) for name, value in skipped.settings.items()}
         rows.append(
             {"profile": skipped.name, "status": "skipped", "reason": skipped.reason, **settings}
         )
     return rows
+
+
+def _given_row(given: GivenSet, standing: Mapping[str, Any], ran: GivenRan) -> dict[str, Any]:
+    """The row of embeddings that others computed: what they cost and ran is not known."""
+    return {
+        "profile": given.name, "status": "given", "rois": ran.rois, "rois_failed": len(ran.failed),
+        "reason": "; ".join(counted(ran.failed)), "valid_share": ran.valid_share,
+        **_quality(standing), **given.settings,
+    }  # fmt: skip
 
 
 def _outcomes(ran: Ran) -> dict[str, Any]:

@@ -36,10 +36,23 @@ def held_rows(study: Study, lock: Lock) -> Iterator[Row]:
     for profile in study.profiles:
         told = lock["results"].get(profile.name, {})
         if told.get("embeddings"):
-            yield _embeddings(study, profile, told["embeddings"])
+            yield _embeddings(study, profile.name, told["embeddings"])
         if told.get("grids"):
             yield _grids(study, profile, told["grids"])
+    for name, told in lock["given"].items():
+        yield _given(study, name, told)
+        yield _embeddings(study, name, told["embeddings"])
     yield from _packages(lock)
+
+
+def _given(study: Study, name: str, told: Mapping[str, str]) -> Row:
+    """Whether embeddings that others computed are read from the same file in the same way."""
+    now = next((given.identity() for given in study.given if given.name == name), None)
+    if now is None:
+        return Row("given", name, "not kept", f"{told['path']} is not at hand")
+    other = [part for part in now if part != "path" and now[part] != told[part]]
+    detail = f"{other[0]}: {told[other[0]]} in the lock, {now[other[0]]} now" if other else ""
+    return Row("given", name, _same(not other), detail)
 
 
 def _same(equal: bool) -> Status:
@@ -138,15 +151,16 @@ def _artefact(
     return _same(same), "" if same else "its values are others"
 
 
-def _embeddings(study: Study, profile: Profile, told: str) -> Row:
+def _embeddings(study: Study, name: str, told: str) -> Row:
+    kind = "given" if (study.folder / "given" / name).is_dir() else "profiles"
     try:
-        now = embeddings_digest(study.folder, profile.name)
+        now = embeddings_digest(study.folder / kind / name)
     except (OSError, ValueError, KeyError) as error:
-        return Row("embeddings", profile.name, "different", f"cannot be read: {error}")
+        return Row("embeddings", name, "different", f"cannot be read: {error}")
     if not now:
-        return Row("embeddings", profile.name, "missing", "embeddings.parquet is not there")
+        return Row("embeddings", name, "missing", "embeddings.parquet is not there")
     detail = "" if now == told else "ids or vectors are others"
-    return Row("embeddings", profile.name, _same(now == told), detail)
+    return Row("embeddings", name, _same(now == told), detail)
 
 
 def _grids(study: Study, profile: Profile, told: Mapping[str, str]) -> Row:

@@ -17,8 +17,8 @@ class Row:
     """One thing.
 
     Attributes:
-        kind: places, labels, keys, scenes, artefact, embeddings, grids, weights, rebuilt, or
-            package.
+        kind: places, labels, keys, scenes, artefact, embeddings, grids, given, weights, rebuilt,
+            or package.
         name: which one.
         status: how it compares with the lock.
         detail: the first thing that differs, where something does.

@@ -9,7 +9,8 @@ from typing import Any
 
 from rsweep.core.errors import RsweepError, StudyError
 from rsweep.plan.config import read_config
-from rsweep.plan.study import Study, make_study
+from rsweep.plan.given import read_place
+from rsweep.plan.study import MADE_OF, Study, make_study
 from rsweep.results.lock import read_whole
 from rsweep.verify.held import held_rows
 from rsweep.verify.rebuilt import rebuilt_rows, sample
@@ -52,6 +53,11 @@ def _study(folder: Path, lock: dict[str, Any], file: Path | None, store: Path | 
     config.pop("published", None)  # what is verified does not depend on it
     config["frozen"] = True  # what is there is compared as the lock names it
     config.pop("lock", None)
+    asked = config.get("given") or []
+    config["given"] = [given for given in asked if _at_hand(given)]
+    if asked and not config["given"] and not any(config.get(name) for name in MADE_OF):
+        raise RsweepError(f"{where}: none of the embeddings that it judges is at hand: "
+                          f"{', '.join(str(given.get('path')) for given in asked)}")  # fmt: skip
     if store:
         config["store"] = str(store)
     try:
@@ -61,3 +67,8 @@ def _study(folder: Path, lock: dict[str, Any], file: Path | None, store: Path | 
             raise
         raise RsweepError(f"{error}\nthe lock keeps no absolute paths: --study FILE names the "
                           "study here") from None  # fmt: skip
+
+
+def _at_hand(given: Any) -> bool:
+    """True if embeddings that others computed can be read again; a crate does not hold them."""
+    return read_place(str(given.get("path", ""))).exists()

@@ -15,8 +15,8 @@ from rsweep.core.grid import roi_polygon
 from rsweep.evaluate.cells import draw_cells, whole_cells
 from rsweep.evaluate.design import make_design, read_design, write_design
 from rsweep.evaluate.evaluation import evaluate, evaluate_profile, evaluation_key, read_predictions
-from rsweep.evaluate.given import read_given
 from rsweep.evaluate.tokens import cell_features
+from rsweep.results.given_tables import read_vectors
 
 WHOLE = square("all", 0, 0, 600)
 
@@ -247,7 +247,7 @@ def test_a_pooled_profile_says_of_every_cell_what_it_says_of_the_roi(tmp_path):
     found = cell_features(tmp_path / "p", design.cells)
     means = dict(zip(table["id"].to_pylist(), table["embedding"].to_pylist(), strict=True))
     assert np.array_equal(found, np.array([means[r] for r in design.cells.rois], np.float32))
-    given = read_given(tmp_path / "p" / "embeddings.parquet", design)
+    given = read_vectors(tmp_path / "p" / "embeddings.parquet", design.rois)
     assert np.array_equal(given, found)
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zarr
 
 from rsweep.cli import main
 from rsweep.core.errors import RsweepError
 from rsweep.evaluate.design import read_design
-from rsweep.evaluate.given import compare_given, read_given
+from rsweep.evaluate.given import compare_given
+from rsweep.results.given_tables import read_vectors
 
 
 @pytest.fixture
@@ -33,6 +35,8 @@ def write_all(ids, vectors, folder):
                    folder / "b.parquet")  # fmt: skip
     columns = {f"A{i:02d}": vectors[:, i] for i in reversed(range(vectors.shape[1]))}
     pq.write_table(pa.table({"id": ids, "lon": vectors[:, 0], **columns}), folder / "c.parquet")
+    group = zarr.open_group(folder / "d.zarr", mode="w")
+    group["id"], group["embedding"] = ids, vectors
     return {path.stem: path for path in sorted(folder.iterdir())}
 
 
@@ -41,10 +45,10 @@ def test_a_profiles_own_vectors_in_any_format_are_that_profile(study, design, tm
     ids, vectors = vectors_of(study, name)
     files = write_all(ids, vectors, tmp_path)
     for path in files.values():
-        assert np.array_equal(read_given(path, design), vectors, equal_nan=True), path
+        assert np.array_equal(read_vectors(path, design.ids), vectors, equal_nan=True), path
     found = {g.name: g for g in compare_given(study.folder, study.evaluate, files)}
-    assert set(found) == {"a", "b", "c", *(p.name for p in study.profiles)}
-    for given in ("a", "b", "c"):
+    assert set(found) == {*"abcd", *(p.name for p in study.profiles)}
+    for given in "abcd":
         assert not found[given].own
         assert (found[given].quality, found[given].behind) == (found[name].quality,
                                                                found[name].behind)  # fmt: skip
@@ -79,7 +83,7 @@ def test_files_that_do_not_fit_are_refused_by_name(study, design, tmp_path):
               "gone.npz": "is not there"}  # fmt: skip
     for name, reason in wanted.items():
         with pytest.raises(RsweepError, match=reason):
-            read_given(tmp_path / name, design)
+            read_vectors(tmp_path / name, design.ids)
     profile = study.profiles[0].name
     with pytest.raises(RsweepError, match="is a profile of the study"):
         compare_given(study.folder, study.evaluate, {profile: tmp_path / "others.npz"})

@@ -1,0 +1,19 @@
+rule given:
+    output:
+        parquet=f"{RESULTS}/given/{{given}}/embeddings.parquet",
+        meta=f"{RESULTS}/given/{{given}}/meta.json",
+    log:
+        f"{RESULTS}/logs/given/{{given}}.log",
+    benchmark:
+        f"{RESULTS}/logs/given/{{given}}.benchmark.jsonl"
+    conda:
+        "../envs/base.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        rois=plan.roi_digest,
+        file=lambda wildcards: plan.given[wildcards.given].identity(),
+    message:
+        "Read given embeddings {wildcards.given}"
+    script:
+        "../scripts/given.py"
