@@ -2,12 +2,14 @@
 
 A temporary file or folder is called after its host and process, so that what a process left when it
 was killed is known as such. A file's lock says whose turn it is; where a file system has no locks,
-two processes make the same file twice, each under its own name, and nothing is lost.
+or each host has its own, two processes make the same file twice, each under its own name, and
+nothing is lost.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import logging
 import os
 import platform
@@ -20,8 +22,34 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-HOST = re.sub(r"[^A-Za-z0-9]+", "", platform.node()) or "host"
-OWNED = re.compile(r"\.(?P<name>.+)\.(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-[0-9a-f]{8}\.(tmp|parts)")
+INITIAL_PIDS = "pid:[4026531836]"
+"""Namespace of process ids of a machine itself, as Linux numbers it; a container has another."""
+
+
+def _host() -> str:
+    """Name of what process ids are of, with a digest that tells two of one name apart.
+
+    That is a machine, whatever it is called, over all times that it was started; or a container,
+    whose ids mean nothing outside of it, for as long as it runs.
+    """
+    name = re.sub(r"[^A-Za-z0-9]+", "", platform.node()) or "host"
+    parts = [_text("/etc/machine-id")]
+    with suppress(OSError):
+        pids = os.readlink("/proc/self/ns/pid")
+        if pids != INITIAL_PIDS:
+            parts += [pids, _text("/proc/sys/kernel/random/boot_id")]
+    return f"{name}_{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:8]}"
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+HOST = _host()
+OWNED = re.compile(r"\.(?P<name>.+)\.(?P<host>[A-Za-z0-9_]+)-(?P<pid>\d+)-[0-9a-f]{8}\.(tmp|parts)")
 """Names that `own_name` makes."""
 LOCK = re.compile(r"\..+\.h5\.lock")
 """Names of the locks of a store's files."""

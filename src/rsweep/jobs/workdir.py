@@ -58,8 +58,8 @@ def _unlock(folder: Path, file: IO[str]) -> bool:
         say("the last run here was killed; its lock is removed")
         return True
     if host:
-        say(f"this folder is locked by a run on {host}; if that is gone, run snakemake "
-              f"with --unlock once")  # fmt: skip
+        name = host.partition("_")[0]
+        say(f"locked by a run on {name}; if that is gone, run snakemake with --unlock once")
     return False
 
 

@@ -7,13 +7,13 @@ from then on its digest is in the key of inference.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rsweep.core.errors import RsweepError
+from rsweep.core.writers import turn
 from rsweep.models.card import Checkpoint
 
 
@@ -64,7 +64,6 @@ def add_pins(path: Path, new: Mapping[str, Pin]) -> None:
 
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with turn(path):
             pins = {**new, **read_pins(path)}
             write_json(path, {name: asdict(pin) for name, pin in sorted(pins.items())})
