@@ -2,7 +2,7 @@
 
     python benchmarks/large_roi.py [--side-km 20] [--frames 12] [--model galileo --variant nano]
 
-Twelve scenes of ten bands in a folder, one a month, a little larger than the ROI at 10 m; every stage
+Twelve scenes of ten bands in a folder, one a month, little larger than the ROI at 10 m; every stage
 runs in a fresh process, as its job does, and its peak is all resident memory, Python and libraries
 included. Random weights; a grid. Writes benchmarks/results/large_roi.csv, and ends in an error
 where a stage took more than it asked for.
@@ -43,7 +43,7 @@ s2:
 
 
 def write_scenes(folder: Path, side_km: float) -> None:
-    """Twelve scenes of one year, with a pattern that compresses as imagery does not: fast to make."""
+    """Twelve scenes of one year, of a pattern that is made and compressed fast."""
     folder.mkdir()
     size = 16 * int(side_km * 1000 / PIXEL_M / 16 + 4)
     half = size * PIXEL_M / 2
