@@ -105,6 +105,10 @@ SENSORS: Mapping[str, Sensor] = {
         {f"A{i:02d}": Band(0.0, 10) for i in range(64)},
         "embedding", nodata=float("nan"), dtype="float32",
     ),
+    "tessera_annual": Sensor(
+        {f"T{i:03d}": Band(0.0, 10) for i in range(128)},
+        "embedding", nodata=float("nan"), dtype="float32",
+    ),
     "dem": Sensor(
         {"DEM": Band(0.0, 30)}, "m", nodata=float("nan"), dtype="float32", static=True
     ),

@@ -7,11 +7,15 @@ run `python tests/unit/models/test_golden_models.py [MODEL …]`, which writes t
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,7 @@ from rsweep.stages.prep.tiling import native_limit, native_step
 
 GOLDEN = Path(__file__).parent / "golden_models.json"
 WINDOW = {"start": "2022-06-01", "end": "2022-09-01"}
-SOURCES = ("synthetic", "earthengine", "stac")
+SOURCES = ("synthetic", "earthengine", "stac", "local")
 NAMES = [*(f for f in families() if f not in ("timm", "dinov3")), "timm:vit_tiny_patch16_224",
          "timm:resnet18"]  # fmt: skip
 """dinov3 is timm's network under another card."""
@@ -62,8 +66,27 @@ def resolved(name: str, card: ModelCard) -> dict[str, Any]:
     return settings
 
 
+MAPS = """
+tessera_annual:
+  files: 'tessera_(?P<date>\\d{4})_.+[.]tif'
+  bands: in order
+"""
+
+
+@cache
+def maps() -> Path:
+    """A folder that has what no other provider has; nothing of it is read here."""
+    folder = Path(tempfile.mkdtemp(prefix="rsweep-golden-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "layout.yaml").write_text(MAPS)
+    (folder / "tessera_2022_a.tif").touch()
+    return folder
+
+
 def extra(provider: str) -> dict[str, Any]:
-    return {"stac": {"url": "planetary-computer"}} if provider == "stac" else {}
+    if provider == "stac":
+        return {"stac": {"url": "planetary-computer"}}
+    return {"local": {"path": str(maps())}} if provider == "local" else {}
 
 
 def batch_of(settings: dict[str, Any], bands: dict[str, list[str]]) -> TileBatch:

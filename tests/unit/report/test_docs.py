@@ -82,7 +82,7 @@ def test_the_reference_of_layouts_has_every_key_and_its_examples_read():
         assert f"`{name}`" in text, name
     examples = [yaml.safe_load(part) for part in re.findall(r"```yaml\n(.*?)```", text, re.S)]
     layouts = [example for example in examples if "base" not in example]
-    assert len(layouts) == 3
+    assert len(layouts) == 4
     for example in layouts:
         sections, problems = layout.parse_layout(example, "layouts.md")
         assert not problems

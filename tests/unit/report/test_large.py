@@ -18,6 +18,7 @@ from rsweep.evaluate.verdict import (
     Standing,
     Verdict,
 )
+from rsweep.plan.study import OPTIONS
 from rsweep.report import page
 from rsweep.results.imagery import Imagery
 from rsweep.results.ran import Ran
@@ -25,6 +26,8 @@ from rsweep.results.ran import Ran
 PROFILES, ROIS, FAILED = 500, 10_000, 200
 MOST_BYTES = 10e6
 STAGES = ("fetch", "composite", "prep", "infer", "stitch")
+
+UNSET = {name: option.default for name, option in OPTIONS.items()}
 
 
 def invented_profiles(settings):
@@ -99,7 +102,8 @@ def large(study):
     profiles = invented_profiles(study.profiles[0].settings)
     stand_in = SimpleNamespace(
         name="large", profiles=profiles, rois=range(ROIS), skipped=[], folder=study.folder,
-        options={"rois": "rois.csv"}, evaluate={"label": "crop"}, config={"study": "large"},
+        options={**UNSET, "rois": "rois.csv"}, evaluate={"label": "crop"},
+        config={"study": "large"},
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "read_ran", lambda study: invented_ran(profiles))

@@ -18,6 +18,8 @@ from rsweep.sources.units import AMPLITUDE, CANONICAL, LINEAR, REFLECTANCE
 
 MISSING = {"scl": 0, "cloud": 255, "clear": 255}
 """Quality layers, and the value of each where nothing is known."""
+IN_ORDER = "in order"
+"""Value of `bands`: the files have every band of the sensor, in its order."""
 _KEYS = ("files", "bands", "quality", "unit", "gain", "offset", "nodata", "date", "date_format",
          "days", "orbit", "sidecar")  # fmt: skip
 _LAYER_KEYS = ("files", "band", "gain", "offset", "values", "nodata")
@@ -212,10 +214,13 @@ class _Reader:
         named = files is not None and "band" in files.groupindex
         if value is None:
             value = {band: band for band in sensor.bands}
+        if value == IN_ORDER:
+            value = list(sensor.bands)
         if isinstance(value, list):  # the order of the bands in the files, unless files name them
             value = {band: band if named else n for n, band in enumerate(value, start=1)}
         if not isinstance(value, Mapping):
-            self.problem("bands", "is neither a list of bands in file order nor a mapping")
+            self.problem("bands", "is neither a list of bands in file order, nor a mapping, nor "
+                         f"`{IN_ORDER}`")  # fmt: skip
             return {}
         for band in value:
             if band not in sensor.bands:

@@ -1,0 +1,1 @@
+"""TESSERA: published annual embeddings, which are read, not computed."""
