@@ -9,7 +9,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from rsweep.core.errors import StudyError
 from rsweep.plan.estimates import runtime_min
-from rsweep.jobs.client import own_jobs
+from rsweep.jobs.owner import own_jobs
 from rsweep.jobs.packs import pack_name, release
 from rsweep.jobs.weights import forget_lost, marker, weights_name
 from rsweep.jobs.workdir import take_over
@@ -30,8 +30,8 @@ try:
 except (StudyError, OSError) as error:
     raise WorkflowError(str(error))
 
-own_jobs(packed=workflow.remote_exec)
-tell(config, plan.path)
+own_jobs(config, workflow.resource_settings.cores, packed=workflow.remote_exec)
+tell(plan.path)
 if workflow.is_main_process:
     take_over()
     if not workflow.output_settings.dryrun:

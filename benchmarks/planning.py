@@ -31,12 +31,13 @@ from pathlib import Path
 config = yaml.safe_load(Path("study.yaml").read_text())
 key, shard = sys.argv[1:]
 try:
+    from rsweep.jobs.owner import plan_folder
     from rsweep.jobs.script import find_job
     from rsweep.plan.stored import tell
     from rsweep.plan.planning import find_plan
-    tell(config, find_plan(config))  # as the Snakemake process has that starts the job
+    tell(find_plan(config))  # as the Snakemake process has that starts the job
     began = time.perf_counter(), time.process_time()
-    job = find_job(config, key, shard, 1)
+    job = find_job(plan_folder, key, shard, 1)
 except ImportError:
     from rsweep.plan.workflow import Plan
     began = time.perf_counter(), time.process_time()

@@ -37,6 +37,7 @@ from measure import ROOT, STAGES, facts, write_csv
 from rsweep.core.store import Store
 from rsweep.jobs.runner import run_job
 from rsweep.plan.workflow import Plan
+from rsweep.stages.infer.networks import Networks
 from rsweep.stages.job import Job
 
 CORES = 2
@@ -109,7 +110,12 @@ def library(config: dict[str, Any]) -> None:
             list((map if THREADS[stage] == CORES else pool.map)(run_node, cells))
 
 
-NETWORKS: dict[str, Any] = {}
+@functools.cache
+def networks() -> Networks:
+    """Those of this process, which stay loaded as a worker's do."""
+    found = Networks()
+    found.limit_mb(4000)
+    return found
 
 
 @functools.cache
@@ -121,8 +127,9 @@ def run_node(cell: tuple[str, str, str]) -> None:
     text, key, shard = cell
     plan = plan_of(text)
     node, store = plan.nodes[key], Store(plan.store)
+    kept = networks() if node.stage == "infer" else None
     run_job(Job(node, plan.shards[shard], store, plan.study.node_options(),
-                threads=THREADS[node.stage], context=NETWORKS))  # fmt: skip
+                threads=THREADS[node.stage], networks=kept))  # fmt: skip
 
 
 def records(*folders: Path) -> dict[str, float]:

@@ -1,4 +1,12 @@
-"""What the stage rules share."""
+"""What the rules share."""
+
+import shlex
+
+# How a rule starts its script: -S leaves site-packages out, which a client of a worker needs none
+# of. Where Snakemake makes environments, `python` is that of the rule's.
+deployed = workflow.deployment_settings.deployment_method
+PYTHON = "python" if deployed else shlex.quote(sys.executable)
+RUN = f"{PYTHON} -S {shlex.quote(workflow.basedir + '/scripts/run.py')}"
 
 
 def kept(stage, path):

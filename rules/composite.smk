@@ -15,5 +15,5 @@ rule composite:
         runtime=minutes,
     message:
         "Composite scenes: {wildcards.key}, shard {wildcards.shard}"
-    script:
-        "../scripts/stage.py"
+    shell:
+        "{RUN} {log:q} {threads} stage {wildcards.key} {wildcards.shard} {threads}"

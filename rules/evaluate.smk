@@ -15,8 +15,8 @@ rule design:
         design=plan.design_options(),
     message:
         "Draw blocks and folds"
-    script:
-        "../scripts/design.py"
+    shell:
+        "{RUN} {log:q} {threads} design {output:q}"
 
 
 rule evaluate:
@@ -37,8 +37,8 @@ rule evaluate:
         probes=plan.probe_options(),
     message:
         "Probe embeddings, batch {wildcards.batch}"
-    script:
-        "../scripts/evaluate.py"
+    shell:
+        "{RUN} {log:q} {threads} evaluate {wildcards.batch} {input.design:q} {output:q}"
 
 
 rule verdict:
@@ -62,5 +62,5 @@ rule verdict:
         prices=plan.study.options["prices"],
     message:
         "Compare the profiles"
-    script:
-        "../scripts/verdict.py"
+    shell:
+        "{RUN} {log:q} {threads} verdict {input.design:q} {output.verdict:q} {output.pairs:q}"

@@ -14,5 +14,5 @@ rule fetch:
         ee=lambda wildcards: plan.requests(wildcards.key),
     message:
         "Fetch scenes: {wildcards.key}, shard {wildcards.shard}"
-    script:
-        "../scripts/stage.py"
+    shell:
+        "{RUN} {log:q} {threads} stage {wildcards.key} {wildcards.shard} {threads}"

@@ -19,5 +19,5 @@ rule infer:
         gpu=plan.study.options["gpus"],
     message:
         "Embed tiles: {wildcards.key}, shard {wildcards.shard}"
-    script:
-        "../scripts/infer.py"
+    shell:
+        "{RUN} {log:q} {threads} infer {wildcards.key} {wildcards.shard} {threads} {resources.mem_mb}"

@@ -15,5 +15,5 @@ rule prep:
         runtime=minutes,
     message:
         "Cut tiles: {wildcards.key}, shard {wildcards.shard}"
-    script:
-        "../scripts/stage.py"
+    shell:
+        "{RUN} {log:q} {threads} stage {wildcards.key} {wildcards.shard} {threads}"

@@ -16,8 +16,8 @@ rule embeddings:
         rois=plan.roi_digest,
     message:
         "Write embeddings of {wildcards.profile}"
-    script:
-        "../scripts/embeddings.py"
+    shell:
+        "{RUN} {log:q} {threads} embeddings {wildcards.profile:q} {output.parquet:q} {output.meta:q}"
 
 
 rule grids:
@@ -35,8 +35,8 @@ rule grids:
         mem_mb=1000,
     message:
         "Write grids of {wildcards.profile}"
-    script:
-        "../scripts/grids.py"
+    shell:
+        "{RUN} {log:q} {threads} grids {wildcards.profile:q} {output:q}"
 
 
 rule sweep:
@@ -58,8 +58,8 @@ rule sweep:
         lock=plan.lock_digest,
     message:
         "Write the sweep table and the lock"
-    script:
-        "../scripts/sweep.py"
+    shell:
+        "{RUN} {log:q} {threads} sweep {output:q}"
 
 
 rule figures:
@@ -78,8 +78,8 @@ rule figures:
         mem_mb=2000,
     message:
         "Draw the figures"
-    script:
-        "../scripts/figures.py"
+    shell:
+        "{RUN} {log:q} {threads} figures {output:q}"
 
 
 rule report:
@@ -102,8 +102,8 @@ rule report:
         mem_mb=1000,
     message:
         "Write the report"
-    script:
-        "../scripts/report.py"
+    shell:
+        "{RUN} {log:q} {threads} report {input.figures:q} {input.lock:q} {output:q}"
 
 
 rule complete:
@@ -123,5 +123,5 @@ rule complete:
         sweep=plan.keys_digest,
     message:
         "Check that enough ROIs have an embedding"
-    script:
-        "../scripts/complete.py"
+    shell:
+        "{RUN} {log:q} {threads} complete {input.table:q} {params.max_failed} {output:q}"

@@ -15,5 +15,5 @@ rule stitch:
         runtime=minutes,
     message:
         "Stitch token maps: {wildcards.key}, shard {wildcards.shard}"
-    script:
-        "../scripts/stage.py"
+    shell:
+        "{RUN} {log:q} {threads} stage {wildcards.key} {wildcards.shard} {threads}"

@@ -13,5 +13,5 @@ rule weights:
         "../envs/torch.yaml"
     message:
         "Fetch weights {wildcards.weights}"
-    script:
-        "../scripts/weights.py"
+    shell:
+        "{RUN} {log:q} {threads} weights {wildcards.weights} {output:q}"

@@ -1,12 +1,9 @@
-"""Blocks and folds of a study's ROIs."""
+"""Blocks and folds of a study's ROIs: design.py DESIGN."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
-
 from rsweep.evaluate.tasks import design_study
-from rsweep.plan.workflow import open_study
+from rsweep.jobs.script import open_study
 
-study = open_study(snakemake)
-design_study(study, Path(snakemake.output[0]))
+design_study(open_study(), Path(sys.argv[1]))

@@ -1,13 +1,13 @@
-"""What the embeddings of a batch of profiles are worth."""
+"""What the embeddings of a batch of profiles are worth: evaluate.py BATCH DESIGN EVALUATION."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
-
 from rsweep.evaluate.tasks import evaluate_batch
-from rsweep.plan.workflow import batches, open_study
+from rsweep.jobs.script import open_study
+from rsweep.plan.workflow import batches
 
-study = open_study(snakemake)
-names = batches(study)[snakemake.wildcards.batch]
-evaluate_batch(study, names, Path(snakemake.input.design), Path(snakemake.output[0]))
+batch, design, to = sys.argv[1:]
+study = open_study()
+names = batches(study)[batch]
+evaluate_batch(study, names, Path(design), Path(to))

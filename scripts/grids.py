@@ -1,12 +1,10 @@
-"""A profile's grids."""
+"""A profile's grids: grids.py PROFILE FOLDER."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
-
-from rsweep.plan.workflow import open_profile
+from rsweep.jobs.script import open_profile
 from rsweep.results.profile import write_grids
 
-study, profile = open_profile(snakemake)
-write_grids(study, profile, Path(snakemake.output[0]))
+name, folder = sys.argv[1:]
+write_grids(*open_profile(name), Path(folder))

@@ -1,9 +1,7 @@
-"""Inference for the key and shard of the rule's wildcards, by a worker that is there already."""
+"""Inference for a key and a shard: infer.py KEY SHARD THREADS MEMORY_MB."""
 
 import sys
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
+from rsweep.jobs.script import run_inference
 
-from rsweep.jobs.client import run_cell
-
-run_cell(snakemake)
+run_inference(*sys.argv[1:])

@@ -1,13 +1,10 @@
-"""The page of a study."""
+"""The page of a study: report.py FIGURES LOCK PAGE."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
-
-from rsweep.plan.workflow import open_study
+from rsweep.jobs.script import open_study
 from rsweep.report.page import write_page
 
-study = open_study(snakemake)
-figures, lock = Path(snakemake.input.figures), Path(snakemake.input.lock)
-write_page(study, figures, lock, Path(snakemake.output[0]))
+figures, lock, page = map(Path, sys.argv[1:])
+write_page(open_study(), figures, lock, page)

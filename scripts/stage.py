@@ -1,9 +1,7 @@
-"""One of the five stages, for the key and shard of the rule's wildcards."""
+"""A stage for a key and a shard: stage.py KEY SHARD THREADS."""
 
 import sys
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
+from rsweep.jobs.script import run_stage
 
-from rsweep.jobs.script import run_script
-
-run_script(snakemake)
+run_stage(*sys.argv[1:])

@@ -1,17 +1,16 @@
-"""The sweep table and the lock."""
+"""The sweep table and the lock: sweep.py TABLE [LOCK]; a frozen study is held to its lock."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
-
-from rsweep.plan.workflow import open_study
+from rsweep.jobs.script import open_study
 from rsweep.results.lock import check_lock, write_lock
 from rsweep.results.table import write_sweep
 
-study = open_study(snakemake)
+table, *lock = map(Path, sys.argv[1:])
+study = open_study()
 if study.options["frozen"]:
     check_lock(study)
 else:
-    write_lock(study, Path(snakemake.output.lock))
-write_sweep(study, Path(snakemake.output.table))
+    write_lock(study, *lock)
+write_sweep(study, table)

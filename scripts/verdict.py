@@ -1,13 +1,10 @@
-"""Which profile to use, and how sure that is."""
+"""Which profile to use, and how sure that is: verdict.py DESIGN VERDICT PAIRS."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
-
 from rsweep.evaluate.tasks import judge_study
-from rsweep.plan.workflow import open_study
+from rsweep.jobs.script import open_study
 
-study = open_study(snakemake)
-design, out = Path(snakemake.input.design), snakemake.output
-judge_study(study, design, Path(out.verdict), Path(out.pairs))
+design, verdict, pairs = map(Path, sys.argv[1:])
+judge_study(open_study(), design, verdict, pairs)

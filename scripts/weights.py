@@ -1,9 +1,10 @@
-"""Fetch the weights of the rule's wildcard to this machine's cache, before inference reads them."""
+"""Fetch weights to this machine's cache, before inference reads them: weights.py NAME WEIGHTS."""
 
 import sys
+from pathlib import Path
 
-sys.path.insert(0, f"{snakemake.scriptdir}/../src")
+from rsweep.jobs.script import open_study
+from rsweep.jobs.weights import fetch_named
 
-from rsweep.jobs.weights import run_rule
-
-run_rule(snakemake)
+name, to = sys.argv[1:]
+fetch_named(open_study(), name, Path(to))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own takes longer to import than a client of a worker may
 if TYPE_CHECKING:
+    from typing import Any
+
     from rsweep.library.embed import embed
     from rsweep.library.results import open_results as open
 

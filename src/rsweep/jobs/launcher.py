@@ -1,65 +1,78 @@
 """Starting workers from the process that owns them, and not from the clients that ask for them.
 
-Within a SLURM job every cell is a step of its own, and SLURM ends what a step leaves running. So
-the Snakemake process of the job listens, in a thread, and starts workers beside the steps.
+So a worker outlives the job that asked for it: Snakemake may wait for what a job leaves behind, and
+SLURM ends what a step leaves running.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from rsweep.jobs.messages import receive, send
+from rsweep.jobs.client import LAUNCHER
+from rsweep.jobs.messages import Peer
+from rsweep.jobs.places import OWNER
 
-NAME = "launcher.sock"
+START_S = 60.0
+"""A worker listens before it imports much, so one that does not by then never will."""
+POLL_S = 0.01
+SOURCE = str(Path(__file__).parents[2])
 
 
 def listen(folder: Path) -> None:
-    """Start workers for whoever can enter a private folder, until this process ends."""
+    """Start workers for whoever can enter a private folder, until this process ends.
+
+    Raises:
+        OSError: the folder is none that can be listened in.
+    """
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.bind(str(folder / NAME))
+    server.bind(str(folder / LAUNCHER))
     server.listen()
     threading.Thread(target=_serve, args=(server,), daemon=True).start()
 
 
 def _serve(server: socket.socket) -> None:
-    started: list[subprocess.Popen[bytes]] = []
     while True:
         client, _ = server.accept()
-        with client, suppress(OSError, ValueError), client.makefile("rw") as stream:
-            started = [process for process in started if process.poll() is None]
-            if request := receive(stream):
-                started.append(spawn(request))
-                send(stream, {"pid": started[-1].pid})
+        threading.Thread(target=_answer, args=(client,), daemon=True).start()
 
 
-def spawn(request: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start a command with its environment and a file for what it prints."""
-    output: IO[bytes]
-    with Path(request["output"]).open("wb") as output:
-        return subprocess.Popen(
-            request["command"], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env=request["environment"], start_new_session=True,
-        )  # fmt: skip
+def _answer(client: socket.socket) -> None:
+    with client, suppress(OSError, ValueError, KeyError):
+        peer = Peer(client)
+        if request := peer.receive():
+            peer.send({"error": start(request)})
 
 
-def launch(folder: Path, request: dict[str, Any]) -> int:
-    """Start a command by the owner of a folder if it listens, and else from here: its process id.
-
-    Raises:
-        OSError: it cannot be started.
-    """
-    if not (folder / NAME).exists():
-        return spawn(request).pid
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as owner:
-        owner.connect(str(folder / NAME))
-        with owner.makefile("rw") as stream:
-            send(stream, request)
-            answer = receive(stream)
-    if not answer:
-        raise OSError("the owner of the jobs could not start it")
-    return int(answer["pid"])
+def start(request: Mapping[str, Any]) -> str:
+    """Start a worker and wait until it listens; what went wrong, or nothing."""
+    path, log = Path(request["socket"]), Path(request["log"])
+    environment = dict(request["environment"])
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [SOURCE, *filter(None, [environment.get("PYTHONPATH")])]
+    )
+    command = [request["python"], "-m", "rsweep.jobs.worker", str(path), os.environ[OWNER]]
+    try:
+        path.unlink(missing_ok=True)  # of a worker that has ended
+        with log.open("wb") as output:
+            worker = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env=environment, start_new_session=True,
+            )  # fmt: skip
+    except OSError as error:
+        return str(error)
+    threading.Thread(target=worker.wait, daemon=True).start()  # so that it leaves no zombie
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and worker.poll() is None:
+        if path.exists():
+            return ""
+        time.sleep(POLL_S)
+    worker.kill()
+    return f"it did not start: {log.read_text(errors='replace')[-2000:]}"

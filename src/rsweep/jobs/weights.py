@@ -9,12 +9,9 @@ from typing import Any
 
 from rsweep.core.canonical import digest
 from rsweep.core.files import write_json
-from rsweep.core.log import start_log
 from rsweep.core.nodes import KEY_LENGTH, Node
-from rsweep.jobs.owner import plan_folder
 from rsweep.models.pins import checkpoint_name
 from rsweep.models.registry import find_card
-from rsweep.plan.planning import read_plan
 from rsweep.plan.study import Study
 
 WHERE = ("model", "variant", "sha256", "repository", "revision", "file", "url")
@@ -63,13 +60,10 @@ def fetch_one(study: Study, node: Node, options: Mapping[str, Any]) -> dict[str,
     return fetch_weights(node.settings, options, commit)
 
 
-def run_rule(snakemake: Any) -> None:
-    """Run the job of rule `weights`."""
-    start_log(snakemake.log[0])
-    study, _ = read_plan(plan_folder(snakemake.config))
-    wanted = snakemake.wildcards.weights
+def fetch_named(study: Study, wanted: str, to: Path) -> None:
+    """Fetch the weights of a name, and write what they are."""
     node, options = next((n, o) for name, n, o in fetched(study) if name == wanted)
-    write_json(Path(snakemake.output[0]), fetch_one(study, node, options))
+    write_json(to, fetch_one(study, node, options))
 
 
 def forget_lost(study: Study) -> None:

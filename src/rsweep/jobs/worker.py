@@ -1,8 +1,9 @@
-"""A process that keeps networks loaded and runs the cells that clients (`client.py`) send it.
+"""A process that runs the scripts of rules for clients (`client.py`), one at a time.
 
-It serves one device, one cell at a time, in its main thread. It ends when the Snakemake process
-that owns the cells has gone, when nothing has come for a while, and when a client has gone in the
-middle of its cell (which was then killed, and is not to go on by itself).
+What it has imported and loaded for one job is there for the next. It serves one device or some
+cores. It ends when the Snakemake process that owns the jobs has gone, when nothing has come for a
+while, and when a client has gone in the middle of its job (which was then killed, and is not to go
+on by itself).
 """
 
 from __future__ import annotations
@@ -16,53 +17,56 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-from rsweep.core.errors import CorruptError, RsweepError
-from rsweep.jobs.client import idle_seconds, runtime_folder, started
-from rsweep.jobs.messages import receive, send
-
-if TYPE_CHECKING:
-    from rsweep.stages.infer.networks import Networks
+from rsweep.core.errors import RsweepError
+from rsweep.jobs import resident
+from rsweep.jobs.alone import run_script
+from rsweep.jobs.client import idle_seconds
+from rsweep.jobs.messages import Peer
+from rsweep.jobs.owner import started
 
 OWNER_POLL_S = 0.5
+REQUEST_S = 5.0
+"""How long a client may take to say what it wants; others wait meanwhile."""
 GRACE_S = 5.0
-"""Given to a cell to clean up after itself before the process is ended over it."""
+"""Given to a job to clean up after itself before the process is ended over it."""
 
 log = logging.getLogger("rsweep")
-
-
-class NoPlanError(Exception):
-    """A cell of which the plan that its client names says nothing."""
 
 
 def main(arguments: list[str]) -> None:
     """Serve at a socket until it is time to end: `worker.py SOCKET OWNER`."""
     path, owner = Path(arguments[0]), arguments[1]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
-    # A worker of the past may have left its socket; the client that started this one saw it dead.
-    path.unlink(missing_ok=True)
+    resident.keep()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-        server.bind(str(path))
-        server.listen()
-        threading.Thread(target=_watch_owner, args=(owner,), daemon=True).start()
+        _listen(server, path)
+        threading.Thread(target=_watch_owner, args=(owner, path.parent), daemon=True).start()
         _serve(server)
 
 
-def _watch_owner(owner: str) -> None:
+def _listen(server: socket.socket, path: Path) -> None:
+    """Listen at a path, where nothing is to be seen before somebody listens."""
+    hidden = path.with_suffix(f".{os.getpid()}")
+    server.bind(str(hidden))
+    server.listen()
+    hidden.rename(path)
+
+
+def _watch_owner(owner: str, folder: Path) -> None:
     pid, began = map(int, owner.split("-"))
     while abs(started(pid) - began) < 1000:  # the clock may be set a little meanwhile
         time.sleep(OWNER_POLL_S)
-    # An owner that was killed has not done it itself.
-    shutil.rmtree(runtime_folder(owner), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # an owner that was killed has not done it itself
     _end()
 
 
 def _end() -> None:
-    """End the process from a thread: let the cell remove its temporary file, if it will."""
+    """End the process from a thread: let the job remove its temporary file, if it will."""
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(GRACE_S)
     os._exit(1)
@@ -70,25 +74,30 @@ def _end() -> None:
 
 def _serve(server: socket.socket) -> None:
     server.settimeout(idle_seconds())
-    # torch is imported once somebody waits for it, and not before the socket is there.
-    from rsweep.stages.infer.networks import Networks
-
-    networks = Networks()
     while True:
         try:
             client, _ = server.accept()
         except TimeoutError:
             return
         with client, suppress(BrokenPipeError, ConnectionResetError):
-            client.settimeout(None)
-            if not _same_user(client):
-                continue
-            stream = client.makefile("rw", encoding="utf-8")
-            if request := receive(stream):
-                send(stream, {"accepted": True})
-                with _watching(client):
-                    answer = _run(request, networks)
-                send(stream, answer)
+            if _same_user(client):
+                _answer(client)
+
+
+def _answer(client: socket.socket) -> None:
+    peer = Peer(client)
+    client.settimeout(REQUEST_S)
+    try:
+        request = peer.receive()
+    except (ValueError, TimeoutError) as error:
+        log.warning("no request: %s", error)
+        return
+    client.settimeout(None)
+    if request:
+        peer.send({"accepted": True})
+        with _watching(client):
+            failure = _run(request)
+        peer.send({"error": failure})
 
 
 def _same_user(client: socket.socket) -> bool:
@@ -101,7 +110,7 @@ def _same_user(client: socket.socket) -> bool:
 
 @contextmanager
 def _watching(client: socket.socket) -> Iterator[None]:
-    """End the process if a client goes while its cell runs."""
+    """End the process if a client goes while its job runs."""
     done = threading.Event()
 
     def watch() -> None:
@@ -120,35 +129,30 @@ def _watching(client: socket.socket) -> Iterator[None]:
         done.set()
 
 
-def _run(request: dict[str, Any], networks: Networks) -> dict[str, Any]:
-    """Run a cell; what went wrong goes to its own log and back to its own client."""
-    _start_log(request["log"])
-    _reset_peak_memory()
-    networks.limit_mb(request["memory_mb"])
+def _run(request: Mapping[str, Any]) -> str:
+    """Run a job; what went wrong, or nothing: to its own client, and to its own log."""
     try:
-        _run_cell(request, networks)
-    except NoPlanError as error:
-        return {"error": "", "declined": str(error)}
+        _prepare(request)
+        run_script(request["script"], request["arguments"])
     except RsweepError as error:
         log.error(str(error))
-        return {"error": f"{type(error).__name__}: {error}"}
+        return f"{type(error).__name__}: {error}"
+    except SystemExit as error:
+        return "" if error.code in (None, 0) else str(error.code)
     except Exception as error:
         log.exception(str(error))
-        networks.clear()  # one that failed is not to be trusted, and memory may have run out
-        return {"error": traceback.format_exc()}
-    return {"error": ""}
+        resident.forget()
+        return traceback.format_exc()
+    return ""
 
 
-def _run_cell(request: dict[str, Any], networks: Networks) -> None:
-    from rsweep.jobs.runner import run_job
-    from rsweep.jobs.script import open_job
-
-    try:
-        job = open_job(Path(request["plan"]), request["key"], request["shard"], request["threads"])
-    except CorruptError as error:
-        raise NoPlanError(str(error)) from error
-    job.networks = networks
-    run_job(job)
+def _prepare(request: Mapping[str, Any]) -> None:
+    """Make this process one of the job's: its log, its folder, its study, its own peak memory."""
+    _start_log(request["log"])
+    os.chdir(request["folder"])
+    os.environ.update(request["environment"])
+    with suppress(OSError):  # Linux alone can forget a peak
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _start_log(path: str) -> None:
@@ -156,12 +160,6 @@ def _start_log(path: str) -> None:
     logging.captureWarnings(True)
     logging.basicConfig(filename=path, level=logging.INFO, force=True,
                         format="%(asctime)s %(levelname)s %(message)s")  # fmt: skip
-
-
-def _reset_peak_memory() -> None:
-    """Let the peak that a cell's record states be its own; Linux alone can forget a peak."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _flush(stream: IO[str]) -> None:

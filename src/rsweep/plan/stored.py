@@ -28,8 +28,8 @@ from rsweep.core.roi import Roi
 from rsweep.core.sealed_json import read_sealed
 
 PLAN = "RSWEEP_PLAN"
-"""Environment variable by which a Snakemake process tells its jobs the digest of its config and
-the folder of its plan. It says where to read, and never what."""
+"""Environment variable by which a Snakemake process tells its jobs the folder of its plan. It says
+where to read, and never what."""
 
 Row = list[Any]
 """A node as JSON: stage, version, settings, keys of its inputs by name, and its scenes."""
@@ -63,15 +63,15 @@ def named(value: Any) -> Any:
     return str(value) if isinstance(value, date) else value
 
 
-def tell(config: Mapping[str, Any], folder: Path) -> None:
-    """Tell the jobs that this process starts where the plan of this study is."""
-    os.environ[PLAN] = f"{config_digest(config)}:{folder.absolute()}"
+def tell(folder: Path) -> None:
+    """Tell the jobs that this process starts where the plan of their study is."""
+    os.environ[PLAN] = str(folder.absolute())
 
 
-def told(config: Mapping[str, Any]) -> Path | None:
-    """Where the plan of this study is, if the owner of this job has said so."""
-    said, _, folder = os.environ.get(PLAN, "").partition(":")
-    return Path(folder) if folder and said == config_digest(config) else None
+def told() -> Path | None:
+    """Where the plan of a job's study is, if the owner of the job has said so."""
+    folder = os.environ.get(PLAN)
+    return Path(folder) if folder else None
 
 
 def node_row(node: Node) -> Row:

@@ -9,14 +9,11 @@ from typing import Any
 
 from rsweep.core.canonical import digest
 from rsweep.core.digests import known_sha256
-from rsweep.core.log import start_log
 from rsweep.core.nodes import Node, name_of
 from rsweep.core.shards import Shard
 from rsweep.plan.evaluation import DESIGN, PROBING
 from rsweep.plan.planning import find_plan, read_plan
 from rsweep.plan.profiles import Profile
-from rsweep.plan.stored import told
-from rsweep.plan.study import Study
 
 KEY_PATTERN = "[0-9a-f]{16}"
 
@@ -178,18 +175,6 @@ def batches(study: Study) -> dict[str, list[str]]:
 
 
 RESULT_FILES = ("figures", "report.html")
-
-
-def open_study(snakemake: Any) -> Study:
-    """The study of a result rule's job."""
-    start_log(snakemake.log[0])
-    return read_plan(told(snakemake.config) or find_plan(snakemake.config))[0]
-
-
-def open_profile(snakemake: Any) -> tuple[Study, Profile]:
-    """The study of a result rule's job, and the profile of its wildcard."""
-    study = open_study(snakemake)
-    return study, next(p for p in study.profiles if p.name == snakemake.wildcards.profile)
 
 
 def missing_files(plan: Plan) -> set[Path]:

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from rsweep.core.errors import WeightsError
 from rsweep.core.roi import Roi
 from rsweep.core.shards import extent_m
 from rsweep.core.store import Store
-from rsweep.jobs import client, packs
+from rsweep.jobs import packs, script
 from rsweep.plan import estimates
 from rsweep.plan.workflow import Plan
 
@@ -67,8 +68,16 @@ def test_a_cell_that_failed_is_alone_the_next_time(plan, monkeypatch):
     assert packs.pack_name(plan, node.key, shard) == f"infer-{node.key}-{shard}" != together
 
 
-def test_a_client_that_finds_its_cell_done_does_nothing(output):
-    client.run_cell(SimpleNamespace(output=[str(output)]))
+def run_cell(output, monkeypatch, run_job):
+    """The cell of an output as its rule runs it; `run_job` runs a stage."""
+    job = SimpleNamespace(store=SimpleNamespace(path=lambda node, shard: output), node=None)
+    monkeypatch.setattr(script, "find_job", lambda *given: job)
+    monkeypatch.setattr(script, "run_job", run_job)
+    script.run_inference("0" * 16, output.stem, "1", "1000")
+
+
+def test_a_cell_that_is_done_is_not_run_again(output, monkeypatch):
+    run_cell(output, monkeypatch, lambda job: pytest.fail("it ran again"))
     assert output.exists()
 
 
@@ -95,14 +104,15 @@ def test_success_clears_the_note_of_a_failure_and_the_end_clears_all(output, pla
 
 
 def test_a_cell_that_fails_is_noted_and_fails(output, monkeypatch):
-    def fail(snakemake):
-        raise SystemExit("WeightsError: no such file")
+    def fail(job):
+        raise WeightsError("no such file")
 
-    monkeypatch.setattr(client, "_make", fail)
     output.unlink()
-    with pytest.raises(SystemExit, match="WeightsError"):
-        client.run_cell(SimpleNamespace(output=[str(output)]))
+    with pytest.raises(WeightsError, match="no such file"):
+        run_cell(output, monkeypatch, fail)
     assert (output.parent / packs.FOLDER / f"{output.stem}.failed").exists()
+    run_cell(output, monkeypatch, lambda job: None)
+    assert not list((output.parent / packs.FOLDER).iterdir())
 
 
 def test_time_grows_with_the_shard_the_network_and_the_attempt(plan):

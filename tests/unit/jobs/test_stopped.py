@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from rsweep.jobs import client
+from rsweep.jobs import client, messages
 
 SERVE = """
 import socket, sys, time
@@ -16,7 +16,7 @@ server.bind(sys.argv[1])
 server.listen()
 peer, _ = server.accept()
 time.sleep(float(sys.argv[2]))
-peer.sendall(b"answer")
+peer.sendall(b'{"is": "answer"}' + bytes([10]))
 time.sleep(60)
 """
 
@@ -38,24 +38,24 @@ def test_a_stopped_worker_is_ended_and_the_client_goes_on(tmp_path, monkeypatch,
     monkeypatch.setattr(client, "STOPPED_S", 0.3)
     monkeypatch.setattr(client, "STOPPED_POLL_S", 0.1)
     worker, found = connected(tmp_path, 0)
-    assert client._peer(found) == worker.pid
+    assert client._process(found) == worker.pid
     with found:
-        assert found.recv(10) == b"answer"
+        peer = messages.Peer(found)
+        assert client._wait(peer) == {"is": "answer"}
         os.kill(worker.pid, signal.SIGSTOP)
         began = time.monotonic()
-        with client._ended_if_stopped(found):
-            assert found.recv(10) == b""  # the end of the connection
+        assert client._wait(peer) == {}  # the end of the connection
         assert time.monotonic() - began < 20
     assert worker.wait(10) == -signal.SIGKILL
-    assert "it was stopped and is ended" in capsys.readouterr().err
+    assert "a worker that was stopped is ended" in capsys.readouterr().err
 
 
 def test_a_slow_worker_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(client, "STOPPED_S", 0.1)
     monkeypatch.setattr(client, "STOPPED_POLL_S", 0.05)
     worker, found = connected(tmp_path, 1)
-    with found, client._ended_if_stopped(found):
-        assert found.recv(10) == b"answer"
+    with found:
+        assert client._wait(messages.Peer(found)) == {"is": "answer"}
     assert worker.poll() is None
     worker.kill()
     worker.wait()

@@ -15,37 +15,30 @@ from pathlib import Path
 
 import pytest
 
-from rsweep.core.log import last_error
 from rsweep.core.store import Store
-from rsweep.jobs import client, launcher, messages
+from rsweep.jobs import client, messages, places
+from rsweep.jobs import owner as owning
 from rsweep.jobs.runner import run_job
 from rsweep.plan.workflow import Plan
 from rsweep.stages.job import Job
 
-SOURCE = Path(client.__file__).parents[2]
-CLIENT = """
-import json, sys
-from types import SimpleNamespace
-from rsweep.jobs.client import run_cell
-r = json.loads(sys.argv[1])
-run_cell(SimpleNamespace(config=r["config"], threads=1, log=[r["log"]], resources={"mem_mb": 3000},
-                         output=[r["output"]],
-                         wildcards=SimpleNamespace(key=r["key"], shard=r["shard"])))
-print("torch" in sys.modules)
-"""
+RUN = Path(client.SCRIPTS).resolve() / "run.py"
 
 
 @pytest.fixture
 def owner(monkeypatch):
-    """This process as the owner of cells, with a temporary folder of its own (and a short name)."""
+    """This process as the owner of jobs, with a temporary folder of its own (and a short name)."""
     folder = tempfile.mkdtemp(prefix="rs", dir="/tmp")
-    monkeypatch.setattr(client.tempfile, "tempdir", folder)
+    monkeypatch.setattr(owning.tempfile, "tempdir", folder)
+    monkeypatch.setattr(owning.atexit, "register", lambda *a: None)
     monkeypatch.setenv("TMPDIR", folder)
-    monkeypatch.setenv(client.OWNER, f"{os.getpid()}-{client.started(os.getpid())}")
-    monkeypatch.setenv("PYTHONPATH", str(SOURCE))
+    for name in (*client.TOLD, owning.OWNER, owning.OWNER_JOB, owning.FOLDER, owning.CORES):
+        monkeypatch.setenv(name, "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    yield os.environ[client.OWNER]
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    owning.own_jobs({"study": "s"})
+    yield Path(os.environ[owning.FOLDER])
     for pid in workers():
         os.kill(pid, signal.SIGKILL)
     shutil.rmtree(folder)
@@ -79,20 +72,31 @@ def study(tmp_path_factory):
 
 
 def cells(study):
-    config, plan = study
+    _, plan = study
     keys = [node.key for node in plan.nodes.values() if node.stage == "infer"]
-    return [{"config": config, "key": key, "shard": shard, "log": f"{plan.store}/{key}{shard}.log",
-             "output": plan.file(plan.nodes[key], shard)}
+    return [{"key": key, "shard": shard, "log": f"{plan.store}/{key}{shard}.log",
+             "plan": str(plan.path.absolute()), "output": plan.file(plan.nodes[key], shard)}
             for key in keys for shard in plan.shards]  # fmt: skip
 
 
 def run_client(cell, **environment):
     """Run a cell anew, in a client of the owner's."""
     Path(cell["output"]).unlink(missing_ok=True)
-    return subprocess.run(
-        [sys.executable, "-c", CLIENT, json.dumps(cell)], capture_output=True, text=True,
-        env=os.environ | environment, timeout=120,
-    )  # fmt: skip
+    return run(cell["log"], "infer", cell["key"], cell["shard"], "1", "3000",
+               RSWEEP_PLAN=cell["plan"], **environment)  # fmt: skip
+
+
+def run(log, script, *arguments, **environment):
+    """A job as a rule runs it."""
+    command = [sys.executable, "-S", str(RUN), str(log), "1", script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120,
+                          env=os.environ | environment)  # fmt: skip
+
+
+def ran_alone(done):
+    """True if a client said that it did without a worker, and was right."""
+    assert done.returncode == 0, done.stderr
+    return "running this job without it" in done.stderr
 
 
 def record(study, cell):
@@ -104,7 +108,7 @@ def test_one_worker_serves_all_cells_and_loads_a_network_once(owner, study):
     every = cells(study)
     for cell in every:
         done = run_client(cell)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert "loaded" in Path(every[0]["log"]).read_text()
     assert len(workers()) == 1
     records = [record(study, cell) for cell in every]
@@ -120,7 +124,10 @@ def test_outputs_are_those_of_a_job_by_itself(owner, study):
     run_client(cell)
     first = path.read_bytes()
     path.unlink()
-    assert run_client(cell, RSWEEP_WORKER_IDLE_S="0").stdout == "True\n"
+    (pid,) = workers()
+    os.kill(pid, signal.SIGKILL)
+    assert run_client(cell, RSWEEP_WORKER_IDLE_S="0").returncode == 0
+    assert not workers()
     assert path.read_bytes() == first
 
 
@@ -136,6 +143,8 @@ def test_an_error_comes_back_and_the_worker_goes_on(owner, study):
     finally:
         settings.write_text(right) if right else settings.unlink()
     assert done.returncode == 1
+    assert "RsweepError" in done.stderr
+    assert "holds other settings" in done.stderr
     assert "holds other settings" in Path(bad["log"]).read_text()
     (pid,) = workers()
     assert run_client(good).returncode == 0
@@ -152,60 +161,117 @@ def test_a_killed_worker_is_replaced(owner, study):
     assert new != pid
 
 
+def socket_of(folder):
+    """Where the first worker of an owner listens."""
+    place = places.take_place(str(folder), 1, True)
+    place.lock.close()
+    return Path(place.socket)
+
+
 def test_a_worker_that_cannot_start_is_done_without(owner, study):
-    folder = client._private(client.runtime_folder(owner))
-    (folder / "0.sock").mkdir()
-    done = run_client(cells(study)[0])
-    assert (done.returncode, done.stdout) == (0, "True\n")
-    assert "it did not start" in done.stderr
+    socket_of(owner).mkdir()
+    assert ran_alone(done := run_client(cells(study)[0]))
+    assert "Is a directory" in done.stderr or "not permitted" in done.stderr
+
+
+def test_a_worker_that_ends_at_once_says_why(owner, study, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'rsweep.jobs.worker' in sys.orig_argv:\n"
+        "    print('no luck', flush=True)\n"
+        "    os._exit(3)\n"
+    )
+    assert ran_alone(done := run_client(cells(study)[0], PYTHONPATH=str(tmp_path)))
+    assert "it did not start: no luck" in done.stderr
+
+
+def test_a_file_in_the_place_of_its_socket_is_replaced(owner, study):
+    socket_of(owner).write_text("x")
+    assert not ran_alone(run_client(cells(study)[0]))
+    assert len(workers()) == 1
 
 
 def test_a_folder_that_others_can_enter_is_not_used(owner, study):
-    client.runtime_folder(owner).mkdir(mode=0o755)
+    owner.chmod(0o755)
     done = run_client(cells(study)[0])
-    assert (done.returncode, done.stdout) == (0, "True\n")
+    assert done.returncode == 0
     assert "not a private folder" in done.stderr
 
 
+def test_without_an_owner_a_job_runs_alone(owner, study):
+    done = run_client(cells(study)[0], RSWEEP_RUN="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not workers()
+
+
+def test_an_owner_that_does_not_answer_is_done_without(owner, study):
+    (owner / client.LAUNCHER).unlink()
+    assert ran_alone(done := run_client(cells(study)[0]))
+    assert "cannot be asked" in done.stderr
+
+
 def test_a_worker_that_dies_of_a_cell_leaves_it_to_the_client(owner, study):
-    folder = client._private(client.runtime_folder(owner))
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(folder / "0.sock"))
+        server.bind(str(socket_of(owner)))
         server.listen()
 
         def die():
             connection, _ = server.accept()
             with connection:
-                stream = connection.makefile("rw")
-                messages.receive(stream)
-                messages.send(stream, {"accepted": True})
+                peer = messages.Peer(connection)
+                peer.receive()
+                peer.send({"accepted": True})
 
         thread = threading.Thread(target=die)
         thread.start()
         done = run_client(cells(study)[0])
         thread.join()
-    assert (done.returncode, done.stdout) == (0, "True\n")
+    assert ran_alone(done)
     assert "it died" in done.stderr
 
 
-def test_a_cell_of_another_study_is_declined(owner, study):
+def test_a_cell_that_the_study_lost_is_said_so(owner, study, monkeypatch):
+    config, _ = study
     cell = cells(study)[0]
-    run_client(cell)
-    rois = Path(cell["config"]["rois"])
+    rois = Path(config["rois"])
     text = rois.read_text()
+    other = {**config, "study": "other"}
+    monkeypatch.setenv(owning.CONFIG, str(owner / "other.json"))
+    (owner / "other.json").write_text(json.dumps(other))
     rois.write_text(text.replace("14.0", "14.9").replace("14.2", "14.8"))
     try:
-        done = run_client(cell)
+        done = run_client({**cell, "plan": str(Plan(other).path)})
     finally:
         rois.write_text(text)
-    assert "no worker" in done.stderr
-    assert "were edited while it ran" in last_error(Path(cell["log"]))
+    assert done.returncode == 1
+    assert "were edited while it ran" in done.stderr
+
+
+def test_a_worker_runs_any_script_with_its_log_and_in_its_folder(owner, study, tmp_path):
+    _, plan = study
+    told = {"RSWEEP_PLAN": str(plan.path.absolute())}
+    node = next(node for node in plan.nodes.values() if node.stage == "stitch")
+    for stage_node in (*node.inputs.values(), node):
+        for shard in plan.shards:
+            done = run(tmp_path / "stage.log", "stage", stage_node.key, shard, 1, **told)
+            assert done.returncode == 0, done.stderr
+    (profile,) = [p for p in plan.profiles.values() if p.node.key == node.key]
+    out = tmp_path / "e.parquet", tmp_path / "m.json"
+    done = run(tmp_path / "log", "embeddings", profile.name, *out, **told)
+    assert done.returncode == 0, done.stderr
+    assert all(path.exists() for path in out)
+    assert len(workers()) == 1
+    done = run("lost/log", "embeddings", "no such profile", *out, **told)
+    assert done.returncode == 1
+    assert "StopIteration" in done.stderr
+    assert "StopIteration" in Path("lost/log").read_text()
+    shutil.rmtree("lost")
 
 
 SLOW = """
 import sys, time
 import rsweep.jobs.worker as worker
-def slow(request, networks):
+def slow(request):
     try:
         open(sys.argv[3] + "-begun", "w").close()
         time.sleep(60)
@@ -231,27 +297,26 @@ def begin_cell(folder):
     """Start a cell, and wait until it runs."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(folder / "0.sock"))
-    stream = connection.makefile("rw")
-    messages.send(stream, {"cell": 1})
-    assert messages.receive(stream) == {"accepted": True}
+    peer = messages.Peer(connection)
+    peer.send({"cell": 1})
+    assert peer.receive() == {"accepted": True}
     while not (folder / "tidied-begun").exists():
         time.sleep(0.05)
-    return connection, stream
+    return connection
 
 
 def test_a_client_that_is_killed_ends_its_cell_tidily(owner, tmp_path):
-    process = slow_worker(tmp_path, owner, tmp_path / "tidied")
-    connection, stream = begin_cell(tmp_path)
-    stream.close()
-    connection.close()
+    process = slow_worker(tmp_path, os.environ[owning.OWNER], tmp_path / "tidied")
+    begin_cell(tmp_path).close()
     assert process.wait(timeout=60) is not None
     assert (tmp_path / "tidied").exists()
 
 
 def test_a_worker_ends_with_its_owner(owner, tmp_path):
     parent = subprocess.Popen(["sleep", "60"])
-    name = f"{parent.pid}-{client.started(parent.pid)}"
-    folder = client._private(client.runtime_folder(name))
+    name = f"{parent.pid}-{owning.started(parent.pid)}"
+    folder = owning.runtime_folder(name)
+    folder.mkdir(mode=0o700)
     process = slow_worker(folder, name, folder / "tidied")
     _kept = begin_cell(folder)
     assert process.poll() is None
@@ -262,25 +327,25 @@ def test_a_worker_ends_with_its_owner(owner, tmp_path):
 
 
 def test_an_idle_worker_ends(owner, tmp_path):
-    process = slow_worker(tmp_path, owner, tmp_path / "tidied", RSWEEP_WORKER_IDLE_S="0.5")
+    process = slow_worker(tmp_path, os.environ[owning.OWNER], tmp_path / "tidied",
+                          RSWEEP_WORKER_IDLE_S="0.5")  # fmt: skip
     assert process.wait(timeout=30) == 0
 
 
 def test_gpus_are_dealt_out_and_waited_for(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
-    with client.take_place(tmp_path, 4) as first, client.take_place(tmp_path, 4) as second:
-        assert (first.gpu, second.gpu) == ("2", "5")
-        assert second.environment()["CUDA_VISIBLE_DEVICES"] == "5"
-        got = []
-
-        def wait():
-            with client.take_place(tmp_path, 4) as third:
-                got.append(third.gpu)
-
-        thread = threading.Thread(target=wait)
-        thread.start()
-        time.sleep(0.2)
-        assert got == []
+    first, second = (places.take_place(str(tmp_path), 4, True) for _ in range(2))
+    assert (first.gpu, second.gpu) == ("2", "5")
+    assert second.environment()["CUDA_VISIBLE_DEVICES"] == "5"
+    assert places.take_place(str(tmp_path), 1, False).gpu is None
+    got = []
+    thread = threading.Thread(
+        target=lambda: got.append(places.take_place(str(tmp_path), 4, True).gpu)
+    )
+    thread.start()
+    time.sleep(0.2)
+    assert got == []
+    first.lock.close()
     thread.join(timeout=5)
     assert got == ["2"]
 
@@ -288,42 +353,55 @@ def test_gpus_are_dealt_out_and_waited_for(tmp_path, monkeypatch):
 @pytest.mark.parametrize("given, found", [("", []), ("-1", []), ("0", ["0"]), ("1, 3", ["1", "3"])])
 def test_visible_gpus_are_those_that_the_scheduler_left(monkeypatch, given, found):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-    assert client.visible_gpus() == found
+    assert places.visible_gpus() == found
 
 
 def test_cores_are_not_given_out_twice(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(client, "available_cores", lambda: 4)
-    with client.take_place(tmp_path, 2) as one, client.take_place(tmp_path, 2) as two:
-        assert {one.number, two.number} == {0, 1}
-        assert one.environment()["OMP_WAIT_POLICY"] == "passive"
+    monkeypatch.setattr(places, "available_cores", lambda: 4)
+    one, two = (places.take_place(str(tmp_path), 2, True) for _ in range(2))
+    assert {one.number, two.number} == {0, 1}
+    assert one.environment()["OMP_WAIT_POLICY"] == "passive"
 
 
-def test_a_client_imports_no_torch():
-    code = "import sys, rsweep.jobs.client; print('torch' in sys.modules, 'h5py' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "False False\n"
+def test_cores_beyond_the_machines_are_used_where_snakemake_has_them(monkeypatch):
+    monkeypatch.setenv(places.CORES, "64")
+    assert places.available_cores() == max(64, os.cpu_count() or 1)
+    monkeypatch.setenv(places.CORES, "")
+    assert places.available_cores() == len(os.sched_getaffinity(0))
 
 
-def test_workers_of_a_slurm_job_are_the_children_of_its_owner(owner, monkeypatch, tmp_path):
-    folder = client._private(client.runtime_folder(owner))
-    launcher.listen(folder)
-    pid = launcher.launch(folder, {"command": ["sleep", "30"], "environment": dict(os.environ),
-                                   "output": str(tmp_path / "log")})  # fmt: skip
+def test_a_client_imports_next_to_nothing():
+    code = f"import sys; sys.path.insert(0, {str(RUN.parents[1] / 'src')!r});" \
+           "import rsweep.jobs.client; print(*sorted(sys.modules))"  # fmt: skip
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
+    slow = {"typing", "pathlib", "dataclasses", "tempfile", "subprocess", "contextlib", "logging"}
+    assert slow.isdisjoint(done.stdout.split())
+    assert "rsweep.jobs.client" in done.stdout.split()
+
+
+def test_workers_are_the_children_of_the_owner(owner, study):
+    run_client(cells(study)[0])
+    (pid,) = workers()
     stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     assert int(stat[1]) == os.getpid()
-    os.kill(pid, signal.SIGKILL)
+
+
+def test_the_study_of_a_job_is_written_where_nobody_else_reads_it(owner):
+    path = Path(os.environ[owning.CONFIG])
+    assert json.loads(path.read_text()) == {"study": "s"}
+    assert path.parent.stat().st_mode & 0o077 == 0
 
 
 def test_a_snakemake_below_the_one_of_a_slurm_job_is_no_owner(owner, monkeypatch):
-    monkeypatch.setattr(client, "listen", lambda folder: None)
-    monkeypatch.setattr(client.atexit, "register", lambda *a: None)
+    named = os.environ[owning.OWNER]
+    (owner / client.LAUNCHER).unlink()
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv(client.OWNER, "1-1")  # of the login node, inherited
-    monkeypatch.setenv(client.OWNER_JOB, "")
-    monkeypatch.setenv(client.packs.PACKED, "")
-    client.own_jobs(packed=True)
-    assert os.environ[client.OWNER] == owner
-    monkeypatch.setenv(client.OWNER, "2-2")  # of the job's own Snakemake
-    client.own_jobs(packed=True)
-    assert os.environ[client.OWNER] == "2-2"
+    monkeypatch.setenv(owning.OWNER, "1-1")  # of the login node, inherited
+    monkeypatch.setenv(owning.OWNER_JOB, "")
+    monkeypatch.setenv(owning.packs.PACKED, "")
+    owning.own_jobs({}, packed=True)
+    assert os.environ[owning.OWNER] == named
+    monkeypatch.setenv(owning.OWNER, "2-2")  # of the job's own Snakemake
+    owning.own_jobs({}, packed=True)
+    assert os.environ[owning.OWNER] == "2-2"

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from labelraster import write_labels
 
 from rsweep.core.errors import CorruptError, RsweepError, StudyError
+from rsweep.jobs.owner import CONFIG, plan_folder
 from rsweep.jobs.script import find_job
 from rsweep.plan import planning, stored
 from rsweep.plan.planning import find_plan, read_plan
@@ -82,11 +84,11 @@ def test_the_table_is_told_by_places_windows_order_and_labels(config):
 
 def test_a_job_reads_its_node_and_its_shard_and_nothing_else(config, monkeypatch):
     study, folder = make_study(config, "s"), find_plan(config)
-    stored.tell(config, folder)
+    stored.tell(folder)
     os.remove("rois.csv")
     monkeypatch.setattr(planning, "make_study", lambda *_: pytest.fail("planned again"))
     for key, node in study.nodes().items():
-        job = find_job(config, key, study.shards[1].name, 2)
+        job = find_job(plan_folder, key, study.shards[1].name, 2)
         assert (job.node.identity(), job.node.key) == (json_round(node.identity()), key)
         assert list(job.node.inputs) == list(node.inputs)
         assert job.shard.rois == tuple(study.shards[1].rois)
@@ -198,7 +200,7 @@ def test_a_plan_that_was_edited_is_made_anew(config, monkeypatch, damage):
     if damage == "plan.json":
         assert made_again(config, monkeypatch)
     stored.read_shard.cache_clear()
-    job = find_job(config, key, shard, 1)
+    job = find_job(partial(find_plan, config), key, shard, 1)
     assert (job.on_roi_error, job.shard.rois[0].shape["lat"]) == ("record", 46.0)
     assert (folder / name).read_text() == right
 
@@ -222,7 +224,7 @@ def test_a_job_of_a_study_that_was_edited_meanwhile_says_so(config):
     study = make_study(config, "s")
     edit("rois.csv", "r0,14.0", "r0,13.0")
     with pytest.raises(RsweepError, match="were edited while it ran"):
-        find_job(config, next(iter(study.nodes())), study.shards[0].name, 1)
+        find_job(partial(find_plan, config), next(iter(study.nodes())), study.shards[0].name, 1)
 
 
 def test_what_is_wrong_with_a_study_is_said_as_before(config):
@@ -234,10 +236,18 @@ def test_what_is_wrong_with_a_study_is_said_as_before(config):
         find_plan({"study": "s"}, "x.yaml")
 
 
-def test_what_another_study_told_is_not_taken(config):
-    stored.tell(config, find_plan(config))
-    assert stored.told(config) == find_plan(config).absolute()
-    assert stored.told({**config, "study": "other"}) is None
+def test_a_job_whose_plan_is_gone_plans_the_study_that_its_owner_has(config, monkeypatch):
+    folder = find_plan(config)
+    stored.tell(folder)
+    assert plan_folder() == folder.absolute()
+    (folder / "plan.json").unlink()
+    monkeypatch.delenv(CONFIG, raising=False)
+    with pytest.raises(RsweepError, match="run it again"):
+        plan_folder()
+    Path("told.json").write_text(json.dumps(stored.named(config)))
+    monkeypatch.setenv(CONFIG, "told.json")
+    assert plan_folder() == folder
+    assert (folder / "plan.json").exists()
 
 
 def test_a_few_plans_are_kept(config):
