@@ -1,12 +1,21 @@
 """What the rules share."""
 
 import shlex
+from pathlib import Path
 
-# How a rule starts its script: -S leaves site-packages out, which a client of a worker needs none
-# of. Where Snakemake makes environments, `python` is that of the rule's.
 deployed = workflow.deployment_settings.deployment_method
 PYTHON = "python" if deployed else shlex.quote(sys.executable)
-RUN = f"{PYTHON} -S {shlex.quote(workflow.basedir + '/scripts/run.py')}"
+
+
+def start(script):
+    """The command by which a rule runs a script with its arguments.
+
+    -S leaves site-packages out, which a client of a worker needs none of. Where Snakemake makes
+    environments, `python` is that of the rule's.
+    """
+    run = shlex.quote(str(Path(workflow.basedir, "scripts", "run.py")))
+    escaped = f"{PYTHON} -S {run}".replace("{", "{{").replace("}", "}}")
+    return f"{escaped} {{log:q}} {{threads}} {script}"
 
 
 def kept(stage, path):

@@ -16,4 +16,4 @@ rule composite:
     message:
         "Composite scenes: {wildcards.key}, shard {wildcards.shard}"
     shell:
-        "{RUN} {log:q} {threads} stage {wildcards.key} {wildcards.shard} {threads}"
+        start("stage {wildcards.key} {wildcards.shard} {threads}")

@@ -16,7 +16,7 @@ rule design:
     message:
         "Draw blocks and folds"
     shell:
-        "{RUN} {log:q} {threads} design {output:q}"
+        start("design {output:q}")
 
 
 rule evaluate:
@@ -38,7 +38,7 @@ rule evaluate:
     message:
         "Probe embeddings, batch {wildcards.batch}"
     shell:
-        "{RUN} {log:q} {threads} evaluate {wildcards.batch} {input.design:q} {output:q}"
+        start("evaluate {wildcards.batch} {input.design:q} {output:q}")
 
 
 rule verdict:
@@ -63,4 +63,4 @@ rule verdict:
     message:
         "Compare the profiles"
     shell:
-        "{RUN} {log:q} {threads} verdict {input.design:q} {output.verdict:q} {output.pairs:q}"
+        start("verdict {input.design:q} {output.verdict:q} {output.pairs:q}")

@@ -15,4 +15,4 @@ rule fetch:
     message:
         "Fetch scenes: {wildcards.key}, shard {wildcards.shard}"
     shell:
-        "{RUN} {log:q} {threads} stage {wildcards.key} {wildcards.shard} {threads}"
+        start("stage {wildcards.key} {wildcards.shard} {threads}")

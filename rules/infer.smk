@@ -20,4 +20,4 @@ rule infer:
     message:
         "Embed tiles: {wildcards.key}, shard {wildcards.shard}"
     shell:
-        "{RUN} {log:q} {threads} infer {wildcards.key} {wildcards.shard} {threads} {resources.mem_mb}"
+        start("infer {wildcards.key} {wildcards.shard} {threads} {resources.mem_mb}")

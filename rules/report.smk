@@ -17,7 +17,7 @@ rule embeddings:
     message:
         "Write embeddings of {wildcards.profile}"
     shell:
-        "{RUN} {log:q} {threads} embeddings {wildcards.profile:q} {output.parquet:q} {output.meta:q}"
+        start("embeddings {wildcards.profile:q} {output.parquet:q} {output.meta:q}")
 
 
 rule grids:
@@ -36,7 +36,7 @@ rule grids:
     message:
         "Write grids of {wildcards.profile}"
     shell:
-        "{RUN} {log:q} {threads} grids {wildcards.profile:q} {output:q}"
+        start("grids {wildcards.profile:q} {output:q}")
 
 
 rule sweep:
@@ -59,7 +59,7 @@ rule sweep:
     message:
         "Write the sweep table and the lock"
     shell:
-        "{RUN} {log:q} {threads} sweep {output:q}"
+        start("sweep {output:q}")
 
 
 rule figures:
@@ -79,7 +79,7 @@ rule figures:
     message:
         "Draw the figures"
     shell:
-        "{RUN} {log:q} {threads} figures {output:q}"
+        start("figures {output:q}")
 
 
 rule report:
@@ -103,7 +103,7 @@ rule report:
     message:
         "Write the report"
     shell:
-        "{RUN} {log:q} {threads} report {input.figures:q} {input.lock:q} {output:q}"
+        start("report {input.figures:q} {input.lock:q} {output:q}")
 
 
 rule complete:
@@ -124,4 +124,4 @@ rule complete:
     message:
         "Check that enough ROIs have an embedding"
     shell:
-        "{RUN} {log:q} {threads} complete {input.table:q} {params.max_failed} {output:q}"
+        start("complete {input.table:q} {params.max_failed} {output:q}")

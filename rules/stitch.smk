@@ -16,4 +16,4 @@ rule stitch:
     message:
         "Stitch token maps: {wildcards.key}, shard {wildcards.shard}"
     shell:
-        "{RUN} {log:q} {threads} stage {wildcards.key} {wildcards.shard} {threads}"
+        start("stage {wildcards.key} {wildcards.shard} {threads}")

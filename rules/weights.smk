@@ -14,4 +14,4 @@ rule weights:
     message:
         "Fetch weights {wildcards.weights}"
     shell:
-        "{RUN} {log:q} {threads} weights {wildcards.weights} {output:q}"
+        start("weights {wildcards.weights} {output:q}")
