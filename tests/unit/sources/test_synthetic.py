@@ -18,6 +18,7 @@ from rsweep.core.sensors import SENSORS
 from rsweep.sources.registry import parse_options
 from rsweep.sources.synthetic import COLLECTIONS, S1, S2, clouds, identity, open_source
 from rsweep.sources.synthetic.demo import TABLES, sample_rois, table
+from rsweep.sources.synthetic.noise import noise
 from rsweep.sources.synthetic.radar import log2
 from rsweep.sources.synthetic.world import CLASSES, land_cover
 
@@ -81,6 +82,15 @@ def test_windows_agree_where_they_overlap():
     shared = [(by_id[s.id], p) for s, p in zip(later, again, strict=True) if s.id in by_id]
     assert len(shared) >= 4
     assert all(np.array_equal(a.bands, b.bands) for a, b in shared)
+
+
+@settings(max_examples=20, deadline=None)
+@given(key=st.integers(0, 2**64 - 1), size=st.floats(15, 20_000), x0=st.integers(-(10**6), 10**6))
+def test_noise_is_the_same_whether_gradients_are_looked_up_or_worked_out(key, size, x0):
+    x, y = np.meshgrid(x0 + 10.0 * np.arange(12), 5e6 + 10.0 * np.arange(9))
+    alone = [[noise(key, x[i, j][None], y[i, j][None], size)[0] for j in range(12)]
+             for i in range(9)]  # fmt: skip
+    np.testing.assert_array_equal(noise(key, x, y, size), alone)
 
 
 @pytest.mark.parametrize("scale", [20, 30, 60])

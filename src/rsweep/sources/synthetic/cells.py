@@ -140,10 +140,18 @@ def to_pixels(cells: Whole, canvas: Canvas, grid: Grid) -> tuple[Whole, NDArray[
     return sums.astype(np.int64), np.diff(rows)[:, None] * np.diff(cols)[None]
 
 
+def mean_pixels(cells: Whole, canvas: Canvas, grid: Grid) -> NDArray[np.int64]:
+    """Rounded means [..., grid.height, grid.width] of the cells of each pixel: `to_pixels`."""
+    sums, counts = to_pixels(cells, canvas, grid)
+    if counts.max() == 1:
+        return sums.astype(np.int64, copy=False)
+    return ((sums + counts // 2) // counts).astype(np.int64, copy=False)
+
+
 def _sums(cells: Whole, edges: NDArray[np.int64]) -> Whole:
     """Sums of runs of rows [..., H, W] between edges."""
     cut, size = cells[..., edges[0] : edges[-1], :], int(edges[1] - edges[0])
-    if np.any(np.diff(edges) != size):
+    if (edges[1:] - edges[:-1] != size).any():
         uneven: Whole = np.add.reduceat(cut, edges[:-1] - edges[0], axis=-2, dtype=np.int64)
         return uneven
     if size == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -85,14 +86,35 @@ def noise(key: int, x: Floats, y: Floats, size_m: float) -> Floats:
     u = (x * cos + y * sin) / size_m + fraction(key) * 97
     v = (y * cos - x * sin) / size_m + fraction(key * _STEP_I & _WORD) * 89
     floor_u, floor_v = np.floor(u), np.floor(v)
-    corner = lattice(key, floor_u.astype(np.int64), floor_v.astype(np.int64))
+    slopes = _corners(key, floor_u.astype(np.int64), floor_v.astype(np.int64))
     fu, fv = u - floor_u, v - floor_v
-    south = _blend(_slope(corner, fu, fv), _slope(corner + np.uint64(_STEP_I), fu - 1, fv), fu)
-    corner = corner + np.uint64(_STEP_J)
-    north = _blend(
-        _slope(corner, fu, fv - 1), _slope(corner + np.uint64(_STEP_I), fu - 1, fv - 1), fu
-    )
-    return _blend(south, north, fv) * (1 / _NOISE_STD)
+    west, east, south, north = _ease(fu), fu - 1, _ease(fv), fv - 1
+    low = _between(slopes(0, 0, fu, fv), slopes(1, 0, east, fv), west)
+    high = _between(slopes(0, 1, fu, north), slopes(1, 1, east, north), west)
+    return _between(low, high, south) * (1 / _NOISE_STD)
+
+
+def _corners(key: int, i: Ints, j: Ints) -> Callable[[int, int, Floats, Floats], Floats]:
+    """What the random gradient of a corner of each position's square adds at an offset from it.
+
+    The corner is given by steps (0 or 1) along both axes. Where positions are closer together than
+    lattice points, the gradients are worked out once per point and looked up.
+    """
+    if i.size == 0:
+        return lambda di, dj, du, dv: np.zeros(i.shape)
+    low_i, low_j = int(i.min()), int(j.min())
+    rows, cols = int(i.max()) - low_i + 2, int(j.max()) - low_j + 2
+    if rows * cols > i.size:
+        return lambda di, dj, du, dv: _slope(*_gradients(lattice(key, i + di, j + dj)), du, dv)
+    across = np.arange(low_i, low_i + rows)[:, None]
+    gu, gv = (g.ravel() for g in _gradients(lattice(key, across, np.arange(low_j, low_j + cols))))
+    at = (i - low_i) * cols + (j - low_j)
+
+    def slope(di: int, dj: int, du: Floats, dv: Floats) -> Floats:
+        corner = at + (di * cols + dj)
+        return _slope(gu.take(corner), gv.take(corner), du, dv)
+
+    return slope
 
 
 def fractal(key: int, x: Floats, y: Floats, size_m: float, octaves: int) -> Floats:
@@ -107,15 +129,25 @@ def fractal(key: int, x: Floats, y: Floats, size_m: float, octaves: int) -> Floa
     return scaled
 
 
-def _slope(words: Hashes, du: Floats, dv: Floats) -> Floats:
-    """What the random gradient of a lattice point contributes at an offset from it."""
+def _gradients(words: Hashes) -> tuple[Floats, Floats]:
+    """The random gradients of lattice points, of their unscrambled words."""
     words = mix(words)
     gu = (words & np.uint64(0xFFFF)).astype(np.float64) * (1 / 32768) - 1
     gv = ((words >> np.uint64(16)) & np.uint64(0xFFFF)).astype(np.float64) * (1 / 32768) - 1
-    return gu * du + gv * dv
+    return gu, gv
 
 
-def _blend(a: Floats, b: Floats, t: Floats) -> Floats:
-    """From a to b with no kink in the slope or the curvature (6t^5 - 15t^4 + 10t^3)."""
-    blended: Floats = a + (b - a) * (t * t * t * (t * (t * 6 - 15) + 10))
-    return blended
+def _slope(gu: Floats, gv: Floats, du: Floats, dv: Floats) -> Floats:
+    slope: Floats = gu * du + gv * dv
+    return slope
+
+
+def _ease(t: Floats) -> Floats:
+    """From 0 to 1 with no kink in the slope or the curvature (6t^5 - 15t^4 + 10t^3)."""
+    eased: Floats = t * t * t * (t * (t * 6 - 15) + 10)
+    return eased
+
+
+def _between(a: Floats, b: Floats, eased: Floats) -> Floats:
+    between: Floats = a + (b - a) * eased
+    return between

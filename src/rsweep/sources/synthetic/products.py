@@ -61,7 +61,7 @@ class Imager:
         if self.sensor == "landsat_l1":
             numbers = _thermal(band, mean) if band in self.cooler_k else 4 * mean + 5000
         dtype = np.dtype(SENSORS[self.sensor].dtype)
-        return np.clip(numbers, 1, np.iinfo(dtype).max).astype(dtype)
+        return np.minimum(np.maximum(numbers, 1), np.iinfo(dtype).max).astype(dtype)
 
 
 def _thermal(band: str, kelvin: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -31,6 +31,7 @@ from rsweep.sources.synthetic.cells import (
     canvas_of,
     coarsen,
     interior,
+    mean_pixels,
     strips,
     to_pixels,
     zone_of,
@@ -177,7 +178,7 @@ class SyntheticSource:
         for band in (b for b in self.bands if b in imager.cooler_k):
             warmth = heat(land.kind, green, above, day)
             cells[band] = warmth - int(imager.cooler_k[band] * STEP)
-        bands = np.stack([_at_native(imager, b, cells[b], canvas, grid) for b in self.bands])
+        bands = _at_native(imager, cells, self.bands, canvas, grid)
         bands[:, missing] = SENSORS[self.sensor].nodata
         quality = _quality(above, green, land, canvas, grid)
         quality["scl"][missing] = 0
@@ -219,12 +220,18 @@ def _sensor_noise(one: Pass, cell: Hashes, bands: tuple[str, ...]) -> Float32:
 
 
 def _at_native(
-    imager: Imager, band: str, cells: Whole, canvas: Canvas, grid: Grid
+    imager: Imager, cells: Mapping[str, Whole], bands: Sequence[str], canvas: Canvas, grid: Grid
 ) -> NDArray[np.number]:
-    """Pixels [grid.height, grid.width] of a band that is averaged to its own pixel first."""
-    coarse = coarsen(interior(cells), imager.cells_a_side(band))
-    sums, counts = to_pixels(coarse, canvas, grid)
-    return imager.stored(band, (sums + counts // 2) // counts)
+    """Pixels [C, grid.height, grid.width] of bands that are averaged to their own pixel first."""
+    found: dict[str, NDArray[np.number]] = {}
+    by_size: dict[int, list[str]] = {}
+    for band in bands:
+        by_size.setdefault(imager.cells_a_side(band), []).append(band)
+    for size, names in by_size.items():
+        coarse = coarsen(interior(np.stack([cells[name] for name in names])), size)
+        means = mean_pixels(coarse, canvas, grid)
+        found |= {n: imager.stored(n, mean) for n, mean in zip(names, means, strict=True)}
+    return np.stack([found[band] for band in bands])
 
 
 def _heights(grid: Grid, seed: int) -> Pixels:
@@ -243,9 +250,7 @@ def _quality(
 ) -> dict[str, NDArray[np.uint8]]:
     """Scene classification and cloud probability, of the mean sky and cover of each pixel."""
     layers = np.stack([*above[:3], green, (land.kind == WATER).astype(np.float32)])
-    percents = interior(np.rint(layers * 100).astype(np.int64))
-    sums, counts = to_pixels(percents, canvas, grid)
-    mean = (sums + counts // 2) // counts
+    mean = mean_pixels(interior(np.rint(layers * 100).astype(np.int64)), canvas, grid)
     return {"scl": clouds.classes(*mean), "cloud": mean[:2].max(axis=0).astype(np.uint8)}
 
 

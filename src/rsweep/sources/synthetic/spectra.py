@@ -6,6 +6,7 @@ The spectra are invented, in the shape of published field and Sentinel-2 spectra
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -120,8 +121,10 @@ class Surface(NamedTuple):
         kind: as in `Ground`.
         delay: days by which the unit's calendar is late.
         vigour: factor of the green cover.
-        catch: 1 where the unit carries catch crops, if it is a field, else 0.
+        catch: most cover by catch crops, where the unit carries them, else 0.
         mown: two days of the year on which the unit is mown.
+        levels: winter, summer and most dry cover, and that of a catch crop, of each cell's season.
+        changes: name of a change of the season -> the days on which it begins and ends.
     """
 
     bare: Float32
@@ -132,6 +135,17 @@ class Surface(NamedTuple):
     vigour: Float32
     catch: Float32
     mown: tuple[Float32, Float32]
+    levels: tuple[Float32, ...]
+    changes: Mapping[str, tuple[Float32, Float32]]
+
+
+_LEVELS = ("winter", "summer", "dry_share", "catch")
+_CHANGES = ("up", "down", "again", "ripe", "gone", "sown", "turned")
+
+
+def _of_seasons(name: str) -> Float32:
+    """A field of the season of each kind."""
+    return np.array([getattr(_SEASONS[kind], name) for kind in range(len(KINDS))], np.float32)
 
 
 def surface(
@@ -153,7 +167,11 @@ def surface(
     late = _CALENDAR_DAYS[kind] * (2 * lane(unit, 2) - 1)
     mown = (150 + 40 * lane(unit, 3), 212 + 40 * lane(unit, 1))
     catch = (lane(unit, 3) < _CATCH_SHARE).astype(np.float32)
-    return Surface(bare * light, green * light, dry * light, kind, late, vigour, catch, mown)
+    levels = tuple(_of_seasons(name)[kind] for name in _LEVELS)
+    days = {name: _of_seasons(name)[kind] for name in _CHANGES}
+    changes = {name: (both[..., 0], both[..., 1]) for name, both in days.items()}
+    return Surface(bare * light, green * light, dry * light, kind, late, vigour, catch * levels[3],
+                   mown, levels, changes)  # fmt: skip
 
 
 def _spectra(kind: NDArray[np.uint8], part: str, bands: tuple[str, ...]) -> Float32:
@@ -185,31 +203,31 @@ def reflectance(surface: Surface, day: float) -> tuple[Float32, Float32]:
 
 def cover(surface: Surface, day: float) -> tuple[Float32, Float32]:
     """Shares of each cell [H, W] under green and under dry plants on a day of the year."""
-    kind, t = surface.kind, np.float32(day) - surface.delay
-    winter, summer, most_dry, catch = (
-        np.array([getattr(_SEASONS[k], name) for k in range(len(KINDS))], np.float32)[kind]
-        for name in ("winter", "summer", "dry_share", "catch")
-    )
-    rise = winter + (summer - winter) * _over(kind, t, "up")
-    green = rise * (1 - _over(kind, t, "down")) + winter * _over(kind, t, "again")
-    for year in (t, t + 366):
-        standing = _over(kind, year, "sown") * (1 - _over(kind, year, "turned"))
-        green = np.maximum(green, catch * surface.catch * standing)
+    t = np.float32(day) - surface.delay
+    winter, summer, most_dry, _ = surface.levels
+    rise = winter + (summer - winter) * _over(surface, t, "up")
+    green = rise * (1 - _over(surface, t, "down")) + winter * _over(surface, t, "again")
+    if surface.catch.any():
+        for year in (t, t + 366):
+            standing = _over(surface, year, "sown") * (1 - _over(surface, year, "turned"))
+            green = np.maximum(green, surface.catch * standing)
     green = np.clip(green * surface.vigour * _standing(surface, t), 0, 1)
-    dry = most_dry * _over(kind, t, "ripe") * (1 - _over(kind, t, "gone"))
+    dry = most_dry * _over(surface, t, "ripe") * (1 - _over(surface, t, "gone"))
     return green, np.minimum(dry, 1 - green)
 
 
-def _over(kind: NDArray[np.uint8], t: Float32, name: str) -> Float32:
+def _over(surface: Surface, t: Float32, name: str) -> Float32:
     """How far each cell is through a change of its season, 0 to 1."""
-    table = np.array([getattr(_SEASONS[k], name) for k in range(len(KINDS))], np.float32)
-    return ramp(t, table[kind, 0], table[kind, 1]).astype(np.float32)
+    return ramp(t, *surface.changes[name]).astype(np.float32, copy=False)
 
 
 def _standing(surface: Surface, t: Float32) -> Float32:
     """Share of the green cover that mowing has left: it matters to grass alone."""
     left = np.ones(surface.kind.shape, np.float32)
+    grass = surface.kind == GRASS
+    if not grass.any():
+        return left
     for day in surface.mown:
         cut = ramp(t, day, day + 2) * (1 - ramp(t, day + 6, day + 34))
         left = left - np.float32(_MOWN) * cut.astype(np.float32)
-    return np.where(surface.kind == GRASS, left, np.float32(1))
+    return np.where(grass, left, np.float32(1))
