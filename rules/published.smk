@@ -16,8 +16,10 @@ if plan.published_files():
             mem_mb=1000,
         message:
             "Compare results with published numbers"
-        script:
-            "../scripts/published.py"
+        shell:
+            start(
+                "published {input.published:q} {input.table:q} {output.table:q} {output.figure:q}"
+            )
 
     rule regenerate:
         input:
@@ -30,5 +32,5 @@ if plan.published_files():
             "../envs/base.yaml"
         message:
             "Check that published numbers came out again"
-        script:
-            "../scripts/regenerate.py"
+        shell:
+            start("regenerate {input.table:q}")

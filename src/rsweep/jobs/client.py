@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run a rule's script: `run.py LOG THREADS SCRIPT [ARGUMENT…]`.
 
     Raises:
-        SystemExit: the script failed; with its error as text.
+        SystemExit: the script failed; its log says why.
     """
     log, threads, script, *rest = arguments
     folder = os.environ.get(FOLDER, "")
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
         os.set_inheritable(place.lock.fileno(), True)
         run_alone(request, place.environment())
     if answer["error"]:
-        sys.exit(answer["error"])
+        sys.exit(1)  # the worker has written why to the job's log
 
 
 TOLD = ("RSWEEP_PLAN", "RSWEEP_CONFIG")
@@ -92,19 +92,25 @@ def _ask(place: Place, request: dict[str, Any]) -> dict[str, Any] | None:
         if worker is None:
             return None
         with worker:
-            try:
-                peer = Peer(worker)
-                peer.send(request)
-                if not _wait(peer):
-                    continue
-                answer = _wait(peer)
-            except (OSError, ValueError):
-                answer = {}
+            peer = Peer(worker)
+            if not _said(peer, request):
+                continue
+            answer = _said(peer)
         if "error" not in answer:
             _say("it died")
             return None
         return answer
     return None
+
+
+def _said(peer: Peer, request: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The worker's next message, after a request if there is one; nothing if it has gone."""
+    try:
+        if request:
+            peer.send(request)
+        return _wait(peer)
+    except (OSError, ValueError):
+        return {}
 
 
 def _wait(peer: Peer) -> dict[str, Any]:

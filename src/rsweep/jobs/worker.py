@@ -138,7 +138,9 @@ def _run(request: Mapping[str, Any]) -> str:
         log.error(str(error))
         return f"{type(error).__name__}: {error}"
     except SystemExit as error:
-        return "" if error.code in (None, 0) else str(error.code)
+        if error.code not in (None, 0):
+            log.error(str(error.code))
+            return str(error.code)
     except Exception as error:
         log.exception(str(error))
         resident.forget()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from rsweep.core.log import last_error
 from rsweep.core.store import Store
 from rsweep.jobs import client, messages, places
 from rsweep.jobs import owner as owning
@@ -143,8 +144,6 @@ def test_an_error_comes_back_and_the_worker_goes_on(owner, study):
     finally:
         settings.write_text(right) if right else settings.unlink()
     assert done.returncode == 1
-    assert "RsweepError" in done.stderr
-    assert "holds other settings" in done.stderr
     assert "holds other settings" in Path(bad["log"]).read_text()
     (pid,) = workers()
     assert run_client(good).returncode == 0
@@ -244,7 +243,7 @@ def test_a_cell_that_the_study_lost_is_said_so(owner, study, monkeypatch):
     finally:
         rois.write_text(text)
     assert done.returncode == 1
-    assert "were edited while it ran" in done.stderr
+    assert "were edited while it ran" in last_error(Path(cell["log"]))
 
 
 def test_a_worker_runs_any_script_with_its_log_and_in_its_folder(owner, study, tmp_path):
@@ -263,7 +262,6 @@ def test_a_worker_runs_any_script_with_its_log_and_in_its_folder(owner, study, t
     assert len(workers()) == 1
     done = run("lost/log", "embeddings", "no such profile", *out, **told)
     assert done.returncode == 1
-    assert "StopIteration" in done.stderr
     assert "StopIteration" in Path("lost/log").read_text()
     shutil.rmtree("lost")
 
