@@ -15,5 +15,5 @@ rule given:
         file=lambda wildcards: plan.given[wildcards.given].identity(),
     message:
         "Read given embeddings {wildcards.given}"
-    script:
-        "../scripts/given.py"
+    shell:
+        start("given {wildcards.given:q} {output.parquet:q} {output.meta:q}")

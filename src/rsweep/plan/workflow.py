@@ -13,7 +13,7 @@ from rsweep.core.nodes import Node, name_of
 from rsweep.core.shards import Shard
 from rsweep.plan.evaluation import DESIGN, PROBING
 from rsweep.plan.planning import find_plan, read_plan
-from rsweep.plan.profiles import Profile
+from rsweep.plan.study import Study
 
 KEY_PATTERN = "[0-9a-f]{16}"
 

@@ -70,7 +70,8 @@ def test_a_cell_that_failed_is_alone_the_next_time(plan, monkeypatch):
 
 def run_cell(output, monkeypatch, run_job):
     """The cell of an output as its rule runs it; `run_job` runs a stage."""
-    job = SimpleNamespace(store=SimpleNamespace(path=lambda node, shard: output), node=None)
+    store = SimpleNamespace(path=lambda node, shard: output)
+    job = SimpleNamespace(store=store, node=None, shard=SimpleNamespace(name="s"))
     monkeypatch.setattr(script, "find_job", lambda *given: job)
     monkeypatch.setattr(script, "run_job", run_job)
     script.run_inference("0" * 16, output.stem, "1", "1000")
