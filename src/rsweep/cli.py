@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from rsweep.commands import (
     check,
+    chips,
     compare,
     describe,
     diff,
@@ -38,6 +39,7 @@ COMMANDS = (
     diff,
     compare,
     describe,
+    chips,
     check,
     weights,
     verify,

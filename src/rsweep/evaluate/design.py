@@ -29,6 +29,8 @@ from rsweep.plan.evaluation import HELD_OUT, is_missing, task_of
 
 NEVER = -1
 """Fold of a ROI that is trained on and never scored, and of one without a label."""
+ANY_DISTANCE = "none"
+"""`buffer_m` of a published split, which is taken as it is."""
 MOST_GROUPS = 20
 """Groups of which each is a fold of its own; more are dealt out over `folds`."""
 
@@ -49,7 +51,8 @@ class Design:
         blocks: block of each labelled ROI, which is resampled whole; -1 of others.
         folds: repeat -> fold of each ROI; -1 where it is never scored.
         block_km, range_km: side of a block and the labels' range, of spatial blocks.
-        buffer_m: distance within which of a scored ROI nothing is trained on.
+        buffer_m: distance within which of a scored ROI nothing is trained on; "none": no distance
+            is too near.
         validation: rows by which settings of probes are chosen, where a column says so.
         cells: what the rows are where labels are a raster's; None where they are ROIs.
     """
@@ -65,7 +68,7 @@ class Design:
     folds: Sequence[Sequence[int]]
     block_km: float | None
     range_km: float | None
-    buffer_m: float
+    buffer_m: float | str
     validation: Sequence[str] = ()
     cells: Cells | None = None
 
@@ -114,17 +117,21 @@ class Design:
         places, rows = np.unique(self.place[self.labelled], return_index=True)
         rows = np.flatnonzero(self.labelled)[rows]
         lonlat, size = rows_of(self.lonlat, rows), rows_of(self.size_m, rows)
-        return np.asarray(places[near_pairs(lonlat, size, self.buffer_m)])
+        distance = 0.0 if isinstance(self.buffer_m, str) else self.buffer_m
+        return np.asarray(places[near_pairs(lonlat, size, distance)])
 
     def test(self, repeat: int, fold: int) -> Indices:
         """ROIs that a fold scores."""
         return np.flatnonzero(np.asarray(self.folds[repeat]) == fold)
 
     def train(self, repeat: int, fold: int) -> Indices:
-        """Rows that a fold may train on: labelled, of other folds, near to none that it scores."""
+        """Rows that a fold may train on: labelled, of other folds, near to none that it scores.
+
+        With `buffer_m: none` and random folds those near to it are among them.
+        """
         scored = np.asarray(self.folds[repeat]) == fold
         free = self.labelled & ~scored
-        if self.cv != "random":
+        if self.cv != "random" and self.buffer_m != ANY_DISTANCE:
             near = self.near[np.isin(self.near[:, 1], self.place[scored]), 0]
             free &= ~np.isin(self.place, near)
         return np.flatnonzero(free)
@@ -134,7 +141,10 @@ class Design:
         return sorted(set(self.folds[repeat]) - {NEVER})
 
     def sharing(self) -> float:
-        """Share of scored rows whose ROI shares ground with one trained on (0 but for random)."""
+        """Share of scored rows whose ROI shares ground with one trained on.
+
+        It is 0 but for random folds, and with `buffer_m: none`.
+        """
         shared, scored = 0, 0
         for fold in self.fold_names(0):
             test, train = self.place[self.test(0, fold)], self.place[self.train(0, fold)]

@@ -63,8 +63,8 @@ OPTIONS: dict[str, Option] = {
                words=("auto",)),
         Option("buffer_m", "float", 0.0,
                "ROIs this near to a scored ROI are not trained on; 0: those that share ground with "
-               "it (not of cv: random, which only counts them)", unit="m", minimum=0,
-               maximum=1_000_000),
+               "it (not of cv: random, which only counts them); none: every ROI is trained on, as "
+               "published splits have it", unit="m", minimum=0, maximum=1_000_000, words=("none",)),
         Option("k", "int", 5, "neighbours of knn", minimum=1, maximum=1000),
         Option("strength", "float", "auto",
                "penalty of the linear probe; auto: chosen inside the training ROIs",
@@ -165,7 +165,9 @@ def _check(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[
     if not rois:
         return problems
     own = [] if options["label_raster"] else _check_labels(options, rois, place)
-    return problems + own + _check_column(options, rois, place)
+    return (
+        problems + own + _check_column(options, rois, place) + _check_places(options, rois, place)
+    )
 
 
 def _check_raster(options: Mapping[str, Any], place: str) -> list[Problem]:
@@ -187,6 +189,19 @@ def _check_raster(options: Mapping[str, Any], place: str) -> list[Problem]:
     if options["task"] == "regression" and options["labels_per_class"]:
         return [Problem(f"{place}.labels_per_class", "needs classes, but task is regression")]
     return []
+
+
+MADE_UP = "made-up"
+"""What the column `place` of a ROI table says of a place that is not known."""
+
+
+def _check_places(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
+    """Blocks of places that nobody knows would be folds at random, by another name."""
+    made_up = sum(roi.properties.get("place") == MADE_UP for roi in rois)
+    if not made_up or options["cv"] != "spatial":
+        return []
+    what = f"is spatial, and the places of {made_up} ROIs are made up (column `place`)"
+    return [Problem(f"{place}.cv", f"{what}; allowed: column, random, group")]
 
 
 def _check_labels(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:

@@ -161,7 +161,7 @@ def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     """What is wrong with a combination of values that are each allowed."""
     errors: Errors = []
     for test in (_check_bands, _check_normalization, _check_frames, _check_layer,
-                 _check_pooling, _check_source, _check_granularity):  # fmt: skip
+                 _check_pooling, _check_source, _check_own_grid, _check_granularity):  # fmt: skip
         errors += test(settings, card)
     errors += card.check(settings)
     return errors or [
@@ -277,6 +277,20 @@ def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
             choose_collection(provider, sensor, settings["collection"])
         except ValueError as error:
             errors.append(("collection" if sensor in served else "provider", str(error)))
+    return errors
+
+
+def _check_own_grid(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    """What asks for more than an image that is a ROI by itself: frames, or surroundings."""
+    provider = settings["provider"]
+    if not find_provider(provider).own_grid:
+        return []
+    frames = settings["frames"]
+    around = [name for name in ("context_m", "least_side_m") if settings[name]]
+    errors = [(name, f"is {settings[name]:g}; {provider} has nothing around its images; allowed: 0")
+              for name in around]  # fmt: skip
+    if frames not in (1, "auto"):
+        errors.append(("frames", f"is {frames}; {provider} has one image of each ROI; allowed: 1"))
     return errors
 
 

@@ -12,7 +12,7 @@ from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.sources.protocol import Source
 from rsweep.sources.registry import find_provider
-from rsweep.stages.fetch.place import place_of
+from rsweep.stages.fetch.place import source_and_place
 
 ROIS_ASKED = 5
 """ROIs over the table whose scenes are looked for; a window that none of them has is a mistake."""
@@ -105,8 +105,8 @@ def _missing_scenes(study: Study, node: Node, source: Source) -> Iterator[str]:
     reasons = []
     for roi in asked:
         try:
-            place = place_of(node, roi)
-            if source.scenes(place.grid, place.start, place.end):
+            own, place = source_and_place(source, node, roi)
+            if own.scenes(place.grid, place.start, place.end):
                 return
             reasons.append(f"ROI {roi.id}: has no scenes in its window")
         except RoiError as error:

@@ -18,6 +18,7 @@ from rsweep.core.roi import Roi
 from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard, make_shards
 from rsweep.models.pins import Pin, parse_pins, pins_file, read_pins
+from rsweep.plan.chips import missing_table
 from rsweep.plan.config import check_size, read_config
 from rsweep.plan.evaluation import read_evaluate
 from rsweep.plan.given import GivenSet, read_given
@@ -167,7 +168,7 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     problems: list[Problem] = []
     config = hide_accounts(config)
     options = _options(config, where, problems)
-    rois, roi_problems = read_rois(options["rois"]) if options["rois"] else ([], [])
+    rois, roi_problems = _read_table(options["rois"], config, where)
     problems += roi_problems
     shards = make_shards(rois, options["shard_size"])
     profiles, skipped = _profiles(config, where, options, problems, places_of(rois, shards))
@@ -202,6 +203,15 @@ def _profiles(
         return [], []
     skip = options["on_invalid"] == "skip"
     return expand(config, where, skip, problems, places, _pins(options))
+
+
+def _read_table(
+    table: str | None, config: Mapping[str, Any], where: str
+) -> tuple[Sequence[Roi], list[Problem]]:
+    if not table:
+        return [], []
+    missing = [] if Path(table).exists() else missing_table(config, table, where)
+    return ([], missing) if missing else read_rois(table)
 
 
 def _options(config: Mapping[str, Any], where: str, problems: list[Problem]) -> Settings:

@@ -11,9 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsweep.core.grid import Grid
+from rsweep.core.roi import Roi
+from rsweep.core.sensors import Sensor
 
 Window = tuple[str, str]
 """ISO dates: the first day, and the day after the last."""
+DTYPE, NODATA = "dtype", "nodata"
+"""Properties of a scene that is stored in a type of its own: the type, and the value of a missing
+pixel (None: none is missing but NaN)."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Scene:
         gain, offset: a value of a frame is `gain * raw + offset` (a processing baseline of
             Sentinel-2 from 04.00 on has offset -1000).
         properties: what else identifies it: version, baseline, orbit, platform, sha256, …; JSON.
+            `DTYPE` and `NODATA` among them where it is not stored as its sensor's scenes are.
     """
 
     id: str
@@ -94,3 +100,32 @@ class Metered(Protocol):
             SourceError: the account is refused.
         """
         ...
+
+
+class RoiSource(Source, Protocol):
+    """The images of one ROI, which come with a grid of their own."""
+
+    @property
+    def grid(self) -> Grid:
+        """Their own pixels."""
+        ...
+
+
+@runtime_checkable
+class SourceOfRois(Protocol):
+    """A source whose images are the ROIs: of a provider with `own_grid`."""
+
+    def of_roi(self, roi: Roi, scale_m: float) -> RoiSource:
+        """What there is of one ROI.
+
+        Raises:
+            RoiError: nothing, for a reason that will not pass.
+        """
+        ...
+
+
+def stored_as(properties: Mapping[str, Any], sensor: Sensor) -> tuple[str, float | None]:
+    """Type in which a scene is stored, and the value of a missing pixel."""
+    if DTYPE in properties:
+        return properties[DTYPE], properties[NODATA]
+    return sensor.dtype, sensor.nodata

@@ -38,6 +38,8 @@ class Provider:
         planning_reads: files and folders that planning looks at.
         held: of options and collection, the scenes that lie on a disk, whose content says what was
             fetched; nothing of a service, whose name is in `identity`.
+        own_grid: its images are the ROIs, on pixels of their own (`protocol.SourceOfRois`): nothing
+            around them is read, and there is one of each.
     """
 
     name: str
@@ -52,3 +54,4 @@ class Provider:
     address: Callable[[Options], str] = lambda options: ""
     planning_reads: Callable[[Options], Iterable[Path]] = lambda options: ()
     held: Callable[[Options, str], Sequence[Held]] = lambda options, collection: ()
+    own_grid: bool = False

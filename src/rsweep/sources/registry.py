@@ -10,7 +10,7 @@ from typing import Any
 from rsweep.core.knobs import Option, Problem, nearest
 from rsweep.sources.provider import Provider
 
-PROVIDERS = ("synthetic", "local", "stac", "earthengine")
+PROVIDERS = ("synthetic", "local", "stac", "earthengine", "chips")
 
 
 @functools.cache

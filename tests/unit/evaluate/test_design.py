@@ -200,3 +200,16 @@ def test_automatic_blocks_are_many_enough():
     size, reach = auto_size_km(lonlat, labels, 5)
     assert size < reach
     assert len(set(blocks_of(lonlat, size))) >= 20
+
+
+def test_a_published_split_is_taken_as_it_is_with_buffer_none():
+    """ROIs 1 km apart and 2 km wide: every scored one shares ground with one to train on."""
+    lonlat, split = lattice(1000, side=6), ["train", "test"] * 18
+    rois = points(lonlat, ["a", "b"] * 18, 1000, split=split)
+    column = {"cv": "column", "column": "split"}
+    apart = make_design(rois, options(**column))
+    whole = make_design(rois, options(**column, buffer_m="none"))
+    assert len(apart.train(0, 0)) == 0
+    assert list(whole.train(0, 0)) == list(range(0, 36, 2))
+    assert (apart.sharing(), whole.sharing()) == (0, 1)
+    assert apart.digest != whole.digest

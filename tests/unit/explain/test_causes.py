@@ -142,7 +142,7 @@ def test_every_knob_of_the_table_is_tried_here_or_means_nothing_here():
         "group_merge",  # of several groups
         "native_max_px", "native_max_tokens", "native_above",  # have a test of their own
     }  # fmt: skip
-    providers = {"synthetic", "local", "stac", "earthengine"}
+    providers = {"synthetic", "local", "stac", "earthengine", "chips"}
     knobs = {k for k, v in knobs_of(find_card("galileo")).items() if v.kind != "mapping"}
     own = {knob.name for knob in find_card("galileo").knobs}
     assert knobs - elsewhere - providers - own - set(OTHER) == set()

@@ -67,6 +67,7 @@ READ = {
     "collection": (EARTH, ["COPERNICUS/S2_HARMONIZED"], "fetch"),
     "synthetic": (RCF, {"seed": 1}, "fetch"),
     "local": (RCF, {"path": "elsewhere"}, None),
+    "chips": (RCF, {"path": "elsewhere"}, None),
     "stac": (
         {**RCF, "provider": "stac", "collection": ["sentinel-2-l2a"]},
         {"url": "planetary-computer"},

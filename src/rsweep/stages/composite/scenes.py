@@ -17,6 +17,7 @@ from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
 from rsweep.core.records import SceneRecord
 from rsweep.core.sensors import Sensor
+from rsweep.sources.protocol import stored_as
 from rsweep.stages.composite.frames import cloud_share
 from rsweep.stages.composite.rules import chosen_rule, clear_pixels, known_pixels
 from rsweep.stages.fetch.format import StoredScenes
@@ -73,7 +74,9 @@ class Scenes:
             if (scene["gain"], scene["offset"]) != (1.0, 0.0):
                 layer *= np.float32(scene["gain"])
                 layer += np.float32(scene["offset"])
-        values[(raw == self.sensor.nodata) | ~np.isfinite(values)] = np.nan
+        for layer, own, i in zip(values, raw, chosen, strict=True):
+            _, nodata = stored_as(self.listed[i].get("properties", {}), self.sensor)
+            layer[(own == nodata) | ~np.isfinite(layer)] = np.nan
         if clear is not None:
             values[np.broadcast_to(~clear[:, None], values.shape)] = np.nan
         return values

@@ -8,6 +8,7 @@ from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.sensors import SENSORS
 from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
+from rsweep.sources.registry import find_provider
 from rsweep.stages.composite.rules import MASK_RULES
 
 BLOCKS_MB = 250
@@ -47,7 +48,8 @@ KNOBS = (
 
 def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     """Settings of the key; a provider that composites has left only frames to look at."""
-    if SENSORS[sensor].static:  # tiles of one image, of which no two differ where they overlap
+    # Of one image, or of tiles of one image, of which no two differ where they overlap.
+    if SENSORS[sensor].static or find_provider(settings["provider"]).own_grid:
         return {"composite": "mosaic", "frames": 1}
     if settings["fetch_granularity"] == "composite":
         return _frames(settings)

@@ -23,7 +23,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.sources.protocol import Scene, Source
 from rsweep.stages.fetch.manifest import locked_scenes, unpack
-from rsweep.stages.fetch.place import Place, place_of
+from rsweep.stages.fetch.place import Place, source_and_place
 
 LOCKED = ("error", "provider", "collection", "grid", "start", "end", "bands", "scenes", "request",
           "sha256")  # fmt: skip
@@ -178,10 +178,14 @@ def _pin_roi(
 ) -> tuple[Pinned, list[str]]:
     if entry["error"]:
         return Pinned(entry), []
-    place, wrong = _same_place(node, bands, roi, entry)
     scenes: Sequence[Scene] = [Scene(**scene) for scene in entry["scenes"]]
-    if place and not hasattr(source, "check_pinned"):
-        scenes, wrong = _listed(source, place, scenes)
+    try:
+        own, place = source_and_place(source, node, roi)
+    except RoiError as error:
+        return Pinned(entry, scenes), [str(error)]
+    wrong = _other_request(node, bands, place, entry)
+    if not wrong and not hasattr(source, "check_pinned"):
+        scenes, wrong = _listed(own, place, scenes)
     return Pinned(entry, scenes), wrong
 
 
@@ -193,20 +197,14 @@ def _list(lock: Lock, problems: Sequence[str]) -> str:
             f"was fetched{lines}{rest}")  # fmt: skip
 
 
-def _same_place(
-    node: Node, bands: Sequence[str], roi: Roi, entry: Entry
-) -> tuple[Place | None, list[str]]:
-    """Where a ROI is; what of the request differs from the lock's."""
-    try:
-        place = place_of(node, roi)
-    except RoiError as error:
-        return None, [str(error)]
+def _other_request(node: Node, bands: Sequence[str], place: Place, entry: Entry) -> list[str]:
+    """What of the request differs from the lock's."""
     now = {**place.to_dict(), "bands": list(bands)}
     ids = [scene["id"] for scene in entry["scenes"]]
     if request_digest(node, bands, now, ids) == entry["request"]:
-        return place, []
+        return []
     differ = [n for n in ("grid", "start", "end", "bands") if now[n] != entry.get(n)]
-    return None, [f"its {', '.join(differ) or 'request'} is not the lock's"]
+    return [f"its {', '.join(differ) or 'request'} is not the lock's"]
 
 
 def _versions(source: Source, pinned: Any) -> list[str]:

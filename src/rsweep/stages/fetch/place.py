@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict
 
+from shapely.geometry import box
+
 from rsweep.core.grid import Grid, GridRecord, roi_grid
 from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
+from rsweep.sources.protocol import Source, SourceOfRois
 from rsweep.stages.fetch.reach import window_of
 
 
@@ -41,14 +44,17 @@ class Place:
                 "start": self.start, "end": self.end}  # fmt: skip
 
 
-def place_of(node: Node, roi: Roi) -> Place:
-    """Where a fetch node looks for a ROI; the ROI's own window wins.
+def source_and_place(source: Source, node: Node, roi: Roi) -> tuple[Source, Place]:
+    """What a fetch node reads a ROI from, and where it looks; the ROI's own window wins.
 
     Raises:
-        RoiError: UTM has no place for it, or it is too large.
+        RoiError: UTM has no place for it, it is too large, or a source of ROIs does not have it.
     """
     settings = node.settings
+    if isinstance(source, SourceOfRois):
+        own = source.of_roi(roi, settings["scale_m"])
+        return own, Place(own.grid, box(*own.grid.bounds).wkt, *window_of(settings, roi))
     grid, polygon = roi_grid(
         roi, settings["scale_m"], settings["context_m"], settings["least_side_m"]
     )
-    return Place(grid, polygon.wkt, *window_of(settings, roi))
+    return source, Place(grid, polygon.wkt, *window_of(settings, roi))

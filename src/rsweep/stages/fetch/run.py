@@ -19,7 +19,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.records import FetchedRoi, ProviderFrame, SceneRecord
 from rsweep.core.roi import Roi
 from rsweep.core.sensors import SENSORS
-from rsweep.sources.protocol import Metered, Scene, Source
+from rsweep.sources.protocol import Metered, Scene, Source, stored_as
 from rsweep.sources.registry import find_provider
 from rsweep.stages.composite.frames import scenes_by_frame
 from rsweep.stages.composite.rules import in_order
@@ -34,7 +34,7 @@ from rsweep.stages.fetch.format import (
 )
 from rsweep.stages.fetch.locks import Lock, Pinned, PixelDigest, pin, read_lock, request_digest
 from rsweep.stages.fetch.parts import own_parts
-from rsweep.stages.fetch.place import Place, place_of
+from rsweep.stages.fetch.place import Place, source_and_place
 from rsweep.stages.fetch.used import Scenes, scenes_digest, used_scenes
 from rsweep.stages.job import Job
 
@@ -185,8 +185,8 @@ def _fetch_scenes(
     fetching: Fetching, roi: Roi, file: h5py.File, pinned: Pinned | None
 ) -> FetchedRoi:
     """Fetch the scenes of a ROI, those of a lock where there is one; the ROI's manifest."""
-    job, source, bands = fetching.job, fetching.source, fetching.bands
-    place, sha256 = place_of(job.node, roi), PixelDigest()
+    job, bands, sha256 = fetching.job, fetching.bands, PixelDigest()
+    source, place = source_and_place(fetching.source, job.node, roi)
     if pinned:
         scenes = list(pinned.scenes)
     else:
@@ -233,8 +233,9 @@ def _write_scenes(
     sensor = SENSORS[job.node.settings["sensor"]]
     count = 0
     for scene, pixels in zip(scenes, source.read(scenes, grid), strict=True):
-        bands = pixels.bands.astype(sensor.dtype, copy=False)
-        if not _has_data(bands, sensor.nodata):
+        dtype, nodata = stored_as(scene.properties, sensor)
+        bands = pixels.bands.astype(dtype, copy=False)
+        if not _has_data(bands, nodata):
             continue
         layers = scene_layers(bands, pixels.quality)
         append(file, layers, count)
@@ -270,5 +271,7 @@ def _told(scene: Scene) -> SceneRecord:
     }  # fmt: skip
 
 
-def _has_data(bands: np.ndarray[Any, Any], nodata: float) -> bool:
-    return bool(np.isfinite(bands).any() if np.isnan(nodata) else (bands != nodata).any())
+def _has_data(bands: np.ndarray[Any, Any], nodata: float | None) -> bool:
+    if nodata is None or np.isnan(nodata):
+        return bool(np.isfinite(bands).any())
+    return bool((bands != nodata).any())

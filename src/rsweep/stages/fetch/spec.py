@@ -13,6 +13,7 @@ from rsweep.sources.registry import PROVIDERS, choose_collection, find_provider,
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.spec import composite_settings
 
+EXTENT = ("scale_m", "context_m", "least_side_m")
 SCENE_COPIES = 6
 """Copies of a scene, in 4 bytes a value, while it is read, resampled, masked and compressed."""
 
@@ -22,6 +23,7 @@ KNOBS = (
          "collections to read, one per sensor; unset: the provider's default for each sensor"),
     Knob("synthetic", "fetch", "mapping", {}, "options of the synthetic provider"),
     Knob("local", "fetch", "mapping", {}, "options of the local provider: its folder and layout"),
+    Knob("chips", "fetch", "mapping", {}, "options of the chips provider: its data set"),
     Knob("stac", "fetch", "mapping", {}, "options of the STAC provider: its API or catalogue"),
     Knob("earthengine", "fetch", "mapping", {}, "options of Earth Engine: endpoint and project"),
     Knob("temporal", "fetch", "mapping", None,
@@ -65,7 +67,7 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
         "sensor": sensor,
         "source": find_provider(provider).identity(options(settings), collection),
         "bands": "all" if settings["fetch_bands"] == "all" else bands,
-        **{name: settings[name] for name in ("scale_m", "context_m", "least_side_m")},
+        **{name: settings[name] for name in _extent(provider)},
     }
     if SENSORS[sensor].static:
         return found
@@ -77,6 +79,11 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
         made = composite_settings(settings, sensor)
         found["composite"] = {name: made[name] for name in made if name != "empty_frame"}
     return found
+
+
+def _extent(provider: str) -> tuple[str, ...]:
+    """What says which pixels are read; around an image that is a ROI there are none."""
+    return ("scale_m",) if find_provider(provider).own_grid else EXTENT
 
 
 def options(settings: Settings) -> dict[str, Any]:

@@ -40,13 +40,25 @@ def used_scenes(
     Raises:
         SourceError: the scenes cannot be read.
     """
-    held = find_provider(settings["provider"]).held(options, settings["collection"])
+    provider = find_provider(settings["provider"])
+    held = provider.held(options, settings["collection"])
     if not held:
         return {}
+    if provider.own_grid:
+        return _own(held, shards, known)
     orbit = settings.get("orbit", "any")
     asked = [scene for scene in held if orbit == "any" or scene.orbit == orbit]
     lying = _Lying([scene for scene in asked if known is None or scene.id in known])
     return {shard.name: lying.used(settings, shard.rois) for shard in shards}
+
+
+def _own(
+    held: Sequence[Held], shards: Iterable[Shard], known: Container[str] | None
+) -> dict[str, Scenes]:
+    """Shard -> its own images, of which each is called as its ROI is."""
+    digests = {scene.id: scene.digest for scene in held if known is None or scene.id in known}
+    return {shard.name: {roi.id: digests[roi.id] for roi in shard.rois if roi.id in digests}
+            for shard in shards}  # fmt: skip
 
 
 def scenes_digest(scenes: Scenes) -> str:

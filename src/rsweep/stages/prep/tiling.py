@@ -11,6 +11,7 @@ from rsweep.core.roi import SNAP_M
 from rsweep.core.sensors import SENSORS
 from rsweep.models.card import ModelCard
 from rsweep.models.registry import find_card
+from rsweep.sources.registry import find_provider
 from rsweep.stages.bands import sensor_bands
 
 Settings = Mapping[str, Any]
@@ -78,7 +79,7 @@ def needed_surroundings(settings: Settings) -> tuple[float, float]:
         `context_m` on every side of a ROI larger than a tile, which its tiles reach beyond by part
         of a snap; and `least_side_m`, the square that one tile takes around a smaller ROI.
     """
-    if settings["input_prep"] == "resize":
+    if settings["input_prep"] == "resize" or find_provider(settings["provider"]).own_grid:
         return 0.0, 0.0
     card, scale_m = find_card(settings["model"]), settings["scale_m"]
     snap, align = 0, tile_align(settings, card)

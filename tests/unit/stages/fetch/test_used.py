@@ -98,7 +98,7 @@ def test_a_raster_that_fetch_reads_is_used(roi, right, up, size, crs):
 
 def find(scenes, places, known=None, **fetch):
     """What one shard of some places uses of some scenes."""
-    provider = SimpleNamespace(held=lambda options, collection: tuple(scenes))
+    provider = SimpleNamespace(held=lambda options, collection: tuple(scenes), own_grid=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(used, "find_provider", lambda name: provider)
         return used_scenes({**FETCH, **fetch}, {}, [Shard("s", places)], known).get("s")
