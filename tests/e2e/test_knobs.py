@@ -66,6 +66,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "max_tiles": ("rcf", 999, None),
     "resample": ("resized", "bicubic", "prep"),
     "edge": ("rcf", "fill", "prep"),
+    "lattice": ("rcf", "shared", "prep"),
     "model": ("thor", "rcf", "prep"),
     "variant": ("rcf", "patches", "infer"),
     "weights": ("thor", "thor.pt", "infer"),

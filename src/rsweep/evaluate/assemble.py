@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ LEAST_CORRELATED = 4
 MEASURES = {
     "rank": "effective rank (RankMe): how many directions the embeddings fill",
     "nearness": "likeness of near ROIs less that of far ones",
+    "seam": "seam of tiled grids: change across borders of tiles over change inside",
 }
 
 
@@ -68,6 +69,7 @@ class Held:
     costs: Mapping[str, Cost]
     settings: Mapping[str, Mapping[str, Any]]
     given: Collection[str] = ()
+    seams: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def read_held(study: Study, design: Design, ran: Mapping[str, Ran]) -> Held:
@@ -90,7 +92,8 @@ def read_held(study: Study, design: Design, ran: Mapping[str, Ran]) -> Held:
         digests[name] = read_digest(folder)
     unknown = {given.name: Cost(None) for given in study.given}
     costs = {**costs_of(study, ran), **unknown}
-    return Held(evaluations, predictions, digests, costs, settings, frozenset(unknown))
+    seams = {name: each.seam for name, each in ran.items()}
+    return Held(evaluations, predictions, digests, costs, settings, frozenset(unknown), seams)
 
 
 def make_verdict(held: Held, design: Design, matters: float) -> tuple[Verdict, Compared | None]:
@@ -193,7 +196,8 @@ def _standing(
     common: dict[str, Any] = {
         "profile": name, "probes": own.scores, "rois": own.rois, "lost": own.lost,
         "cost": held.costs[name], "settings": {k: settings[k] for k in varied if k in settings},
-        "rank": own.traits.rank, "nearness": own.traits.nearness, "given": name in held.given,
+        "rank": own.traits.rank, "nearness": own.traits.nearness, "seam": held.seams.get(name),
+        "given": name in held.given,
     }  # fmt: skip
     if compared is None or place is None:
         all_of = own.rois + own.lost
@@ -230,7 +234,8 @@ def _measures(standings: Sequence[Standing]) -> list[Measure]:
         values, qualities = np.array(known).T if known else (np.zeros(0), np.zeros(0))
         enough = len(known) >= LEAST_CORRELATED and min(np.ptp(values), np.ptp(qualities)) > 0
         follows = round(float(spearmanr(values, qualities).statistic), 3) if enough else None
-        found.append(Measure(name, meaning, follows, len(known)))
+        if known or name != "seam":  # which few studies have
+            found.append(Measure(name, meaning, follows, len(known)))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob, Option, nearest, parse_date
 from rsweep.core.nodes import Node
+from rsweep.core.roi import SNAP_M
 from rsweep.core.sensors import SENSORS
 from rsweep.models import layers
 from rsweep.models.card import ModelCard, Normalization
@@ -167,6 +168,7 @@ def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return errors or [
         *_check_least_cloudy(settings, card),
         *_check_native(settings, card),
+        *_check_lattice(settings, card),
         *_check_tiles(settings, card),
     ]
 
@@ -341,6 +343,14 @@ def _check_native(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return [("input_prep", f"is 'native'; {card.id} takes inputs of one size only, or none up to "
                            f"native_max_px ({settings['native_max_px']}); allowed: resize, tile, "
                            "auto")]  # fmt: skip
+
+
+def _check_lattice(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+    """Grids start on multiples of 60 m, so their pixels have one lattice if they nest in that."""
+    if settings["lattice"] == "roi" or SNAP_M % settings["scale_m"] == 0:
+        return []
+    return [("lattice", f"is 'shared', which needs a scale_m of which {SNAP_M} m is a multiple; it "
+                        f"is {settings['scale_m']:g}")]  # fmt: skip
 
 
 def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:

@@ -82,6 +82,9 @@ COSTS: dict[Column, Maker] = {
         lambda row: _number(row.get("real_share"), "{:.0%}", row.get("real_share", 1) < HALF),
     Column("Distance from native grid", True):
         lambda row: _number(row.get("native_distance"), "{:.2f}"),
+    Column("Distance from the most overlapped", True):
+        lambda row: _number(row.get("overlap_distance"), "{:.2f}"),
+    Column("Seam (1: none)", True): lambda row: _number(row.get("seam"), "{:.2f}"),
     Column("ROIs without embedding", True):
         lambda row: _number(row["rois_failed"], "{:,}", bool(row["rois_failed"])),
 }  # fmt: skip
@@ -115,7 +118,6 @@ def _quality(verdict: Verdict, standings: Mapping[str, Standing]) -> dict[Column
         Column("On the front", True): of("front", "{:.0%}"),
         **_probes(verdict, standings),
         Column("Effective rank", True): of("rank", "{:.1f}"),
-        Column("Seam (1: none)", True): of("seam", "{:.2f}"),
     }  # fmt: skip
 
 

@@ -1,10 +1,9 @@
-"""How far a tiled or resized grid is from the one of the ROI's own pixels in a single pass."""
+"""How far a grid is from the one of the ROI's own pixels in a single pass, or of most overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 import numpy as np
@@ -19,7 +18,7 @@ Values = NDArray[np.float32]
 
 CUTTING = (
     "input_prep", "image_size", "tile_size", "tile_overlap", "max_tiles", "resample", "blend",
-    "native_max_px", "native_max_tokens", "native_above", "context_m", "least_side_m",
+    "native_max_px", "native_max_tokens", "native_above", "context_m", "least_side_m", "lattice",
 )  # fmt: skip
 """How a ROI is brought to the network; profiles that differ in these knobs alone are compared."""
 
@@ -61,38 +60,65 @@ def at_centres(grid: Grid, native: Grid) -> Values:
     return np.asarray(np.where(known, picked, np.nan).reshape(depth, -1).T, np.float32)
 
 
+OVERLAPPING = ("tile_overlap", "blend", "max_tiles", "context_m", "least_side_m")
+"""How tiles overlap; profiles that differ in these knobs alone are compared with the most of it."""
+
+
 def native_distances(study: Study) -> dict[str, float]:
     """Profile -> median distance of its grids from the native ones, over the ROIs of both.
 
     Of profiles with `output: grid` that differ from a native one in nothing but how the ROI is
     brought to the network (`CUTTING`).
     """
-    grids = [p for p in study.profiles if p.settings["output"] == "grid"]
-    natives = {_apart(p.settings): p for p in grids if p.settings["input_prep"] == "native"}
+    grids = _grids(study)
+    natives = {_apart(p, CUTTING): p for p in grids if p.settings["input_prep"] == "native"}
+    return _from(study, {p.name: natives.get(_apart(p, CUTTING)) for p in grids}, "native")
+
+
+def overlap_distances(study: Study) -> dict[str, float]:
+    """Profile -> median distance of its tiled grids from those of the most overlap.
+
+    Of profiles that differ in nothing but how their tiles overlap (`OVERLAPPING`).
+    """
+    tiled = [p for p in _grids(study) if p.settings["input_prep"] == "tile"]
+    most: dict[str, Profile] = {}
+    for profile in sorted(tiled, key=lambda p: p.settings["tile_overlap"]):
+        if profile.settings["tile_overlap"]:
+            most[_apart(profile, OVERLAPPING)] = profile
+    return _from(study, {p.name: most.get(_apart(p, OVERLAPPING)) for p in tiled}, "tile")
+
+
+def _grids(study: Study) -> list[Profile]:
+    return [profile for profile in study.profiles if profile.settings["output"] == "grid"]
+
+
+def _from(study: Study, references: Mapping[str, Profile | None], mode: str) -> dict[str, float]:
+    """Profile -> distance from its reference, where that is another profile."""
     found = {}
-    for profile in grids:
-        native = natives.get(_apart(profile.settings))
-        if native is not None and native is not profile:
-            distances = _distances(study, profile, native)
+    for profile in study.profiles:
+        reference = references.get(profile.name)
+        if reference is not None and reference is not profile:
+            distances = _distances(study, profile, reference, mode)
             if distances:
                 found[profile.name] = round(float(np.median(distances)), 4)
     return found
 
 
-def _apart(settings: Mapping[str, Any]) -> str:
-    """All settings of a profile but how the ROI is brought to the network."""
-    return repr(sorted((k, repr(v)) for k, v in settings.items() if k not in CUTTING))
+def _apart(profile: Profile, but: Collection[str]) -> str:
+    """All settings of a profile but some."""
+    return repr(sorted((k, repr(v)) for k, v in profile.settings.items() if k not in but))
 
 
-def _distances(study: Study, profile: Profile, native: Profile) -> list[float]:
+def _distances(study: Study, profile: Profile, reference: Profile, mode: str) -> list[float]:
+    """Of the ROIs that the reference has in a mode: one may be too large to be native."""
     found = []
     for shard in study.shards:
         with (
             reading(study, profile.node, shard) as a,
-            reading(study, native.node, shard) as b,
+            reading(study, reference.node, shard) as b,
         ):
             for index, rows in enumerate(zip(read_rois(a), read_rois(b), strict=True)):
-                if rows[1]["error"] is None and rows[1]["mode"] == "native":
+                if rows[1]["error"] is None and rows[1]["mode"] == mode:
                     pair = [_grid(f, index, r) for f, r in zip((a, b), rows, strict=True)]
                     if pair[0] and pair[1]:
                         found.append(grid_distance(pair[0], pair[1]))

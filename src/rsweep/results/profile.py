@@ -17,6 +17,7 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.files import replacing, replacing_folder, write_json
 from rsweep.core.grid import lonlat_polygon
 from rsweep.core.names import file_names
+from rsweep.core.records import StitchedRoi
 from rsweep.core.redact import portable
 from rsweep.core.roi import Roi
 from rsweep.core.store import Store
@@ -26,6 +27,7 @@ from rsweep.plan.study import Study
 from rsweep.results.columns import bbox_column, date_column, geo_metadata, property_columns
 from rsweep.results.conventions import footer
 from rsweep.results.records import Records, read_records, reckoned
+from rsweep.results.seams import seam_of
 from rsweep.results.versions import versions
 from rsweep.stages.stitch.format import Row as Outcome
 from rsweep.stages.stitch.format import read_grid, read_rois, read_vectors
@@ -149,9 +151,18 @@ def write_cog(path: Path, row: Row, profile: Profile) -> None:
         with memory.open(**options) as file:
             file.write(grid)
             file.descriptions = names
-            file.update_tags(profile=profile.name, key=profile.node.key, roi=row.roi.id)
+            file.update_tags(profile=profile.name, key=profile.node.key, roi=row.roi.id,
+                             lattice=lattice_of(profile, row.outcome))  # fmt: skip
         copy(memory.name, temporary, driver="COG", compress="ZSTD", predictor="YES",
              blocksize=block)  # fmt: skip
+
+
+def lattice_of(profile: Profile, outcome: StitchedRoi) -> str:
+    """`shared` where cells lie on multiples of their size in UTM, so that grids join; else `roi`.
+
+    A resized ROI's cells are of a size of its own.
+    """
+    return "roi" if outcome["mode"] == "resize" else str(profile.settings["lattice"])
 
 
 def write_meta(study: Study, profile: Profile, path: Path) -> None:
@@ -168,6 +179,7 @@ def write_meta(study: Study, profile: Profile, path: Path) -> None:
                  for r, o in zip(study.rois, outcomes, strict=True)},
         "runs": portable(records),
         "cost": _cost(study, profile, records),
+        "seam": seam_of(study, profile),
         "versions": versions(),
     }  # fmt: skip
     write_json(path, meta)

@@ -28,6 +28,7 @@ class Ran:
         real_share: of what the network saw, mean over the same.
         imagery: what it is made of.
         mostly_filled: ROIs of which the network saw less than half real.
+        seam: change across tile borders over change inside, of tiled grids.
     """
 
     runs: Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -38,6 +39,7 @@ class Ran:
     real_share: float
     imagery: tuple[Imagery, ...] = ()
     mostly_filled: int = 0
+    seam: float | None = None
 
 
 def read_ran(study: Study) -> dict[str, Ran]:
@@ -59,6 +61,7 @@ def _read(study: Study, profile: str) -> Ran:
         real_share=_mean([outcome["real_share"] for outcome in embedded]),
         imagery=imagery_of(embedded),
         mostly_filled=sum(outcome["real_share"] < HALF for outcome in embedded),
+        seam=meta.get("seam"),
     )
 
 

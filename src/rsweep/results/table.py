@@ -13,12 +13,12 @@ from rsweep.plan.departures import profile_departures
 from rsweep.plan.given import GivenSet
 from rsweep.plan.study import Study
 from rsweep.results.given import GivenRan, read_given_ran
-from rsweep.results.native import native_distances
+from rsweep.results.native import native_distances, overlap_distances
 from rsweep.results.ran import Ran, read_ran
 
 
 def sweep_rows(
-    study: Study, ran: Mapping[str, Ran], distances: Mapping[str, float]
+    study: Study, ran: Mapping[str, Ran], distances: Mapping[str, Mapping[str, float]]
 ) -> list[dict[str, Any]]:
     """A row per profile: every setting, every stage key, cost, quality; then given sets, then those
     skipped.
@@ -26,10 +26,9 @@ def sweep_rows(
     Args:
         study: it.
         ran: profile -> its run.
-        distances: profile -> distance of its grids from the native ones, where there is one.
+        distances: column -> profile -> distance of its grids from others, where there is one.
     """
     rows, standings = [], _standings(study)
-    distance = {name: {"native_distance": d} for name, d in distances.items()}
     for profile in study.profiles:
         own = ran[profile.name]
         rows.append({
@@ -38,7 +37,9 @@ def sweep_rows(
             **_outcomes(own),
             **{f"key_{stage}": key for stage, key in profile.keys().items()},
             **own.cost,
-            **distance.get(profile.name, {}),
+            **{column: held[profile.name] for column, held in distances.items()
+               if profile.name in held},
+            **({} if own.seam is None else {"seam": own.seam}),
             **_quality(standings.get(profile.name, {})),
             "outside_training": "; ".join(profile_departures(profile.settings)),
             **{name: _cell(value) for name, value in profile.settings.items()},
@@ -115,7 +116,9 @@ def _cell(value: Any) -> Any:
 
 def write_sweep(study: Study, path: Path) -> None:
     """Write sweep.csv."""
-    rows = sweep_rows(study, read_ran(study), native_distances(study))
+    distances = dict(zip(DISTANCES, (native_distances(study), overlap_distances(study)),
+                         strict=True))  # fmt: skip
+    rows = sweep_rows(study, read_ran(study), distances)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
@@ -123,11 +126,18 @@ def write_sweep(study: Study, path: Path) -> None:
         writer.writerows(rows)
 
 
-def read_distances(path: Path) -> dict[str, float]:
-    """Profile -> distance of its grids from the native ones, as sweep.csv holds them.
+DISTANCES = ("native_distance", "overlap_distance")
+"""Columns of the distances of grids from others."""
+
+
+def read_distances(path: Path) -> dict[str, dict[str, float]]:
+    """Column -> profile -> distance of its grids from others, as sweep.csv holds them.
 
     They are found once, from all grids of the store, which the page does without.
     """
     with path.open(newline="") as file:
-        held = {row["profile"]: row.get("native_distance") for row in csv.DictReader(file)}
-    return {profile: float(value) for profile, value in held.items() if value}
+        rows = list(csv.DictReader(file))
+    return {
+        column: {row["profile"]: float(row[column]) for row in rows if row.get(column)}
+        for column in DISTANCES
+    }

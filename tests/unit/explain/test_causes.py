@@ -24,8 +24,8 @@ OTHER = {
     "frames": 2, "frame_policy": "month",
     "empty_frame": "repeat", "modality": "s2", "image_size": 32, "tile_size": 64,
     "tile_overlap": 16, "max_tiles": 7, "input_prep": "resize", "resample": "bicubic",
-    "edge": "fill", "variant": "tiny", "seed": 4, "patch_size": 4, "layer": "1",
-    "final_norm": False, "precision": "bf16", "compile": True, "output": "pooled",
+    "edge": "fill", "lattice": "shared", "variant": "tiny", "seed": 4, "patch_size": 4,
+    "layer": "1", "final_norm": False, "precision": "bf16", "compile": True, "output": "pooled",
     "blend": "linear", "storage_dtype": "float16",
 }  # fmt: skip
 

@@ -144,6 +144,8 @@ class TestProblems:
         ({"frames": 3}, "frames: is 3; rcf takes 1"),
         ({"tile_overlap": 64}, "tile_overlap: is 64; it must be below tile_size (64)"),
         ({"tile_overlap": 20}, "whole tokens (16 px); nearest: 16, 32"),
+        ({"lattice": "shared", "scale_m": 7}, "lattice: is 'shared', which needs a scale_m of "
+         "which 60 m is a multiple; it is 7"),
         ({"provider": "synthetic", "synthetic": {"sed": 1}}, "synthetic: has no option 'sed'"),
         ({"collection": "x"}, "collection: collection 'x' is not one of synthetic's"),
         ({"modality": "s1", "provider": "local", "local": {"path": "none"}}, "not a folder"),

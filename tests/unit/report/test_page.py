@@ -136,8 +136,8 @@ def test_without_figures_or_quality(study, tmp_path):
 def test_distances_from_native_grids_are_those_of_the_sweep_table(study, tmp_path):
     path = tmp_path / "sweep.csv"
     path.write_text("profile,status,native_distance\na,ok,0.25\nb,ok,\n")
-    assert read_distances(path) == {"a": 0.25}
-    assert read_distances(study.folder / "sweep.csv") == {}
+    assert read_distances(path) == {"native_distance": {"a": 0.25}, "overlap_distance": {}}
+    assert not any(read_distances(study.folder / "sweep.csv").values())
 
 
 def test_needs_nothing_of_the_store(study, html, tmp_path):

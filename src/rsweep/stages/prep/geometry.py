@@ -63,6 +63,14 @@ class Lattice:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Number of a grid's first pixel, from a place at which tiles might start."""
+
+    top: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True)
 class Tiling:
     """How a ROI is cut into tiles; all in pixels of the grid.
 
@@ -71,12 +79,14 @@ class Tiling:
         stride: between the starts of neighbouring tiles; the last may be nearer.
         snap: the last tile starts a multiple of this after the first, so that tokens coincide.
         align: the first tile starts at a multiple of this, so that it cuts no coarser pixel.
+        origin: from where that is counted; the grid's first pixel, or a place that all grids share.
     """
 
     size: int
     stride: int
     snap: int = 1
     align: int = 1
+    origin: Origin = Origin()
 
 
 def tile_lattice(span: Span, tiling: Tiling, height: int, width: int) -> Lattice:
@@ -90,8 +100,9 @@ def tile_lattice(span: Span, tiling: Tiling, height: int, width: int) -> Lattice
         tiling: size and distances of tiles.
         height, width: of the grid, whose pixels exist.
     """
-    tops = _starts(span.top, span.bottom, height, tiling)
-    return Lattice(tiling.size, tops, _starts(span.left, span.right, width, tiling))
+    origin = tiling.origin
+    tops = _starts(span.top, span.bottom, height, tiling, origin.top)
+    return Lattice(tiling.size, tops, _starts(span.left, span.right, width, tiling, origin.left))
 
 
 def square_lattice(span: Span) -> Lattice:
@@ -101,7 +112,9 @@ def square_lattice(span: Span) -> Lattice:
     return Lattice(side, (top - (side - height) // 2,), (left - (side - width) // 2,))
 
 
-def native_lattice(span: Span, step: int, align: int, height: int, width: int) -> Lattice:
+def native_lattice(
+    span: Span, step: int, align: int, height: int, width: int, origin: Origin = Origin()
+) -> Lattice:
     """One tile: the smallest square around a span that is whole patches of real pixels.
 
     Args:
@@ -109,13 +122,15 @@ def native_lattice(span: Span, step: int, align: int, height: int, width: int) -
         step: pixels in which whole patches of every token group meet.
         align: the tile starts at a multiple of this.
         height, width: of the grid, whose pixels exist.
+        origin: from where that is counted.
     """
     needed = []
-    for low, high in ((span.top, span.bottom), (span.left, span.right)):
+    for low, high, zero in ((span.top, span.bottom, origin.top),
+                            (span.left, span.right, origin.left)):  # fmt: skip
         first, length = _whole(low, high)
-        needed.append(first + length - _down(first, align))
+        needed.append(length + (first + zero) % align)
     side = _up(max(needed), step)
-    return tile_lattice(span, Tiling(side, side, 1, align), height, width)
+    return tile_lattice(span, Tiling(side, side, 1, align, origin), height, width)
 
 
 def _whole(low: float, high: float) -> tuple[int, int]:
@@ -124,19 +139,23 @@ def _whole(low: float, high: float) -> tuple[int, int]:
     return first, max(math.ceil(high - SLACK) - first, 1)
 
 
-def _starts(low: float, high: float, available: int, tiling: Tiling) -> tuple[int, ...]:
-    """First pixels of the tiles along one axis, of which pixels 0 … available-1 exist."""
+def _starts(low: float, high: float, available: int, tiling: Tiling, zero: int) -> tuple[int, ...]:
+    """First pixels of the tiles along one axis, of which pixels 0 … available-1 exist.
+
+    They are worked out in numbers of which pixel 0 has `zero`.
+    """
     first, length = _whole(low, high)
+    first += zero
     latest = _down(first, tiling.align)
     offsets: tuple[int, ...] = (0,)
     if _up(first + length - tiling.size, tiling.align) > latest:
         offsets = _offsets(first + length - latest - tiling.size, tiling)
     covered = tiling.size + offsets[-1]
-    room = sorted((0, available - covered))
+    room = sorted((zero, zero + available - covered))
     start = min(max(first - (covered - length) // 2, room[0]), room[1])
     earliest = _up(first + length - covered, tiling.align)
     start = min(max(_down(start, tiling.align), earliest), latest)
-    return tuple(start + offset for offset in offsets)
+    return tuple(start + offset - zero for offset in offsets)
 
 
 def _offsets(reach: int, tiling: Tiling) -> tuple[int, ...]:

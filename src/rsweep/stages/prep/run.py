@@ -21,6 +21,7 @@ from rsweep.core.records import CompositedRoi, SensorScenes, TiledFrame, TiledRo
 from rsweep.core.sensors import SENSORS
 from rsweep.stages.composite import format as composite
 from rsweep.stages.job import Job
+from rsweep.stages.prep.cut import cut
 from rsweep.stages.prep.format import (
     EPOCH,
     ORBITS,
@@ -31,15 +32,7 @@ from rsweep.stages.prep.format import (
     write_rois,
     write_table,
 )
-from rsweep.stages.prep.geometry import (
-    Lattice,
-    Span,
-    Tiling,
-    choose_lattice,
-    native_lattice,
-    reflected,
-    roi_span,
-)
+from rsweep.stages.prep.geometry import Lattice, reflected
 from rsweep.stages.prep.normalize import normalize
 from rsweep.stages.prep.resample import resize, resize_decibel
 
@@ -98,8 +91,7 @@ def _plan_roi(job: Job, rows: dict[str, composite.Row]) -> Row:
 def _plan_tiles(settings: Settings, rows: dict[str, CompositedRoi]) -> TiledRoi:
     first = next(iter(rows.values()))
     grid = Grid.from_dict(first["grid"])
-    span = roi_span(grid, first["polygon"])
-    mode, lattice = _lattice(settings, span, grid)
+    mode, lattice = cut(settings, grid, first["polygon"])
     limit = settings.get("max_tiles", math.inf)
     if lattice.count > limit:
         raise RoiError(
@@ -127,32 +119,6 @@ def _plan_tiles(settings: Settings, rows: dict[str, CompositedRoi]) -> TiledRoi:
 def _detail(row: CompositedRoi) -> SensorScenes:
     return SensorScenes(bands=row["bands"], scenes=row["scenes"], cloud_mask=row["cloud_mask"],
                         warnings=row["warnings"])  # fmt: skip
-
-
-def _lattice(settings: Settings, span: Span, grid: Grid) -> tuple[str, Lattice]:
-    """The mode that a ROI has under `input_prep`, and its tiles."""
-    limit, mode = settings.get("max_tiles", math.inf), settings["input_prep"]
-    if mode == "native":
-        native = native_lattice(span, settings["step"], settings["align"], grid.height, grid.width)
-        above = _above(settings, native.size)
-        if not above:
-            return "native", native
-        if settings["native_above"] == "error":
-            raise RoiError(f"{above}; raise that limit, or set native_above: tile")
-        mode = "tile"
-    tiling = Tiling(*(settings.get(k, 1) for k in ("tile_size", "stride", "snap", "align")))
-    return choose_lattice(span, mode, tiling, grid.height, grid.width, limit)
-
-
-def _above(settings: Settings, side: int) -> str:
-    """How a native input is too large, or nothing."""
-    tokens = sum((side // patch) ** 2 for patch in settings["patches_px"])
-    if side > settings["native_max_px"]:
-        return f"takes {side} px in one piece, more than native_max_px {settings['native_max_px']}"
-    if tokens > settings["native_max_tokens"]:
-        limit = settings["native_max_tokens"]
-        return f"takes {tokens} tokens in one piece, more than native_max_tokens {limit}"
-    return ""
 
 
 def _require_bands(settings: Settings, rows: dict[str, CompositedRoi]) -> None:

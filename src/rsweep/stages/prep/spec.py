@@ -14,7 +14,7 @@ from rsweep.stages.prep.tiling import (
     has_tiles,
     native_limit,
     native_step,
-    tile_align,
+    start_step,
     tile_size,
     tile_snap,
 )
@@ -48,6 +48,11 @@ KNOBS = (
          "pixels of the grid that neighbouring tiles share; tile_size minus this is a whole "
          "number of tokens", unit="px", minimum=0, maximum=8191),
     Knob("max_tiles", "prep", "int", 1024, "most tiles of one ROI", minimum=1, maximum=1_000_000),
+    Knob("lattice", "prep", "str", "roi",
+         "where tokens lie. roi: tiles are centred on their ROI; shared: on multiples of a token's "
+         "size in UTM, so that grids of neighbouring ROIs join without resampling, which may take "
+         "a tile more per side. Resized inputs have a lattice of their own either way",
+         allowed=("roi", "shared")),
     Knob("resample", "prep", "str", MODEL,
          "how a tile is resized; backscatter as power, and bilinear where this says bicubic",
          allowed=("bilinear", "bicubic", "nearest"), otherwise="bilinear"),
@@ -72,6 +77,8 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
         "min_frames": card.frames_range[0],
         **{name: settings[name] for name in ("input_prep", "edge")},
     }
+    if settings["lattice"] != "roi" and settings["input_prep"] != "resize":
+        found["lattice"] = settings["lattice"]
     if settings["input_prep"] == "native":
         found |= _native(settings, card)
         if not has_tiles(settings):
@@ -80,7 +87,7 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     size = tile_size(settings)
     if has_tiles(settings):
         found |= {"tile_size": size, "stride": size - settings["tile_overlap"]}
-        found |= {"snap": tile_snap(settings, card), "align": tile_align(settings, card)}
+        found |= {"snap": tile_snap(settings, card), "align": start_step(settings, card)}
         if _most_tiles(settings) > settings["max_tiles"]:  # a limit that is not reached is none
             found["max_tiles"] = settings["max_tiles"]
     if settings["input_prep"] in ("resize", "auto") or size != settings["image_size"]:
@@ -99,7 +106,7 @@ def _native(settings: Settings, card: ModelCard) -> dict[str, Any]:
     limits = ("native_max_tokens", "native_above")
     return {
         "step": native_step(settings, card),
-        "align": tile_align(settings, card),
+        "align": start_step(settings, card),
         "patches_px": [group.patch_px for group in card.groups(settings)],
         "native_max_px": native_limit(settings, card),
         **{name: settings[name] for name in limits},

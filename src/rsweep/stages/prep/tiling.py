@@ -72,6 +72,20 @@ def tile_align(settings: Settings, card: ModelCard) -> int:
     return int(pixels) if pixels >= 1 and float(pixels).is_integer() else 1
 
 
+def start_step(settings: Settings, card: ModelCard) -> int:
+    """Pixels of which the start of a ROI's first tile is a multiple.
+
+    On a lattice that ROIs share it is whole tokens, too.
+    """
+    align = tile_align(settings, card)
+    if settings["lattice"] == "roi" or settings["input_prep"] == "resize":
+        return align
+    tokens = native_step(settings, card) if settings["input_prep"] == "native" else 1
+    if has_tiles(settings):
+        tokens = math.lcm(tokens, token_step(settings, card).numerator)
+    return math.lcm(align, tokens)
+
+
 def needed_surroundings(settings: Settings) -> tuple[float, float]:
     """What a profile's tiles see around a ROI, in metres, so that none is filled in.
 
@@ -82,7 +96,7 @@ def needed_surroundings(settings: Settings) -> tuple[float, float]:
     if settings["input_prep"] == "resize" or find_provider(settings["provider"]).own_grid:
         return 0.0, 0.0
     card, scale_m = find_card(settings["model"]), settings["scale_m"]
-    snap, align = 0, tile_align(settings, card)
+    snap, align = 0, start_step(settings, card)
     if settings["input_prep"] == "native":
         snap = native_step(settings, card)
     side = 0

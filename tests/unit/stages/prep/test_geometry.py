@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rsweep.stages.prep.geometry import (
     Lattice,
+    Origin,
     Span,
     Tiling,
     blend_window,
@@ -78,6 +79,24 @@ def test_every_pixel_of_a_span_is_in_a_tile_and_no_tile_is_in_vain(place, tiling
             assert size + starts[-2] < high  # and one fewer would not do
 
 
+@given(places(), tilings(), st.sampled_from([1, 2, 3, 6]), st.integers(-500, 500),
+       st.integers(-500, 500))  # fmt: skip
+def test_tiles_of_a_shared_lattice_start_on_it_and_cover_as_much(place, tiling, align, top, left):
+    (span, height, width), (size, stride, tokens) = place, tiling
+    snap = Fraction(size, tokens).numerator
+    step = math.lcm(align, snap)
+    tiles = tile_lattice(span, Tiling(size, stride, snap, step, Origin(top, left)), height, width)
+    low, first, high, last = pixels(span)
+    for a, b, zero, starts in ((low, high, top, tiles.tops), (first, last, left, tiles.lefts)):
+        assert (starts[0] + zero) % step == 0
+        assert all((start - starts[0]) % snap == 0 for start in starts)
+        assert starts[0] <= a
+        assert starts[-1] + size >= b
+    assert tile_lattice(span, Tiling(size, stride, snap, align), height, width) == tile_lattice(
+        span, Tiling(size, stride, snap, align, Origin(7 * align, -3 * align)), height, width
+    )
+
+
 @given(places(), tilings(), st.sampled_from([1, 2, 3, 6]))
 def test_tiles_lie_on_pixels_that_exist_where_there_are_enough(place, tiling, align):
     """With the surroundings that a study of such tiles reads, none of a tile is filled in."""
@@ -97,6 +116,25 @@ def test_tiles_lie_on_pixels_that_exist_where_there_are_enough(place, tiling, al
     for starts, length in ((tiles.tops, shape[0]), (tiles.lefts, shape[1])):
         assert starts[0] >= 0
         assert starts[-1] + size <= length
+
+
+@given(places(), tilings(), st.sampled_from([1, 2, 3, 6]), st.integers(0, 99))
+def test_tiles_of_a_shared_lattice_lie_on_pixels_that_exist(place, tiling, align, number):
+    """With the surroundings that such a study reads, wherever a grid starts on the lattice."""
+    (span, _, _), (size, stride, tokens) = place, tiling
+    snap = Fraction(size, tokens).numerator
+    step = math.lcm(align, snap)
+    context, least = (snap + 3 * step) // 2, size + 2 * step
+    top, left, bottom, right = pixels(span)
+    half = max(max(bottom - top, right - left, 1) / 2 + context, least / 2)
+    for low, high, a, b in ((top, bottom, span.top, span.bottom),
+                            (left, right, span.left, span.right)):  # fmt: skip
+        first = math.floor(((low + high) / 2 - half) / align) * align
+        length = math.ceil((low + high) / 2 + half) - first
+        here, zero = Span(a - first, 0, b - first, 1), number * align
+        tiles = tile_lattice(here, Tiling(size, stride, snap, step, Origin(zero)), length, 999)
+        assert tiles.tops[0] >= 0
+        assert tiles.tops[-1] + size <= length
 
 
 def test_the_last_tile_starts_inwards_on_whole_tokens():
