@@ -33,12 +33,15 @@ from rsweep.evaluate.measures import (
 from rsweep.evaluate.metrics import scores
 from rsweep.evaluate.probes import Training, predict
 from rsweep.evaluate.tokens import cell_features
-from rsweep.plan.evaluation import PROBING
+from rsweep.plan.evaluation import OPTIONS, PROBING
 
 VERSION = 1
 """Raised when the same embeddings, design and probes give another evaluation."""
 ALL = 0
 """Training labels per class where there is no limit."""
+
+LATER = ("knn_scaled", "balanced")
+"""Options that enter the key only where they are set, so that keys of before are what they were."""
 
 Predictions = dict[tuple[str, int], NDArray[Any]]
 """(probe, training labels per class) -> [repeats, N]; class numbers or values, see `NONE`."""
@@ -89,7 +92,8 @@ def read_features(path: Path, design: Design) -> Features:
 
 def evaluation_key(features: Features, design: Design, options: Mapping[str, Any]) -> str:
     """Identity of an evaluation: the vectors' bytes, the design, what the probes are."""
-    read = {name: options[name] for name in PROBING}
+    read = {name: options[name] for name in PROBING
+            if name not in LATER or options[name] != OPTIONS[name].default}  # fmt: skip
     parts = {"version": VERSION, "array": array_digest(features), "shape": list(features.shape),
              "design": design.digest, "options": read}  # fmt: skip
     return digest(parts)[:16]

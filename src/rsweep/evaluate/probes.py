@@ -2,7 +2,8 @@
 
 All are seeded, so the same embeddings give the same predictions. Features are standardised by the
 training ROIs alone. Classes weigh the same however many ROIs they have, since quality is balanced
-accuracy: by class weights, and by weighted votes of neighbours.
+accuracy: by class weights, and by weighted votes of neighbours. A study may ask for neither
+(`knn_scaled`, `balanced`), as many published probes have it.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ def predict(
     """
     if len(np.unique(training.targets)) < 2:
         return np.repeat(training.targets[:1], len(features))
+    if probe in NEIGHBOURS and not options["knn_scaled"]:
+        return np.asarray(_PROBES[probe](training, features, task, options))
     scale = StandardScaler().fit(training.features)
     scaled = replace(training, features=scale.transform(training.features))
     return np.asarray(_PROBES[probe](scaled, scale.transform(features), task, options))
@@ -80,6 +83,8 @@ def _knn(
         regressor = KNeighborsRegressor(k, metric=metric, algorithm="brute")
         return np.asarray(regressor.fit(t.features, t.targets).predict(features))
     voters = KNeighborsClassifier(k, metric=metric, algorithm="brute").fit(t.features, t.targets)
+    if not options["balanced"]:
+        return np.asarray(voters.predict(features))
     sizes = np.array([(t.targets == name).sum() for name in voters.classes_])
     votes = voters.predict_proba(features) / sizes
     return np.asarray(voters.classes_[votes.argmax(axis=1)])
@@ -95,18 +100,20 @@ def _forest(t: Training, features: Floats, task: str, options: Mapping[str, Any]
     if task == "regression":
         model = RandomForestRegressor(options["trees"], max_features=1 / 3, random_state=0)
     else:
-        model = RandomForestClassifier(options["trees"], class_weight="balanced", random_state=0)
+        model = RandomForestClassifier(
+            options["trees"], class_weight=_weights(options["balanced"]), random_state=0
+        )
     return np.asarray(model.fit(t.features, t.targets).predict(features))
 
 
 def _linear(t: Training, features: Floats, task: str, options: Mapping[str, Any]) -> NDArray[Any]:
-    strength = options["strength"]
+    strength, balanced = options["strength"], options["balanced"]
     if strength == "auto":
-        strength = _choose_strength(t, task)
-    return np.asarray(_fitted(t.features, t.targets, task, strength).predict(features))
+        strength = _choose_strength(t, task, balanced)
+    return np.asarray(_fitted(t.features, t.targets, task, strength, balanced).predict(features))
 
 
-def _choose_strength(t: Training, task: str) -> float:
+def _choose_strength(t: Training, task: str, balanced: bool) -> float:
     """The penalty that predicts held-out blocks of the training ROIs best; the larger of equals."""
     found = np.zeros(len(STRENGTHS[task]))
     for train, test in t.splits():
@@ -117,7 +124,7 @@ def _choose_strength(t: Training, task: str) -> float:
         scale = StandardScaler().fit(t.features[train])
         seen, unseen = scale.transform(t.features[train]), scale.transform(t.features[test])
         for place, strength in enumerate(STRENGTHS[task]):
-            model = _fitted(seen, t.targets[train], task, strength)
+            model = _fitted(seen, t.targets[train], task, strength, balanced)
             found[place] += _score(t.targets[test], model.predict(unseen), task)
     best = np.flatnonzero(found >= found.max() - 1e-12)
     return STRENGTHS[task][int(best[-1])]
@@ -130,11 +137,17 @@ def _score(truth: NDArray[Any], guess: NDArray[Any], task: str) -> float:
     return float(np.mean([np.mean(guess[truth == name] == name) for name in np.unique(truth)]))
 
 
-def _fitted(features: Floats, targets: NDArray[Any], task: str, strength: float) -> Any:
+def _weights(balanced: bool) -> str | None:
+    return "balanced" if balanced else None
+
+
+def _fitted(
+    features: Floats, targets: NDArray[Any], task: str, strength: float, balanced: bool
+) -> Any:
     if task == "regression":
         return Ridge(strength).fit(features, targets)
     model = LogisticRegression(
-        C=1 / strength, class_weight="balanced", max_iter=ITERATIONS, tol=TOLERANCE
+        C=1 / strength, class_weight=_weights(balanced), max_iter=ITERATIONS, tol=TOLERANCE
     )
     return model.fit(features, targets)
 
@@ -142,3 +155,4 @@ def _fitted(features: Floats, targets: NDArray[Any], task: str, strength: float)
 _PROBES: Mapping[str, Any] = {
     "knn": _knn, "knn_cosine": _knn_cosine, "linear": _linear, "forest": _forest,
 }  # fmt: skip
+NEIGHBOURS = ("knn", "knn_cosine")

@@ -66,6 +66,12 @@ OPTIONS: dict[str, Option] = {
                "it (not of cv: random, which only counts them); none: every ROI is trained on, as "
                "published splits have it", unit="m", minimum=0, maximum=1_000_000, words=("none",)),
         Option("k", "int", 5, "neighbours of knn", minimum=1, maximum=1000),
+        Option("knn_scaled", "bool", True,
+               "neighbours are nearest by features that are standardised by the training ROIs; "
+               "false: by features as they are"),
+        Option("balanced", "bool", True,
+               "classes weigh the same in every probe, however many ROIs they have; false: each "
+               "ROI does"),
         Option("strength", "float", "auto",
                "penalty of the linear probe; auto: chosen inside the training ROIs",
                minimum=1e-8, maximum=1e8, words=("auto",)),
@@ -80,7 +86,7 @@ OPTIONS: dict[str, Option] = {
 }  # fmt: skip
 """None of these changes an embedding, so none is in the key of a stage."""
 
-PROBING = ("probes", "k", "strength", "trees", "labels_per_class")
+PROBING = ("probes", "k", "knn_scaled", "balanced", "strength", "trees", "labels_per_class")
 """Options that the evaluation of a profile reads beside the design."""
 DESIGN = tuple(name for name in OPTIONS if name not in (*PROBING, "matters"))
 """Options that labels, blocks and folds follow from."""

@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_design import clusters, options, points
 
+from rsweep.core.canonical import digest
 from rsweep.evaluate.design import make_design
 from rsweep.evaluate.evaluation import (
     evaluate,
@@ -19,6 +20,7 @@ from rsweep.evaluate.evaluation import (
     read_predictions,
     trainings,
 )
+from rsweep.evaluate.measures import array_digest
 from rsweep.evaluate.metrics import scores
 from rsweep.evaluate.probes import Training, predict
 
@@ -53,6 +55,36 @@ def test_equals_scikit_learn_by_hand(cv, probe, model):
     expected = balanced_accuracy_score(design.targets, guess.astype(str))
     assert found.scores[probe]["balanced_accuracy"] == pytest.approx(expected, abs=0.03)
     assert 0.4 < expected < 0.95
+
+
+def test_published_probes_are_plain_scikit_learn():
+    rng = np.random.default_rng(0)
+    shares = np.array(["a"] * 90 + ["b"] * 20 + ["c"] * 10)
+    seen = (rng.normal(0, 1, (120, 6)) + 0.6 * (shares[:, None] == "b")).astype(np.float32)
+    unseen = rng.normal(0.2, 1, (80, 6)).astype(np.float32)
+    plain = options(probes=["linear"], strength=1.0, k=5, knn_scaled=False, balanced=False)
+    usual = options(probes=["linear"], strength=1.0, k=5)
+    scale = StandardScaler().fit(seen)
+    linear = LogisticRegression(max_iter=1000).fit(scale.transform(seen), shares)
+    for probe, expected in {
+        "linear": linear.predict(scale.transform(unseen)),
+        "knn": KNeighborsClassifier(5).fit(seen, shares).predict(unseen),
+        "knn_cosine": KNeighborsClassifier(5, metric="cosine").fit(seen, shares).predict(unseen),
+    }.items():
+        given = probe, "classification", training(seen, shares), unseen
+        assert list(predict(*given, plain)) == list(expected), probe
+        assert list(predict(*given, usual)) != list(expected), probe
+
+
+def test_options_that_are_not_set_leave_the_key_as_it_was():
+    features, design = made(noise=1)
+    before = {name: options()[name] for name in ("probes", "k", "strength", "trees",
+                                                 "labels_per_class")}  # fmt: skip
+    parts = {"version": 1, "array": array_digest(features), "shape": list(features.shape),
+             "design": design.digest, "options": before}  # fmt: skip
+    assert evaluation_key(features, design, options()) == digest(parts)[:16]
+    for other in ({"balanced": False}, {"knn_scaled": False}):
+        assert evaluation_key(features, design, options(**other)) != digest(parts)[:16]
 
 
 def training(features, targets):
