@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from rsweep.commands.output import answer
 
 if TYPE_CHECKING:
     from rsweep.core.nodes import Node
+    from rsweep.explain.against import Departure
+    from rsweep.explain.causes import Cause
     from rsweep.explain.reasons import Reason
     from rsweep.plan.study import Study
 
@@ -21,6 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("what", help="a profile, a stage, or a file of the store")
     parser.add_argument("study", help="a study file, such as config/config.yaml")
+    parser.add_argument("--against", type=Path, metavar="LOCK", help="say what differs from a "
+                        "study.lock.json, and not whether the store has it")  # fmt: skip
 
 
 def run(given: argparse.Namespace) -> int:
@@ -28,6 +33,8 @@ def run(given: argparse.Namespace) -> int:
     from rsweep.plan.study import load_study
 
     study = load_study(given.study)
+    if given.against:
+        return _against(study, given)
     found = dict(_reasons(study, given.what))
     data = {key: _plain(*entry) for key, entry in found.items()}
     lines = (line for key, entry in found.items() for line in _lines(key, *entry, study))
@@ -37,19 +44,63 @@ def run(given: argparse.Namespace) -> int:
 
 def _reasons(study: Study, what: str) -> Iterator[tuple[str, tuple[Reason, list[str]]]]:
     """Key -> the node's reason and the profiles that need it."""
+    from rsweep.core.places import places_of
     from rsweep.core.store import Store
     from rsweep.explain.reasons import profile_reasons
 
     wanted = _wanted(study, what)
-    store = Store(study.store)
+    store, places = Store(study.store), places_of(study.rois, study.shards)
     seen: set[str] = set()
     for profile in study.profiles:
         if {n.key for n in profile.node.upstream()} & wanted - seen:
-            for reason in profile_reasons(profile.node, profile.settings, study.shards, store):
+            told = profile_reasons(profile.node, profile.settings, study.shards, store, places)
+            for reason in told:
                 key = reason.node.key
                 if key in wanted - seen:
                     seen.add(key)
                     yield key, (reason, _users(study, key))
+
+
+def _against(study: Study, given: argparse.Namespace) -> int:
+    """Say what makes nodes, and packages, others than a lock's."""
+    from rsweep.explain.against import departures_from, package_changes
+    from rsweep.results.lock import read_whole
+
+    lock, wanted = read_whole(given.against), _wanted(study, given.what)
+    found: dict[str, Departure] = {}
+    for profile in study.profiles:
+        if any(node.key in wanted - set(found) for node in profile.node.upstream()):
+            for departure in departures_from(study, profile, lock):
+                if departure.node.key in wanted:
+                    found.setdefault(departure.node.key, departure)
+    packages = package_changes(lock)
+    data = {"nodes": {key: _departure(one) for key, one in found.items()},
+            "packages": [{"name": c.name, "before": repr(c.before), "after": repr(c.after)}
+                         for c in packages]}  # fmt: skip
+    lines = [line for one in found.values() for line in _departure_lines(one, given.against)]
+    answer(given.json, data, [*lines, *(f"package {change}" for change in packages)])
+    return 0
+
+
+def _departure(found: Departure) -> dict[str, Any]:
+    return {
+        "stage": found.node.stage, "same": found.same,
+        "before": found.before.key if found.before else None,
+        "causes": [_cause(cause) for cause in found.causes], "scenes": asdict(found.scenes),
+    }  # fmt: skip
+
+
+def _departure_lines(found: Departure, lock: Path) -> Iterator[str]:
+    yield f"{found.node.stage} {found.node.key}"
+    if found.same:
+        yield f"  is as in {lock}"
+    elif found.before is None:
+        yield f"  {lock} has no {found.node.stage}"
+    elif found.causes:
+        yield f"  differs from {found.before.key} in {lock} by"
+        yield from (f"    {cause}" for cause in found.causes)
+    if found.scenes:
+        yield f"  reads other scenes than {lock}: {found.scenes}"
 
 
 def _wanted(study: Study, what: str) -> set[str]:
@@ -88,12 +139,14 @@ def _plain(reason: Reason, profiles: list[str]) -> dict[str, Any]:
         "stage": reason.node.stage, "present": reason.present, "wanted": reason.wanted,
         "runs": reason.runs, "profiles": profiles,
         "nearest": reason.nearest.key if reason.nearest else None,
-        "causes": [{"kind": c.kind, "stage": c.stage, "name": c.change.name,
-                    "before": repr(c.change.before), "after": repr(c.change.after)}
-                   for c in reason.causes],
-        "scenes": {"added": reason.scenes.added, "gone": reason.scenes.gone,
-                   "changed": reason.scenes.changed},
+        "causes": [_cause(cause) for cause in reason.causes], "scenes": asdict(reason.scenes),
     }  # fmt: skip
+
+
+def _cause(cause: Cause) -> dict[str, str]:
+    change = cause.change
+    return {"kind": cause.kind, "stage": cause.stage, "name": change.name,
+            "before": repr(change.before), "after": repr(change.after)}  # fmt: skip
 
 
 def _lines(key: str, reason: Reason, profiles: list[str], study: Study) -> Iterator[str]:

@@ -15,9 +15,11 @@ from typing import Any, Literal
 
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.nodes import Node
+from rsweep.core.places import PLACES, Places
 from rsweep.explain.chains import plain
 from rsweep.explain.leaves import Change, changes
 from rsweep.models.registry import find_card
+from rsweep.plan.nodes import UNKNOWN
 from rsweep.plan.profiles import knobs_of, resolve
 from rsweep.stages.registry import STAGES
 
@@ -41,7 +43,9 @@ class Cause:
         return f"{self.kind} at {self.stage}: {self.change}"
 
 
-def chain_causes(before: Node, after: Node, settings: Mapping[str, Any]) -> list[Cause]:
+def chain_causes(
+    before: Node, after: Node, settings: Mapping[str, Any], places: Places = UNKNOWN
+) -> list[Cause]:
     """Every cause along two chains of nodes, sources first, each once, where it is first read.
 
     Of two models, that is the one cause: their settings do not compare.
@@ -50,12 +54,13 @@ def chain_causes(before: Node, after: Node, settings: Mapping[str, Any]) -> list
         before: the chain compared with, as a store or a lock tells it.
         after: the chain of a profile.
         settings: the profile's settings.
+        places: of the profile's study, which decide whether some settings are read.
     """
     old, new = (_model(node) for node in (before, after))
     if old and new and old != new:
         return [Cause("knob", "infer", Change("model", old, new))]
     found: dict[tuple[str, str], Cause] = {}
-    for cause in _chain(before, after, dict(settings), ""):
+    for cause in _chain(before, after, {**settings, PLACES: places}, ""):
         where = "" if cause.kind == "knob" else cause.stage
         found.setdefault((where, cause.change.name), cause)
     return list(found.values())
@@ -174,4 +179,5 @@ def _with(settings: Mapping[str, Any], knob: str, value: Any) -> dict[str, Any]:
     found, errors = resolve({"model": value, "provider": settings["provider"]}, {})
     if errors:
         raise ValueError(errors)
-    return {**found, **{n: v for n, v in settings.items() if n in found and n != "model"}}
+    kept = {n: v for n, v in settings.items() if n in (*found, PLACES) and n != "model"}
+    return {**found, **kept}

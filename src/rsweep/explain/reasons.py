@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsweep.core.nodes import Node
+from rsweep.core.places import Places
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
 from rsweep.explain.causes import Cause, chain_causes
 from rsweep.explain.chains import StoredNodes
 from rsweep.explain.scenes import SceneChanges, merged, scenes_since
+from rsweep.plan.nodes import UNKNOWN
 from rsweep.stages.registry import STAGES
 
 
@@ -41,7 +43,11 @@ class Reason:
 
 
 def profile_reasons(
-    node: Node, settings: Mapping[str, Any], shards: Sequence[Shard], store: Store
+    node: Node,
+    settings: Mapping[str, Any],
+    shards: Sequence[Shard],
+    store: Store,
+    places: Places = UNKNOWN,
 ) -> Iterator[Reason]:
     """A reason for every node of a profile, sources first.
 
@@ -50,13 +56,14 @@ def profile_reasons(
         settings: the profile's settings.
         shards: of the study.
         store: where files are looked for.
+        places: of the study.
     """
     stored = StoredNodes(store)
     for one in node.upstream():
         absent = [shard for shard in shards if not store.path(one, shard.name).exists()]
         scenes = _scenes(one, settings, absent, store)
         near = stored.nearest(one) if len(absent) == len(shards) and not scenes else None
-        causes = tuple(chain_causes(near, one, settings)) if near else ()
+        causes = tuple(chain_causes(near, one, settings, places)) if near else ()
         yield Reason(one, len(shards) - len(absent), len(shards), near, causes, scenes)
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import nearest
 from rsweep.core.nodes import Node
+from rsweep.core.places import Places, places_of
 from rsweep.explain.causes import Cause, chain_causes
 from rsweep.explain.chains import plain
 from rsweep.explain.leaves import Change, changes
+from rsweep.plan.nodes import UNKNOWN
 from rsweep.plan.study import load_study
 
 
@@ -24,6 +26,7 @@ class Side:
     name: str
     settings: Mapping[str, Any]
     node: Node
+    places: Places = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def compare(before: Side, after: Side) -> Difference:
         before=before.name,
         after=after.name,
         settings=tuple(changes(plain(before.settings), plain(after.settings))),
-        causes=tuple(chain_causes(before.node, after.node, after.settings)),
+        causes=tuple(chain_causes(before.node, after.node, after.settings, after.places)),
         shared=same,
         parted=tuple(label for label in new if label not in same),
     )
@@ -88,7 +91,9 @@ def read_sides(text: str) -> dict[str, Side]:
 
 def _all(path: Path) -> dict[str, Side]:
     if path.is_file():
-        return {p.name: Side(p.name, p.settings, p.node) for p in load_study(path).profiles}
+        study = load_study(path)
+        places = places_of(study.rois, study.shards)
+        return {p.name: Side(p.name, p.settings, p.node, places) for p in study.profiles}
     metas = sorted(path.glob("profiles/*/meta.json"))
     if not metas:
         raise RsweepError(f"{path}: has no profiles/*/meta.json, as results/demo does")

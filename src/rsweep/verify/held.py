@@ -9,6 +9,7 @@ from typing import Any
 
 from rsweep.core.errors import CorruptError
 from rsweep.core.nodes import Node
+from rsweep.core.places import Places, places_of
 from rsweep.core.store import Store
 from rsweep.explain.causes import chain_causes
 from rsweep.explain.scenes import compare_scenes, merged
@@ -89,22 +90,24 @@ def _labels(study: Study, lock: Lock) -> Iterator[Row]:
 
 
 def _keys(study: Study, lock: Lock) -> Iterator[Row]:
-    nodes = locked_nodes(lock)
+    nodes, places = locked_nodes(lock), places_of(study.rois, study.shards)
     now = {profile.name: profile for profile in study.profiles}
     for name, keys in lock["profiles"].items():
         if name not in now:
             yield Row("keys", name, "missing", "the study has no such profile")
             continue
         same = now[name].keys() == keys
-        yield Row("keys", name, _same(same), "" if same else _cause(now[name], keys, nodes))
+        yield Row("keys", name, _same(same), "" if same else _cause(now[name], keys, nodes, places))
     for name in now:
         if name not in lock["profiles"]:
             yield Row("keys", name, "different", "the lock has no such profile")
 
 
-def _cause(profile: Profile, keys: Mapping[str, str], nodes: Mapping[str, Node]) -> str:
+def _cause(
+    profile: Profile, keys: Mapping[str, str], nodes: Mapping[str, Node], places: Places
+) -> str:
     last = nodes.get(keys.get(profile.node.stage, ""))
-    causes = chain_causes(last, profile.node, profile.settings) if last else []
+    causes = chain_causes(last, profile.node, profile.settings, places) if last else []
     if causes:
         more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
         return f"{causes[0]}{more}"

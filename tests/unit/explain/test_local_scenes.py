@@ -65,6 +65,19 @@ def test_a_scene_that_changes_or_goes_is_named(ran, capsys):
     assert asked["scenes"] == {"added": [], "changed": ["20220615_c"], "gone": ["20220605_c"]}
 
 
+def test_a_scene_is_named_against_a_lock(ran, capsys):
+    from rsweep.results.lock import write_lock
+
+    write_lock(study(), Path("study.lock.json"))
+    words = ("why", "fetch", "study.yaml", "--against", "study.lock.json")
+    assert "is as in study.lock.json" in told(capsys, *words)
+    write_scene("20220615", "c", seed=1)
+    write_scene("20220625", "b")
+    text = told(capsys, *words)
+    assert "scenes changed: 20220615_c; scenes added: 20220625_b" in text
+    assert "is as in" not in text
+
+
 def test_what_was_there_before_is_found_again(ran):
     before = Path("scenes/S2_20220605_a.tif").read_bytes()
     write_scene("20220605", "a", seed=1)
