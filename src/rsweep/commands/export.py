@@ -17,6 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="a new folder for a Workflow Run RO-Crate")  # fmt: skip
     parser.add_argument("--stac", type=Path, metavar="OUT",
                         help="a new folder for a static STAC catalogue")  # fmt: skip
+    parser.add_argument("--zarr", type=Path, metavar="OUT",
+                        help="a new folder for grids as Zarr v3, a store per profile")  # fmt: skip
     parser.add_argument("--study", type=Path, help="the study file; a crate needs it")
     parser.add_argument("--author", action="append", default=[], help="who publishes; repeatable")
     parser.add_argument(
@@ -36,8 +38,8 @@ def run(given: argparse.Namespace) -> int:
     """Run the command."""
     from rsweep.core.errors import RsweepError
 
-    if not given.crate and not given.stac:
-        raise RsweepError("say --crate OUT or --stac OUT")
+    if not given.crate and not given.stac and not given.zarr:
+        raise RsweepError("say --crate OUT, --stac OUT or --zarr OUT")
     made, lines = {}, []
     if given.crate:
         _crate(given)
@@ -50,6 +52,12 @@ def run(given: argparse.Namespace) -> int:
         write_stac(given.results, given.stac, given.licence, given.anonymous)
         made["stac"] = f"{given.stac}/catalog.json"
         lines.append(f"{made['stac']} is the catalogue")
+    if given.zarr:
+        from rsweep.publish.zarr_grids import write_zarr
+
+        stores = [str(store) for store in write_zarr(given.results, given.zarr)]
+        made["zarr"] = str(given.zarr)
+        lines += [f"{store} holds the grids of a profile, a group per ROI" for store in stores]
     answer(given.json, made, lines)
     return 0
 

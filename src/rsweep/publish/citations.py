@@ -10,6 +10,7 @@ import yaml
 
 from rsweep.models.card import ModelCard
 from rsweep.models.registry import find_card
+from rsweep.publish.datasets import entries
 
 ARXIV = re.compile(r"arxiv[:.](?:org/abs/)?\s?(\d{4}\.\d{4,5})", re.IGNORECASE)
 ADDRESS = re.compile(r"https?://\S+")
@@ -41,6 +42,11 @@ def bibtex(cards: Sequence[ModelCard]) -> str:
     return "\n".join(_entry(card) for card in cards)
 
 
+def data_bibtex(lock: Lock) -> str:
+    """An entry per data set that a study read, and per service that asks to be cited."""
+    return entries(node["settings"] for node in _nodes(lock, "fetch"))
+
+
 def _entry(card: ModelCard) -> str:
     fields = {"title": f"{{{card.title}}}", "note": card.paper}
     if found := ARXIV.search(card.paper):
@@ -58,6 +64,9 @@ def licences(lock: Lock, cards: Sequence[ModelCard]) -> str:
     lines += [f"- {c.title}: weights: {c.licence_weights}; code: {c.licence_code}" for c in cards]
     lines += ["", "Of the data:", ""]
     lines += [f"- {name}: {terms}" for name, terms in sorted(data_terms(lock).items())]
+    if lock["given"]:
+        lines += ["", "Of embeddings that others computed:", ""]
+        lines += [f"- {name}: not known to rsweep; ask who made them" for name in lock["given"]]
     return "\n".join(lines) + "\n"
 
 

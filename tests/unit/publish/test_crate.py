@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ from tinystudy import run_study, write_study
 from rsweep.cli import main
 from rsweep.core.store import Store
 from rsweep.plan.study import load_study
-from rsweep.publish.citations import bibtex, data_terms
+from rsweep.publish.citations import bibtex, data_bibtex, data_terms
 from rsweep.publish.files import clean_text, named, nameless
 from rsweep.results.lock import write_lock
 from rsweep.results.profile import write_meta
@@ -132,6 +133,28 @@ def test_a_model_is_cited_by_its_arxiv_number():
     (entry,) = bibtex([find_card("dofa")]).strip().split("\n\n")
     assert "eprint = {2403.15356}" in entry
     assert "url = {https://arxiv.org/abs/2403.15356}" in entry
+
+
+def test_data_sets_are_cited_once_and_by_name_where_nothing_is_known():
+    def node(provider, collection, sensor):
+        own = {"provider": provider, "collection": collection, "sensor": sensor}
+        return {"stage": "fetch", "settings": own}
+
+    nodes = {
+        "a": node("stac", "sentinel-2-l2a", "s2"),
+        "b": node("earthengine", "COPERNICUS/S2_SR_HARMONIZED", "s2"),
+        "c": node("earthengine", "MODIS/061/MOD09GA", "modis"),
+        "d": node("local", "tessera_annual", "tessera_annual"),
+        "e": node("synthetic", "synthetic-s2-l2a", "s2"),
+        "f": {"stage": "infer", "settings": {}},
+    }  # fmt: skip
+    found = data_bibtex({"nodes": nodes})
+    names = re.findall(r"@misc\{(\w+),", found)
+    assert names == ["data_modis_061_mod09ga", "data_s2", "data_tessera_annual", "earthengine"]
+    assert "doi = {10.5270/S2_-znk9xsj}" in found
+    assert "see who provides it" in found
+    assert found.count("{") == found.count("}")
+    assert data_bibtex({"nodes": {"e": nodes["e"]}}) == ""
 
 
 def test_terms_of_data_follow_the_sensor():
