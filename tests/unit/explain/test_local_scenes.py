@@ -73,6 +73,7 @@ def test_a_scene_is_named_against_a_lock(ran, capsys):
     assert "is as in study.lock.json" in told(capsys, *words)
     write_scene("20220615", "c", seed=1)
     write_scene("20220625", "b")
+    study()  # looks at the folder anew, as another process would
     text = told(capsys, *words)
     assert "scenes changed: 20220615_c; scenes added: 20220625_b" in text
     assert "is as in" not in text
