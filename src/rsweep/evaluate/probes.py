@@ -8,7 +8,7 @@ accuracy: by class weights, and by weighted votes of neighbours. A study may ask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +49,12 @@ class Training:
     groups: Indices
     validation: NDArray[np.bool_]
 
+    def only(self, rows: NDArray[np.bool_]) -> Training:
+        """A part of it."""
+        return Training(
+            self.features[rows], self.targets[rows], self.groups[rows], self.validation[rows]
+        )
+
     def splits(self) -> list[tuple[Indices, Indices]]:
         """Inner splits (rows to train on, rows to score): of blocks, or the validation ROIs."""
         if self.validation.any() and not self.validation.all():
@@ -66,26 +72,73 @@ def predict(
 
     One that saw a single label can only repeat it.
     """
+    if not options["refit"] and training.validation.any() and not training.validation.all():
+        options = {**options, **_chosen(probe, task, training, options)}
+        training = training.only(~training.validation)
     if len(np.unique(training.targets)) < 2:
         return np.repeat(training.targets[:1], len(features))
-    if probe in NEIGHBOURS and not options["knn_scaled"]:
-        return np.asarray(_PROBES[probe](training, features, task, options))
+    training, features = _scaled(probe, training, features, options)
+    return np.asarray(_PROBES[probe](training, features, task, options))
+
+
+def _chosen(
+    probe: str, task: str, training: Training, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the validation ROIs choose, of settings that are lists or auto."""
+    if len(np.unique(training.targets)) < 2:
+        return {}
+    if probe == "linear":
+        return {"strength": _strength(training, task, options)}
+    return {"k": _neighbours(training, task, options, METRICS[probe])} if probe in METRICS else {}
+
+
+def _scaled(
+    probe: str, training: Training, features: Floats, options: Mapping[str, Any]
+) -> tuple[Training, Floats]:
+    """Training and other features, standardised by the training ROIs unless told otherwise."""
+    if probe in METRICS and not options["knn_scaled"]:
+        return training, features
     scale = StandardScaler().fit(training.features)
-    scaled = replace(training, features=scale.transform(training.features))
-    return np.asarray(_PROBES[probe](scaled, scale.transform(features), task, options))
+    return replace(training, features=scale.transform(training.features)), scale.transform(features)
+
+
+METRICS = {"knn": "euclidean", "knn_cosine": "cosine"}
+"""Probes of neighbours, and what they are near by."""
 
 
 def _knn(
     t: Training, features: Floats, task: str, options: Mapping[str, Any], metric: str = "euclidean"
 ) -> NDArray[Any]:
-    k = min(options["k"], len(t.targets))
+    k = _neighbours(t, task, options, metric)
+    return _vote(t.features, t.targets, features, task, k, metric, options["balanced"])
+
+
+def _neighbours(t: Training, task: str, options: Mapping[str, Any], metric: str) -> int:
+    """How many are asked: the one number, or the best of a list."""
+    asked = options["k"]
+    if not isinstance(asked, list):
+        return int(asked)
+
+    def guess(train: Indices, test: Indices, k: int) -> NDArray[Any]:
+        seen, unseen = _two(t.features, train, test, options["knn_scaled"])
+        return _vote(seen, t.targets[train], unseen, task, k, metric, options["balanced"])
+
+    return int(_best(t, task, asked, guess))
+
+
+def _vote(
+    known: Floats, targets: NDArray[Any], features: Floats, task: str, k: int, metric: str,
+    balanced: bool,
+) -> NDArray[Any]:  # fmt: skip
+    """What the k nearest of some known ROIs say of others: their mean, or most votes."""
+    k = min(k, len(targets))
     if task == "regression":
         regressor = KNeighborsRegressor(k, metric=metric, algorithm="brute")
-        return np.asarray(regressor.fit(t.features, t.targets).predict(features))
-    voters = KNeighborsClassifier(k, metric=metric, algorithm="brute").fit(t.features, t.targets)
-    if not options["balanced"]:
+        return np.asarray(regressor.fit(known, targets).predict(features))
+    voters = KNeighborsClassifier(k, metric=metric, algorithm="brute").fit(known, targets)
+    if not balanced:
         return np.asarray(voters.predict(features))
-    sizes = np.array([(t.targets == name).sum() for name in voters.classes_])
+    sizes = np.array([(targets == name).sum() for name in voters.classes_])
     votes = voters.predict_proba(features) / sizes
     return np.asarray(voters.classes_[votes.argmax(axis=1)])
 
@@ -100,34 +153,53 @@ def _forest(t: Training, features: Floats, task: str, options: Mapping[str, Any]
     if task == "regression":
         model = RandomForestRegressor(options["trees"], max_features=1 / 3, random_state=0)
     else:
-        model = RandomForestClassifier(
-            options["trees"], class_weight=_weights(options["balanced"]), random_state=0
-        )
+        weights = _weights(options["balanced"])
+        model = RandomForestClassifier(options["trees"], class_weight=weights, random_state=0)
     return np.asarray(model.fit(t.features, t.targets).predict(features))
 
 
 def _linear(t: Training, features: Floats, task: str, options: Mapping[str, Any]) -> NDArray[Any]:
-    strength, balanced = options["strength"], options["balanced"]
-    if strength == "auto":
-        strength = _choose_strength(t, task, balanced)
-    return np.asarray(_fitted(t.features, t.targets, task, strength, balanced).predict(features))
+    model = _fitted(t.features, t.targets, task, _strength(t, task, options), options["balanced"])
+    return np.asarray(model.predict(features))
 
 
-def _choose_strength(t: Training, task: str, balanced: bool) -> float:
-    """The penalty that predicts held-out blocks of the training ROIs best; the larger of equals."""
-    found = np.zeros(len(STRENGTHS[task]))
+def _strength(t: Training, task: str, options: Mapping[str, Any]) -> float:
+    """The penalty: the one number, or the best of a list or of `STRENGTHS`."""
+    asked = options["strength"]
+    if not isinstance(asked, list) and asked != "auto":
+        return float(asked)
+
+    def guess(train: Indices, test: Indices, strength: float) -> NDArray[Any]:
+        seen, unseen = _two(t.features, train, test, scaled=True)
+        model = _fitted(seen, t.targets[train], task, strength, options["balanced"])
+        return np.asarray(model.predict(unseen))
+
+    return float(_best(t, task, STRENGTHS[task] if asked == "auto" else asked, guess))
+
+
+def _two(features: Floats, train: Indices, test: Indices, scaled: bool) -> tuple[Floats, Floats]:
+    """Features of an inner split, standardised by those trained on."""
+    if not scaled:
+        return features[train], features[test]
+    scale = StandardScaler().fit(features[train])
+    return scale.transform(features[train]), scale.transform(features[test])
+
+
+def _best(
+    t: Training, task: str, values: Sequence[float],
+    guess: Callable[[Indices, Indices, Any], NDArray[Any]],
+) -> float:  # fmt: skip
+    """The value that predicts held-out ROIs of the inner splits best; the larger of equals."""
+    found = np.zeros(len(values))
     for train, test in t.splits():
-        if task == "classification":  # what no ROI teaches is found with no penalty
+        if task == "classification":  # what no ROI teaches is found by no value
             test = test[np.isin(t.targets[test], t.targets[train])]
         if len(np.unique(t.targets[train])) < 2 or len(test) < 2:
             continue
-        scale = StandardScaler().fit(t.features[train])
-        seen, unseen = scale.transform(t.features[train]), scale.transform(t.features[test])
-        for place, strength in enumerate(STRENGTHS[task]):
-            model = _fitted(seen, t.targets[train], task, strength, balanced)
-            found[place] += _score(t.targets[test], model.predict(unseen), task)
+        for place, value in enumerate(values):
+            found[place] += _score(t.targets[test], guess(train, test, value), task)
     best = np.flatnonzero(found >= found.max() - 1e-12)
-    return STRENGTHS[task][int(best[-1])]
+    return values[int(best[-1])]
 
 
 def _score(truth: NDArray[Any], guess: NDArray[Any], task: str) -> float:
@@ -155,4 +227,3 @@ def _fitted(
 _PROBES: Mapping[str, Any] = {
     "knn": _knn, "knn_cosine": _knn_cosine, "linear": _linear, "forest": _forest,
 }  # fmt: skip
-NEIGHBOURS = ("knn", "knn_cosine")

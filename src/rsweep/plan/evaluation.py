@@ -65,7 +65,9 @@ OPTIONS: dict[str, Option] = {
                "ROIs this near to a scored ROI are not trained on; 0: those that share ground with "
                "it (not of cv: random, which only counts them); none: every ROI is trained on, as "
                "published splits have it", unit="m", minimum=0, maximum=1_000_000, words=("none",)),
-        Option("k", "int", 5, "neighbours of knn", minimum=1, maximum=1000),
+        Option("k", "int", 5,
+               "neighbours of knn; of a list, what is best on the validation ROIs, or inside the "
+               "training ROIs", minimum=1, maximum=1000),
         Option("knn_scaled", "bool", True,
                "neighbours are nearest by features that are standardised by the training ROIs; "
                "false: by features as they are"),
@@ -73,8 +75,10 @@ OPTIONS: dict[str, Option] = {
                "classes weigh the same in every probe, however many ROIs they have; false: each "
                "ROI does"),
         Option("strength", "float", "auto",
-               "penalty of the linear probe; auto: chosen inside the training ROIs",
-               minimum=1e-8, maximum=1e8, words=("auto",)),
+               "penalty of the linear probe, on the sum of squared weights; auto, or a list: "
+               "chosen as k is", minimum=1e-8, maximum=1e8, words=("auto",)),
+        Option("refit", "bool", True,
+               "train on the validation ROIs too, once settings are chosen on them"),
         Option("trees", "int", 200, "trees of the forest", minimum=1, maximum=10_000),
         Option("labels_per_class", "names", None,
                "numbers of training labels per class at which quality is measured too, such as "
@@ -86,7 +90,8 @@ OPTIONS: dict[str, Option] = {
 }  # fmt: skip
 """None of these changes an embedding, so none is in the key of a stage."""
 
-PROBING = ("probes", "k", "knn_scaled", "balanced", "strength", "trees", "labels_per_class")
+PROBING = ("probes", "k", "knn_scaled", "balanced", "strength", "refit", "trees",
+           "labels_per_class")  # fmt: skip
 """Options that the evaluation of a profile reads beside the design."""
 DESIGN = tuple(name for name in OPTIONS if name not in (*PROBING, "matters"))
 """Options that labels, blocks and folds follow from."""
@@ -126,8 +131,14 @@ _WHOLE = Option("", "int", None, "", minimum=1, maximum=1_000_000)
 _NUMBER = Option("", "float", None, "")
 
 
+GRIDS = ("k", "strength")
+"""Options that may be lists, of which one value is chosen."""
+
+
 def _parse(knob: Option, value: Any) -> Any:
     several = value if isinstance(value, list) else [value]
+    if knob.name in GRIDS and isinstance(value, list):
+        return _grid(knob, value)
     if knob.name == "labels_per_class":
         return sorted({_WHOLE.parse(count) for count in several})
     if knob.name == "label_ignore":
@@ -135,6 +146,13 @@ def _parse(knob: Option, value: Any) -> Any:
     if knob.name == "label_names":  # a key of JSON is text, one of YAML may be a number
         return {f"{_NUMBER.parse(n):g}": str(name) for n, name in knob.parse(value).items()}
     return knob.parse(value)
+
+
+def _grid(knob: Option, values: list[Any]) -> list[Any]:
+    words = [each for each in values if each in knob.words]
+    if words or not values:
+        raise ValueError(f"is {values!r}; a list is of numbers, of which the best is chosen")
+    return sorted({knob.parse(each) for each in values})
 
 
 def _unknown(section: Mapping[str, Any], place: str) -> list[Problem]:

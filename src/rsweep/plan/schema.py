@@ -77,6 +77,7 @@ def _sections() -> dict[str, Schema]:
     labels = {name: knob_schema(knob) for name, knob in evaluation.OPTIONS.items()}
     probes = {"type": "array", "items": {"enum": list(evaluation.PROBES)}, "minItems": 1}
     labels["probes"] = {**labels["probes"], "anyOf": [probes, {"type": "string"}]}
+    labels |= {name: one_or_list(labels[name]) for name in evaluation.GRIDS}
     labels["label"]["type"] = "string"
     labels["label_raster"]["type"] = "string"
     labels["label_ignore"] |= {"anyOf": [{"type": "array", "items": {"type": "number"}},

@@ -84,7 +84,7 @@ def test_options_that_are_not_set_leave_the_key_as_it_was():
     parts = {"version": 1, "array": array_digest(features), "shape": list(features.shape),
              "design": design.digest, "options": before}  # fmt: skip
     assert evaluation_key(features, design, options()) == digest(parts)[:16]
-    for other in ({"balanced": False}, {"knn_scaled": False}):
+    for other in ({"balanced": False}, {"knn_scaled": False}, {"refit": False}, {"k": [1, 5]}):
         assert evaluation_key(features, design, options(**other)) != digest(parts)[:16]
 
 
@@ -295,3 +295,66 @@ def test_scores_of_a_perfect_and_a_constant_guess():
     mean = scores("regression", values, np.full(3, values.mean()))
     assert mean["r2"] == pytest.approx(0, abs=1e-9)
     assert mean["spearman"] == 0.0
+
+
+def split_in_three(seed=0, size=90):
+    """Classes of unlike sizes and features of unlike scales, with train, validation and test."""
+    rng = np.random.default_rng(seed)
+    targets = rng.choice(["a", "b", "c"], size, p=(0.6, 0.3, 0.1))
+    centres = {name: rng.normal(0, 1, 5) for name in "abc"}
+    features = np.stack([centres[name] for name in targets]) + rng.normal(0, 1, (size, 5))
+    features[:, 0] *= 40
+    split = np.array(["train", "validation", "test"])[np.arange(size) % 3]
+    return features.astype(np.float32), targets, split
+
+
+def said(probe, **own):
+    """What a probe says of the test rows."""
+    features, targets, split = split_in_three()
+    known, test = split != "test", split == "test"
+    learnt = Training(features[known], targets[known], np.arange(known.sum()),
+                      split[known] == "validation")  # fmt: skip
+    return predict(probe, "classification", learnt, features[test], options(**own))
+
+
+@pytest.mark.parametrize("refit", [True, False])
+@pytest.mark.parametrize("probe, scaled", [("knn", True), ("knn", False), ("linear", True)])
+def test_a_published_protocol_is_scikit_learns_own(probe, scaled, refit):
+    """As papers have it: classes as they are, features as they are or not, validation apart."""
+    features, targets, split = split_in_three()
+    train = np.isin(split, ["train", "validation"] if refit else ["train"])
+    model = {"knn": KNeighborsClassifier(5), "linear": LogisticRegression(C=0.1, max_iter=5000)}
+    steps = [model[probe]] if not scaled else [StandardScaler(), model[probe]]
+    wanted = make_pipeline(*steps).fit(features[train], targets[train])
+    found = said(probe, k=5, strength=10, knn_scaled=scaled, balanced=False, refit=refit)
+    agree = np.mean(found == wanted.predict(features[split == "test"]))
+    assert agree == (1 if probe == "knn" else pytest.approx(1, abs=0.04))
+
+
+def test_these_protocols_differ_here():
+    own = {"k": 5, "knn_scaled": False, "balanced": False, "refit": False}
+    others = ({"k": 1}, {"knn_scaled": True}, {"balanced": True}, {"refit": True})
+    assert all((said("knn", **own) != said("knn", **{**own, **other})).any() for other in others)
+
+
+@pytest.mark.parametrize("refit", [True, False])
+@pytest.mark.parametrize("probe, grid", [("knn", [1, 3, 9, 25]), ("linear", [0.1, 10, 10_000])])
+def test_of_a_list_the_value_that_is_best_on_validation_is_taken(probe, grid, refit):
+    features, targets, split = split_in_three()
+    train, held = split == "train", split == "validation"
+    scale = StandardScaler().fit(features[train])
+    name, models = {
+        "knn": ("k", [KNeighborsClassifier(k) for k in grid]),
+        "linear": ("strength", [LogisticRegression(C=1 / s, max_iter=300, tol=1e-3) for s in grid]),
+    }[probe]
+    correct = []
+    for model in models:
+        guess = model.fit(scale.transform(features[train]), targets[train])
+        guess = guess.predict(scale.transform(features[held]))
+        correct.append(balanced_accuracy_score(targets[held], guess))
+    best = grid[max(np.flatnonzero(np.array(correct) >= max(correct) - 1e-12))]
+    assert len({*correct}) > 1
+    own = {"balanced": False, "refit": refit}
+    chosen = said(probe, **{name: grid}, **own)
+    assert (chosen == said(probe, **{name: best}, **own)).all()
+    assert any((chosen != said(probe, **{name: value}, **own)).any() for value in grid)

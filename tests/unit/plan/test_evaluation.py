@@ -148,3 +148,12 @@ def test_a_raster_without_a_coordinate_system_is_named(tmp_path):
         pass
     (problem,) = check_evaluate({"label_raster": str(path)}, ROIS, "s")
     assert "does not say in which coordinate system" in str(problem)
+
+
+@pytest.mark.parametrize("name, good", [("k", [1, 5, 5]), ("strength", [10, 1.0])])
+def test_a_grid_is_a_list_of_numbers(name, good):
+    told, problems = read_evaluate({"label": "y", name: good}, [], "s.yaml")
+    assert not problems
+    assert told[name] == sorted({float(value) for value in good})
+    for bad in ([], ["auto"], [1, "wide"], [0]):
+        assert name in str(read_evaluate({"label": "y", name: bad}, [], "s.yaml")[1])
