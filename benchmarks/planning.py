@@ -1,11 +1,15 @@
 """What each process of a large study spends on planning.
 
     python benchmarks/planning.py [--rois 100000] [--shard-size 1024] [--against CHECKOUT]
+    python benchmarks/planning.py --command [--rois 10000]
 
 A 24-profile study (that of dag.py). Rows, each of a process of its own: Snakemake without a
 workflow; the first Snakemake process of the study, which plans (`--list-rules` parses and no more);
 the next one; a job, from knowing which node and shard it is to knowing what to do, imports apart.
 With a checkout of another version, the same of it, by turns. Writes results/planning.csv.
+
+`--command` measures `rsweep plan` instead, beside a process that only reads the table of ROIs: with
+an empty store, and with a record of every job. Writes results/plan_command.csv.
 """
 
 from __future__ import annotations
@@ -110,13 +114,56 @@ def measure(roots: dict[str, Path], rois: int, shard_size: int) -> Iterator[dict
                "what": what, **found}  # fmt: skip
 
 
+TABLE = """
+import yaml
+from rsweep.core.roi_table import read_rois
+read_rois(yaml.safe_load(open("study.yaml"))["rois"])
+"""
+RECORDS = """
+from rsweep.core.store import Store
+from rsweep.plan.study import load_study
+study = load_study("study.yaml")
+store = Store(study.store)
+for node in study.nodes().values():
+    store._declare(node)
+    for shard in study.shards:
+        rois = len(shard.rois)
+        store.write_record(node, shard.name, {
+            "rois": rois, "seconds": rois / 9, "core_seconds": rois / 10, "own_days": None,
+            "tiles": rois, "forward_seconds": rois / 10, "extents": shard.extents})
+"""
+
+
+def measure_command(rois: int, shard_size: int) -> Iterator[dict[str, Any]]:
+    """Rows of `rsweep plan`, each the best of some turns by the time of its cores."""
+    plan = ("-m", "rsweep.cli", "plan", "study.yaml", "--json")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_study(folder, rois, shard_size)
+        yield {"what": "the table alone", **_best(folder, "-c", TABLE)}
+        yield {"what": "rsweep plan, empty store", **_best(folder, *plan)}
+        ran(ROOT, folder, "-c", RECORDS)
+        yield {"what": "rsweep plan, a record of every job", **_best(folder, *plan)}
+
+
+def _best(folder: Path, *words: str) -> dict[str, Any]:
+    turns = [ran(ROOT, folder, *words)[0] for _ in range(TURNS)]
+    return min(turns, key=lambda found: float(found["cpu_seconds"]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rois", type=int, default=100_000)
     parser.add_argument("--shard-size", type=int, default=1024)
     parser.add_argument("--against", type=Path, help="a checkout of another version")
     parser.add_argument("--name", default="planning", help="of the CSV file")
+    parser.add_argument("--command", action="store_true", help="measure `rsweep plan`")
     given = parser.parse_args()
+    if given.command:
+        rows = [{"rois": given.rois, "profiles": 24, **row}
+                for row in measure_command(given.rois, given.shard_size)]  # fmt: skip
+        write_csv("plan_command", rows, facts())
+        return
     roots = {"this": ROOT, **({"other": given.against.resolve()} if given.against else {})}
     write_csv(given.name, list(measure(roots, given.rois, given.shard_size)), facts())
 

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import pairwise
 
 from rsweep.core.canonical import digest
@@ -53,8 +54,27 @@ def _ends_shard(name: str, target: int) -> bool:
 def _shard(rois: Sequence[Roi]) -> Shard:
     made = list(rois)
     name = digest([roi.definition() for roi in made])[:KEY_LENGTH]
-    extents = Counter(extent_m(roi) for roi in made)
-    return Shard(name, rois, _summed((_rounded_up(side), n) for side, n in extents.items()))
+    return Shard(name, rois, extents_of(made))
+
+
+def extents_of(rois: Iterable[Roi]) -> dict[int, int]:
+    """Side in metres, rounded up -> how many ROIs have it."""
+    extents = Counter(extent_m(roi) for roi in rois)
+    return _summed((_rounded_up(side), n) for side, n in extents.items())
+
+
+def own_days(rois: Iterable[Roi]) -> float | None:
+    """Mean length of the ROIs' own windows in days; None where none has one."""
+    windows = Counter((roi.start, roi.end) for roi in rois if roi.start and roi.end)
+    if not windows:
+        return None
+    days = sum(n * days_between(str(start), str(end)) for (start, end), n in windows.items())
+    return days / windows.total()
+
+
+def days_between(start: str, end: str) -> int:
+    """Days of a window, its end exclusive."""
+    return (date.fromisoformat(end[:10]) - date.fromisoformat(start[:10])).days
 
 
 def _summed(counts: Iterable[tuple[int, int]]) -> dict[int, int]:

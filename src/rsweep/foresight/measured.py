@@ -1,73 +1,180 @@
-"""What stages have cost in a store, against what their models of cost say."""
+"""What stages have cost in a store, by the parts that their cost is made of."""
 
 from __future__ import annotations
 
 import json
-import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rsweep.core.nodes import Node
-from rsweep.core.stage import Work
 from rsweep.core.store import Store
 from rsweep.explain.chains import StoredNodes
+from rsweep.foresight.fits import Fit, fit
+from rsweep.foresight.service import volume_with_requests
+from rsweep.foresight.volumes import Places, Volume
 from rsweep.stages.registry import STAGES
 
 Group = tuple[str, ...]
-"""A stage, and what its cost depends on beside settings: a provider, a model and its variant."""
-MOST_RECORDS = 2000
-"""Read of each stage; more say no more."""
+"""A stage, and what its cost depends on beside how much there is to do."""
+Measure = Literal["core_seconds", "device_seconds", "disk_bytes", "requests", "fetched_bytes"]
+MOST_JOBS, MOST_NODES = 10, 60
+"""Read of each node, and nodes of each stage; more say little more, and a plan is not to wait."""
+
+MOST_FAILED = 0.2
+"""Share of ROIs that failed, above which a job says little of what others cost."""
+
+Parts = Callable[[Volume], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Rate:
-    """How measured cost compares with a model of cost.
+class Model:
+    """A model of cost: the numbers that it is made of, and a guess of what one of each costs."""
 
-    Attributes:
-        ratio: median of measured over modelled seconds.
-        low, high: the range that nine in ten jobs lie in.
-        bytes_per_roi: median size of a file by its ROIs.
-        jobs: how many were measured.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    bytes_per_roi: float
-    jobs: int
+    parts: Parts
+    guess: tuple[float, ...]
 
 
-def group_of(node: Node) -> Group:
-    """What a node's cost is compared with."""
-    names = {"fetch": ("provider", "sensor"), "infer": ("model", "variant")}
-    return (node.stage, *(str(node.settings[name]) for name in names.get(node.stage, ())))
+def _images(v: Volume) -> tuple[float, ...]:
+    return v.rois, v.roi_days, v.read
 
 
-def measured_rates(store: Store, cores: int = 1) -> dict[Group, Rate]:
-    """Group -> how it compares; and stage alone -> the same over all of its groups."""
-    found: dict[Group, list[tuple[float, float]]] = {}
+def _frames(v: Volume) -> tuple[float, ...]:
+    return v.rois, v.roi_days, v.read, v.written
+
+
+def _tiles(v: Volume) -> tuple[float, ...]:
+    return v.rois, v.tiles, v.read, v.written
+
+
+def _forward(v: Volume) -> tuple[float, ...]:
+    return v.jobs, v.tiles, v.gflops, v.read + v.written
+
+
+def _size(v: Volume) -> tuple[float, ...]:
+    return v.jobs, v.rois, v.written
+
+
+CORE: Mapping[str, Model] = {
+    "fetch": Model(_images, (0.02, 0.0005, 0.3)),
+    "composite": Model(_frames, (0.02, 0.0005, 0.1, 0.1)),
+    "prep": Model(_tiles, (0.01, 0.01, 0.1, 0.1)),
+    "infer": Model(_forward, (0.2, 0.01, 0.03, 0.02)),
+    "stitch": Model(_tiles, (0.01, 0.005, 0.1, 0.1)),
+}
+"""Core seconds, guessed from one machine (benchmarks/forecast.py)."""
+DISK: Mapping[str, Model] = {
+    "fetch": Model(lambda v: (v.jobs, v.rois, v.roi_days, v.read), (1e4, 5e3, 2e2, 1.5e6)),
+    "composite": Model(_size, (1e4, 5e3, 5e6)),
+    "prep": Model(lambda v: (v.jobs, v.rois, v.tiles, v.written), (1e4, 2e3, 5e2, 4.3e6)),
+    "infer": Model(lambda v: (v.jobs, v.written), (1e4, 4e6)),
+    "stitch": Model(_size, (1e4, 3e3, 4e6)),
+}
+"""Bytes: 4 a value and less where it is compressed, and what describes it."""
+FETCH: Mapping[Measure, Model] = {
+    "requests": Model(_images, (1.0, 0.2, 0.0)),
+    "fetched_bytes": Model(_images, (2e3, 1e3, 2.5e6)),
+}
+COUNTED = Model(lambda v: (v.requests,), (1.0,))
+"""Requests that can be counted, and what is asked beside them."""
+DEVICE = Model(_forward, (0.05, 0.001, 1e-4, 0.002))
+"""Seconds of a GPU."""
+
+
+def model_of(node: Node, measure: Measure) -> Model:
+    """The model of a cost of a node."""
+    if measure == "device_seconds":
+        return DEVICE
+    if measure == "requests" and node.settings["provider"] == "earthengine":
+        return COUNTED
+    if measure in FETCH:
+        return FETCH[measure]
+    return (CORE if measure == "core_seconds" else DISK)[node.stage]
+
+
+def group_of(node: Node, device: str = "cpu") -> Group:
+    """Nodes whose costs are compared."""
+    settings = node.settings
+    names = {
+        "fetch": ("provider", "collection"), "composite": ("composite",), "prep": ("input_prep",),
+        "infer": ("model", "variant"), "stitch": ("output", "model", "variant"),
+    }[node.stage]  # fmt: skip
+    if node.stage == "stitch":  # of a network, whose tokens it is made of
+        settings = {**node.inputs["tokens"].settings, **settings}
+    own = tuple(str(settings.get(name, "")) for name in names)
+    return (node.stage, *own, device) if node.stage == "infer" else (node.stage, *own)
+
+
+Fits = Mapping[tuple[Measure, Group], Fit]
+
+
+def measured(store: Store) -> Fits:
+    """Fits by measure and group; and by measure and stage alone, over all of its groups."""
+    found: dict[tuple[Measure, Group], list[tuple[tuple[float, ...], float]]] = {}
+    models: dict[tuple[Measure, Group], Model] = {}
     nodes = StoredNodes(store)
-    for stage in STAGES:
-        for node in nodes.of_stage(stage):
-            for pair in _pairs(store, node, cores):
-                for group in {group_of(node), (stage,)}:
-                    found.setdefault(group, []).append(pair)
-    return {group: _rate(pairs) for group, pairs in found.items()}
+    for node in (n for stage in STAGES for n in islice(nodes.of_stage(stage), MOST_NODES)):
+        for device, volume, costs in _jobs(store, node):
+            for measure, cost in costs.items():
+                model = model_of(node, measure)
+                for group in (group_of(node, device), _stage_group(node, device)):
+                    models[measure, group] = model
+                    row = (model.parts(volume), cost)
+                    found.setdefault((measure, group), []).append(row)
+    return {key: fit([r for r, _ in rows], [c for _, c in rows], models[key].guess)
+            for key, rows in found.items()}  # fmt: skip
 
 
-def _pairs(store: Store, node: Node, cores: int) -> Iterator[tuple[float, float]]:
-    """Of each job of a node: measured over modelled seconds, and bytes per ROI."""
-    for path in sorted(store.folder(node).glob("*.run.json"))[:MOST_RECORDS]:
+def _stage_group(node: Node, device: str) -> Group:
+    return (node.stage, device) if node.stage == "infer" else (node.stage,)
+
+
+def find_fit(fits: Fits, node: Node, measure: Measure, device: str) -> Fit | None:
+    """What is known of a node's cost: from its like, or from others of its stage.
+
+    What comes over a network is compared within a provider and collection alone.
+    """
+    own = fits.get((measure, group_of(node, device)))
+    if own or node.stage == "fetch":
+        return own
+    return fits.get((measure, _stage_group(node, device)))
+
+
+def _jobs(store: Store, node: Node) -> Iterator[tuple[str, Volume, dict[Measure, float]]]:
+    """Of each job of a node: its device, what it had to do, and what that cost."""
+    for path in sorted(store.folder(node).glob("*.run.json"))[:MOST_JOBS]:
         record = _read(path)
-        rois, seconds = record.get("rois"), record.get("seconds")
-        file = path.with_name(path.name.replace(".run.json", ".h5"))
-        if not rois or not seconds or not file.exists():
+        if not record.get("extents") or not record.get("core_seconds"):
+            continue  # of a version that did not tell
+        if record.get("failed_rois", 0) > MOST_FAILED * record["rois"] or not record.get(
+            "tiles", 1
+        ):
             continue
-        work = Work(int(rois), int(record.get("tiles", rois)), cores, 0)
-        modelled = STAGES[node.stage].seconds(node.settings, work)
-        yield float(seconds) / modelled, file.stat().st_size / int(rois)
+        extents = {int(side): int(count) for side, count in record["extents"].items()}
+        volume = volume_with_requests(node, Places(extents, record.get("own_days")))
+        device = "cpu" if record.get("device", "cpu") == "cpu" else "gpu"
+        yield device, volume, _costs(node, record, path, device)
+
+
+def _costs(node: Node, record: Mapping[str, Any], path: Path, device: str) -> dict[Measure, float]:
+    seconds, reused = float(record["seconds"]), float(record.get("reused_seconds", 0.0))
+    # As if no tile had been copied, and no ROI had been there: a cost is that of the whole job.
+    whole = seconds / max(seconds - reused, 0.05 * seconds, 1e-6) if reused else 1.0
+    fetched = 1 - float(record.get("reused_rois", 0)) / float(record["rois"])
+    found: dict[Measure, float] = {}
+    if fetched > 0:
+        found["core_seconds"] = float(record["core_seconds"]) * whole / fetched
+    if device == "gpu":
+        found["device_seconds"] = float(record["forward_seconds"])
+    for measure, name in (("requests", "requests"), ("fetched_bytes", "bytes")):
+        if node.stage == "fetch" and name in record and fetched > 0:
+            found[measure] = float(record[name]) / fetched  # type: ignore[index]
+    file = path.with_name(path.name.replace(".run.json", ".h5"))
+    if file.exists():
+        found["disk_bytes"] = float(file.stat().st_size)
+    return found
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -76,11 +183,3 @@ def _read(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _rate(pairs: list[tuple[float, float]]) -> Rate:
-    ratios = sorted(ratio for ratio, _ in pairs)
-    low = ratios[int(0.05 * (len(ratios) - 1))]
-    high = ratios[int(0.95 * (len(ratios) - 1) + 0.999)]
-    sizes = statistics.median(size for _, size in pairs)
-    return Rate(statistics.median(ratios), low, high, sizes, len(pairs))

@@ -22,7 +22,7 @@ import h5py
 import rsweep
 from rsweep.core.errors import CorruptError
 from rsweep.core.nodes import Node
-from rsweep.core.shards import Shard
+from rsweep.core.shards import Shard, extents_of, own_days
 from rsweep.core.store import Store
 from rsweep.stages.job import Job
 
@@ -61,7 +61,8 @@ def _make(job: Job, waited: float) -> None:
     module = importlib.import_module(f"rsweep.stages.{job.node.stage}.run")
     for attempt in itertools.count():
         job.ran.clear()
-        job.note = partial(_write_record, job, time.perf_counter(), waited)
+        job.failed.clear()
+        job.note = partial(_write_record, job, time.perf_counter(), time.process_time(), waited)
         try:
             module.run(job)
         except CorruptError as error:
@@ -72,12 +73,20 @@ def _make(job: Job, waited: float) -> None:
         return
 
 
-def _write_record(job: Job, began: float, waited: float) -> None:
-    """Say what ran: `seconds` of work, without `load_seconds` and `wait_seconds` (for others)."""
+def _write_record(job: Job, began: float, began_core: float, waited: float) -> None:
+    """Say what ran: `seconds` of work, without `load_seconds` and `wait_seconds` (for others).
+
+    `core_seconds` are what cores were busy, of the same work; a forecast compares them with
+    `extents`, sides of the ROIs in metres with how many have each, and `own_days`.
+    """
     seconds = time.perf_counter() - began - job.ran.get("load_seconds", 0.0)
+    core_seconds = time.process_time() - began_core - job.ran.get("load_core_seconds", 0.0)
     seconds += job.ran.get("reused_seconds", 0.0)  # work of its tiles that another job did
     record = {**_environment(), **job.ran, "rois": len(job.shard.rois),
-              "seconds": round(max(seconds, 0.0), 3), "wait_seconds": round(waited, 3)}  # fmt: skip
+              "failed_rois": len(job.failed), "extents": extents_of(job.shard.rois),
+              "own_days": own_days(job.shard.rois),
+              "seconds": round(max(seconds, 0.0), 3), "wait_seconds": round(waited, 3),
+              "core_seconds": round(max(core_seconds, 0.0), 4)}  # fmt: skip
     job.store.write_record(job.node, job.shard.name, record)
 
 

@@ -23,6 +23,7 @@ from rsweep.plan.config import check_size, read_config
 from rsweep.plan.evaluation import read_evaluate
 from rsweep.plan.given import GivenSet, read_given
 from rsweep.plan.nodes import node_options
+from rsweep.plan.prices import PRICES
 from rsweep.plan.profiles import Profile
 from rsweep.plan.published import published_problems
 from rsweep.plan.scenes import with_scenes
@@ -33,8 +34,6 @@ from rsweep.stages.fetch.manifest import locked_scenes
 from rsweep.stages.registry import STAGES
 
 Settings = dict[str, Any]
-PRICES = ("gpu_hour", "cpu_hour", "kwh", "thousand_requests", "fetched_gb", "eecu_hour", "gb",
-          "currency")  # fmt: skip
 BUDGETS = ("eecu_hours",)
 SECTIONS = ("base", "sweep", "profiles", "given", "evaluate", "retain")
 MADE_OF = ("base", "sweep", "profiles")

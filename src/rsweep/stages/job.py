@@ -39,6 +39,7 @@ class Job:
         ran: what the stage has to say of its run; it is in the record of the run, which is written
             before the output appears, so that there is no output without one.
         note: writes that record.
+        failed: ROIs that cannot be embedded.
     """
 
     node: Node
@@ -51,6 +52,7 @@ class Job:
     networks: Networks | None = None
     ran: dict[str, Any] = field(default_factory=dict)
     note: Callable[[], None] = lambda: None
+    failed: set[str] = field(default_factory=set)
 
     def write(self) -> AbstractContextManager[h5py.File]:
         """The job's output file."""
@@ -64,10 +66,12 @@ class Job:
         """Say that a ROI cannot be embedded; raise RoiError if the study wants to stop there."""
         if self.on_roi_error == "fail":
             raise RsweepError(f"ROI {roi_id}: {reason} (on_roi_error: record goes on without it)")
+        self.failed.add(roi_id)
         log.warning("ROI %s: %s", roi_id, reason)
 
     def carry(self, failed: Failed) -> Failed:
         """The row of a ROI that failed in an earlier stage, perhaps of another study."""
+        self.failed.add(failed["id"])
         if self.on_roi_error == "fail":
             self.fail_or_record(failed["id"], failed["error"])
         return {"id": failed["id"], "error": failed["error"]}

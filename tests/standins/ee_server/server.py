@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _control(self, at: StandIn, path: str, body: Any) -> None:
         if path == "/__set":
             for name, value in body.items():
-                setattr(at, name, value)
+                setattr(at, name, Prices(**value) if name == "prices" else value)
         self._send(at.log if path == "/__log" else {})
 
     def _answer(self, at: StandIn, path: str, body: Any, entry: dict[str, Any]) -> None:

@@ -39,15 +39,20 @@ def fill(study, stages, seconds=2.0) -> None:
                 with store.write(node, shard.name) as file:
                     put(file, "x", np.arange(10))
                 rois = len(shard.rois)
-                record = {"seconds": seconds * rois, "rois": rois, "tiles": rois}
+                record = {"seconds": seconds * rois, "core_seconds": seconds * rois, "rois": rois,
+                          "tiles": rois, "forward_seconds": rois, "extents": shard.extents,
+                          "own_days": None}  # fmt: skip
                 store.write_record(node, shard.name, record)
 
 
 def test_without_measurements_a_model_says_so_with_a_wide_range(study_file):
     costs = forecast(load_study(study_file))
     assert {c.node.stage for c in costs} == set(STAGES)
-    assert all(c.basis == "model of cost" and c.present == 0 for c in costs)
-    assert all(c.low < c.seconds < c.high for c in costs)
+    core = [c.amounts["core_seconds"] for c in costs]
+    assert all(a.basis == "model of cost" for a in core)
+    assert all(c.present == 0 for c in costs)
+    assert all(0 < a.low < a.value < a.high for a in core)
+    assert not any("requests" in c.amounts or "eecu_seconds" in c.amounts for c in costs)
     by_stage = {stage: [c for c in costs if c.node.stage == stage] for stage in STAGES}
     assert [len(by_stage[stage]) for stage in STAGES] == [1, 2, 4, 4, 8]
     assert by_stage["fetch"][0].users == 8
@@ -57,14 +62,16 @@ def test_what_is_there_costs_nothing_and_calibrates_the_rest(study_file):
     study = load_study(study_file)
     fill(study, ("fetch", "composite"))
     done = [c for c in forecast(study) if c.node.stage in ("fetch", "composite")]
-    assert all(c.to_do == 0 and c.seconds == 0 for c in done)
+    assert all(c.to_do == 0 and not c.amounts for c in done)
     other = json.loads(study_file.read_text())
     other["base"]["scale_m"] = 20
     study_file.write_text(json.dumps(other))
     (fetch,) = [c for c in forecast(load_study(study_file)) if c.node.stage == "fetch"]
-    assert fetch.basis.startswith("measured here")
-    assert fetch.seconds == pytest.approx(2.0 * 6)
-    assert fetch.size is not None
+    found = fetch.amounts["core_seconds"]
+    assert found.basis == f"measured here ({len(study.shards)} jobs)"
+    # The same places at a coarser scale: between what is by place alone and by pixel alone.
+    assert 2.0 * 6 / 4 < found.value < 2.0 * 6 + 0.01
+    assert fetch.amounts["disk_bytes"].basis == found.basis
 
 
 def test_a_budget_in_profiles_core_time_or_bytes_is_kept(study_file):
@@ -73,19 +80,21 @@ def test_a_budget_in_profiles_core_time_or_bytes_is_kept(study_file):
     design = choose_first(study, costs, "4 profiles", seconds=2)
     assert len(design.chosen) == 4
     assert len(design.estimated) == 3
-    whole = sum(c.seconds for c in costs)
-    half = choose_first(study, costs, f"{whole / 2} core-seconds", seconds=2)
-    assert half.cost <= whole / 2
-    assert 0 < len(half.chosen) < 8
+    whole = sum(c.amounts["core_seconds"].value for c in costs)
+    part = choose_first(study, costs, f"{0.75 * whole} core-seconds", seconds=2)
+    assert part.cost <= 0.75 * whole
+    assert 0 < len(part.chosen) < 8
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("2 core-hours", (7200.0, "core-seconds")), ("12 profiles", (12.0, "profiles")),
-     ("5 GB", (5e9, "bytes"))],
+    [("2 core-hours", (7200.0, "core_seconds")), ("12 profiles", (12.0, "profiles")),
+     ("5 GB", (5e9, "disk_bytes")), ("3 gpu-hours", (10800.0, "device_seconds")),
+     ("1 EECU-hours", (3600.0, "eecu_seconds")), ("400 requests", (400.0, "requests")),
+     ("20 eur", (20.0, "money"))],
 )  # fmt: skip
 def test_budgets_are_read_as_people_write_them(text, found):
-    assert parse_budget(text) == found
+    assert parse_budget(text, "EUR") == found
 
 
 def test_the_command_says_what_runs_and_what_to_run_first(study_file, capsys):
@@ -97,6 +106,36 @@ def test_the_command_says_what_runs_and_what_to_run_first(study_file, capsys):
     assert main(["plan", str(study_file), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {node["stage"] for node in found["nodes"]} == set(STAGES)
+    for name in ("tiles", "flops", "core_seconds", "memory_mb", "disk_bytes"):
+        told = found["totals"][name]
+        assert 0 < told["low"] <= told["value"] <= told["high"]
+        assert told["basis"]
+    summed = sum(node["core_seconds"]["value"] for node in found["nodes"])
+    assert found["totals"]["core_seconds"]["value"] == pytest.approx(summed)
+    assert found["wall_seconds"]["seconds"] == pytest.approx(summed)  # on one core
+    assert "money" not in found["totals"]
+
+
+def test_the_command_tells_money_a_cluster_and_what_cannot_run(study_file, capsys):
+    config = json.loads(study_file.read_text())
+    config |= {"prices": {"cpu_hour": 100.0, "currency": "EUR"}, "on_invalid": "skip"}
+    config["sweep"][0]["image_size"] = [32, 64, 65]
+    study_file.write_text(json.dumps(config))
+    assert main(["plan", str(study_file), "--jobs", "50"]) == 0
+    told = capsys.readouterr().out
+    assert "on 50 jobs at once" in told
+    assert "cannot run: " in told
+    assert "which is not a multiple of patch_size" in told
+    assert " EUR" in told
+    assert main(["plan", str(study_file), "--jobs", "50", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    core = found["totals"]["core_seconds"]["value"]
+    assert found["totals"]["money"]["value"] == pytest.approx(core / 36)
+    assert len(found["cannot_run"]) == 4
+    assert found["wall_seconds"]["seconds"] < core / 2
+    assert main(["plan", str(study_file), "--budget", "1 EUR"]) == 0
+    with pytest.raises(SystemExit):
+        main(["plan", str(study_file), "--cores", "0"])
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def _told(job: Job, networks: Networks, ran: Ran) -> dict[str, Any]:
         "device": _device_name(networks.device), "precision": job.node.settings["precision"],
         "tf32": False, "weights": ran.weights, "torch": torch.__version__,
         "threads": torch.get_num_threads(), "tiles": ran.tiles, "batch": ran.batch,
-        "load_seconds": round(ran.load_seconds, 3), "resident": ran.load_seconds == 0,
+        "load_seconds": round(ran.load_seconds, 3),
+        "load_core_seconds": round(ran.load_core_seconds, 3), "resident": ran.load_seconds == 0,
         "peak_device_memory_mb": _peak_memory(networks.device),
     }  # fmt: skip
 
@@ -65,6 +66,7 @@ class Ran:
     tiles: int = 0
     batch: int = 0
     load_seconds: float = 0.0
+    load_core_seconds: float = 0.0
     weights: dict[str, Any] = field(default_factory=dict)
 
 
@@ -73,7 +75,9 @@ def _embed_block(
 ) -> None:
     """Embed the tiles of one side, by a network built for it."""
     settings = {**job.node.settings, "image_size": side}
+    began = time.process_time()
     loaded, seconds = networks.get(settings, job.options[job.node.key])
+    ran.load_core_seconds += time.process_time() - began
     writer = TokenWriter(target, len(tiles.roi))
     for order in _by_frames(tiles):
         left = order if ran.memo.folder is None else _reuse(ran.memo, side, tiles, order, writer)
