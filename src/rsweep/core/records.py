@@ -12,6 +12,19 @@ from typing import Any, NotRequired, TypedDict
 from rsweep.core.grid import GridRecord
 
 
+class MaskRecord(TypedDict):
+    """A cloud rule as settings hold it: `layer` is "" where no pixel is cloud.
+
+    `classes` are clear values of a layer of classes; of a layer of percent, `threshold` and on
+    which side of it a pixel is clear.
+    """
+
+    layer: str
+    classes: NotRequired[list[int]]
+    threshold: NotRequired[float]
+    clear_above: NotRequired[bool]
+
+
 class Failed(TypedDict):
     """A ROI that has nothing, in every stage."""
 

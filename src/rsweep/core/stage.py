@@ -66,7 +66,7 @@ class Stage:
     version: int
     about: str
     knobs: tuple[Knob, ...]
-    reads: Callable[[Settings, str], dict[str, Any]]
+    reads: Callable[[Settings, str], Mapping[str, Any]]
     memory_mb: Callable[[Settings], float]
     seconds: Callable[[Settings, Work], float]
     inputs: Mapping[str, str] = field(default_factory=dict)

@@ -65,7 +65,7 @@ def scenes_since(
     if not asked:
         return SceneChanges()
     held = last_held(node, store)
-    now = used_scenes(node.settings, options, asked)
+    now = used_scenes(node, options, asked)
     return merged(compare_scenes(held[s], used) for s, used in now.items() if s in held)
 
 

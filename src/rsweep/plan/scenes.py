@@ -38,7 +38,7 @@ def with_scenes(
             if node.stage == "fetch" and node.key not in digests:
                 options = STAGES["fetch"].options(profile.settings)
                 try:
-                    used = used_scenes(node.settings, options, shards, locked.get(node.key))
+                    used = used_scenes(node, options, shards, locked.get(node.key))
                 except RsweepError as error:
                     place = f"{where}: {profile.name}: {node.settings['provider']}"
                     raise StudyError([Problem(place, str(error))]) from error

@@ -239,7 +239,7 @@ def _held(study: Study, node: Node, options: Mapping[str, Any]) -> dict[str, Any
         else:
             dropped.append(shard)
     if dropped:  # as the study says of fetches that have been read
-        now = used_scenes(node.settings, options, dropped)
+        now = used_scenes(node, options, dropped)
         found |= {s: used for s, used in now.items() if scenes_digest(used) == node.scenes[s]}
     return {"held": pack_scenes(found)} if found else {}
 

@@ -17,6 +17,7 @@ from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.stages.prep.cut import cut
 from rsweep.stages.prep.geometry import token_lattice
+from rsweep.stages.prep.spec import prep_settings
 from rsweep.stages.stitch.format import read_grid, read_rois
 
 Indices = NDArray[np.intp]
@@ -88,7 +89,7 @@ def seam_of(study: Study, profile: Profile) -> float | None:
 def _tiles(roi: Roi, row: StitchedRoi, prep: Node) -> tuple[Indices, Indices]:
     """The tile of each row and column of a ROI's grid, and of those after: as prep had them."""
     grid, (cell_m, _, x0, _, _, y0) = Grid.from_dict(row["grid"]), row["transform"]
-    _, tiles = cut(prep.settings, grid, roi_polygon(roi)[1].wkt)
+    _, tiles = cut(prep_settings(prep), grid, roi_polygon(roi)[1].wkt)
     tokens = round(tiles.size * grid.scale_m / cell_m)
     lattice = token_lattice(tiles, tokens)
     top = round((grid.y0 - y0 - lattice.top * grid.scale_m) / cell_m)

@@ -123,7 +123,7 @@ def _scenes(study: Study, lock: Lock) -> Iterator[Row]:
         if not before or not node:
             continue
         known = {name for scenes in before.values() for name in scenes}
-        now = used_scenes(node.settings, options[key], study.shards, known)
+        now = used_scenes(node, options[key], study.shards, known)
         changes = merged(compare_scenes(scenes, now.get(shard, {}))
                          for shard, scenes in before.items())  # fmt: skip
         yield Row("scenes", f"fetch/{key}", _same(not changes), str(changes))

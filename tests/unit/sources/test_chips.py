@@ -22,6 +22,7 @@ from rsweep.core import digests
 from rsweep.core.errors import SourceError
 from rsweep.core.grid import Grid
 from rsweep.core.knobs import Problem
+from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi, parse_row
 from rsweep.core.roi_table import read_rois
 from rsweep.core.shards import Shard
@@ -214,7 +215,7 @@ def used(found: dict, rois: list[Roi]) -> dict[str, dict[str, str]]:
     """Shard -> its chips and their digests, for two shards."""
     settings = {"provider": "chips", "collection": "s2", "sensor": "s2"}
     shards = [Shard("one", rois[:2]), Shard("two", rois[2:])]
-    return used_scenes(settings, found, shards)
+    return used_scenes(Node("fetch", 3, settings), found, shards)
 
 
 def test_the_key_holds_how_values_are_read_but_neither_labels_nor_where_they_lie(tmp_path):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rsweep.core.errors import SourceError
 from rsweep.core.grid import Grid
+from rsweep.core.records import MaskRecord
 from rsweep.sources.earthengine import COMPOSITES as METHODS
 from rsweep.sources.earthengine.collections import NAN_FILL, Collection, Layer
 from rsweep.sources.earthengine.pixels import (
@@ -49,7 +50,7 @@ class Frame:
 
 def composite_frames(
     source: EarthEngine, frames: Sequence[Sequence[Scene]], grid: Grid, method: str,
-    rules: Mapping[str, Mapping[str, Any]],
+    rules: Mapping[str, MaskRecord],
 ) -> Iterator[Frame]:  # fmt: skip
     """Each frame's scenes reduced to one image, a request per frame (more above 48 MiB).
 
@@ -78,10 +79,10 @@ class Mask:
     """A rule's constants and the layer that it reads."""
 
     layer: Layer
-    constants: Mapping[str, Any]
+    constants: MaskRecord
 
 
-def _mask(collection: Collection, rules: Mapping[str, Mapping[str, Any]]) -> Mask | None:
+def _mask(collection: Collection, rules: Mapping[str, MaskRecord]) -> Mask | None:
     if collection.kind.decibel:
         return None
     usable = {layer.name: layer for layer in collection.layers if not layer.classes}

@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rsweep.core.grid import Grid
+from rsweep.core.records import MaskRecord
 from rsweep.sources.earthengine import collections, listing, pixels
 from rsweep.sources.earthengine.client import Client
 from rsweep.sources.protocol import Pixels, Scene
@@ -118,7 +119,7 @@ class EarthEngine:
 
     def composites(
         self, frames: Sequence[Sequence[Scene]], grid: Grid, method: str,
-        rules: Mapping[str, Mapping[str, Any]],
+        rules: Mapping[str, MaskRecord],
     ) -> Iterator[Frame]:  # fmt: skip
         """Each frame's scenes reduced by the service; see `reduce.composite_frames`."""
         from rsweep.sources.earthengine.reduce import composite_frames

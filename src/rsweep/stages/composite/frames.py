@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rsweep.core.errors import RoiError
 from rsweep.core.records import SceneRecord
+
+if TYPE_CHECKING:
+    from rsweep.stages.composite.spec import CompositeSettings
 
 DAYS_PER_FRAME = 30
 """Length of a step of the `30d` policy, and of `frames: auto` under equal parts."""
@@ -19,7 +22,7 @@ Bin = tuple[date, date]
 
 
 def scenes_by_frame(
-    listed: Sequence[SceneRecord], start: str, end: str, settings: Mapping[str, Any]
+    listed: Sequence[SceneRecord], start: str, end: str, settings: CompositeSettings
 ) -> list[tuple[Bin, list[int]]]:
     """Per frame of a window its days and its scenes below the cloud limit, oldest first.
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rsweep.core.records import MaskRecord
+
 if TYPE_CHECKING:  # planning reads the rules, and numpy is half of the time that it takes to load
     import numpy as np
     from numpy.typing import NDArray
@@ -35,7 +37,7 @@ class MaskRule:
     threshold: float = 0.0
     clear_above: bool = False
 
-    def constants(self, threshold: float | None) -> dict[str, Any]:
+    def constants(self, threshold: float | None) -> MaskRecord:
         """What the rule applies, for the composite's settings; read back by `clear_pixels`."""
         if not self.layer:
             return {"layer": ""}
@@ -59,12 +61,12 @@ MASK_RULES: Mapping[str, MaskRule] = {
 """In the order in which `cloud_mask: auto` looks for a layer."""
 
 
-def in_order(rules: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def in_order(rules: Mapping[str, MaskRecord]) -> dict[str, MaskRecord]:
     """Rules in the order in which their layers are looked for."""
     return {name: rules[name] for name in MASK_RULES if name in rules}
 
 
-def chosen_rule(rules: Mapping[str, Mapping[str, Any]], layers: Iterable[str]) -> str:
+def chosen_rule(rules: Mapping[str, MaskRecord], layers: Iterable[str]) -> str:
     """The first rule whose layer is among `layers`: what `cloud_mask: auto` becomes.
 
     Raises:
@@ -77,7 +79,7 @@ def chosen_rule(rules: Mapping[str, Mapping[str, Any]], layers: Iterable[str]) -
     raise KeyError(", ".join(str(c["layer"]) for c in rules.values()))
 
 
-def clear_pixels(constants: Mapping[str, Any], values: NDArray[Any]) -> NDArray[np.bool_]:
+def clear_pixels(constants: MaskRecord, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Pixels that a rule calls clear, of the same shape as its layer's values."""
     if "classes" in constants:
         import numpy as np
@@ -87,7 +89,7 @@ def clear_pixels(constants: Mapping[str, Any], values: NDArray[Any]) -> NDArray[
     return known_pixels(constants, values) & (above if constants["clear_above"] else ~above)
 
 
-def known_pixels(constants: Mapping[str, Any], values: NDArray[Any]) -> NDArray[np.bool_]:
+def known_pixels(constants: MaskRecord, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Pixels of which a rule's layer says anything at all."""
     known: NDArray[np.bool_] = values != (NO_CLASS if "classes" in constants else MISSING)
     return known

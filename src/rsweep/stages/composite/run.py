@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -20,6 +20,7 @@ from rsweep.stages.composite.format import FrameWriter, Row, write_rois
 from rsweep.stages.composite.frames import mean_date, scene_day, scenes_by_frame
 from rsweep.stages.composite.reduce import METHODS
 from rsweep.stages.composite.scenes import Scenes, own_pixels
+from rsweep.stages.composite.spec import CompositeSettings, composite_settings_of
 from rsweep.stages.fetch import format as fetched
 from rsweep.stages.job import Job
 
@@ -28,7 +29,6 @@ log = logging.getLogger("rsweep")
 NO_CLOUDS = ("least_cloudy knows no cloud of some scenes, and takes the one with most pixels in "
              "the ROI")  # fmt: skip
 
-Settings = Mapping[str, Any]
 Image = tuple[NDArray[np.float32], NDArray[np.uint16], list[str]]
 """Values [C, H, W], observations [H, W], and the ids of its scenes."""
 
@@ -76,7 +76,7 @@ def _composite_roi(
 ) -> Row:
     if roi["error"] is not None:
         return job.carry(roi)
-    settings = job.node.settings
+    settings = composite_settings_of(job.node)
     sensor = SENSORS[job.node.inputs["scenes"].settings["sensor"]]
     try:
         if "frames" in roi:
@@ -114,7 +114,7 @@ def _fetched(stored: fetched.StoredFrames, roi: FetchedRoi) -> Made:
 
 
 def _made(
-    stored: fetched.StoredScenes, roi: FetchedRoi, sensor: Sensor, settings: Settings
+    stored: fetched.StoredScenes, roi: FetchedRoi, sensor: Sensor, settings: CompositeSettings
 ) -> Made:
     """Frames of a ROI's scenes."""
     own = own_pixels(Grid.from_dict(roi["grid"]), roi["polygon"])
@@ -197,7 +197,7 @@ def _reduce_block(
     return METHODS[method](values)
 
 
-def _write_frames(group: h5py.Group, made: Made, settings: Settings) -> list[Kept]:
+def _write_frames(group: h5py.Group, made: Made, settings: CompositeSettings) -> list[Kept]:
     """Store the frames that are kept."""
     policy, bins = settings.get("empty_frame", "drop"), len(made.spans)
     writer, counts = FrameWriter(group, bins), dict[int, NDArray[np.uint16]]()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from shapely import wkt
 
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
-from rsweep.core.records import SceneRecord
+from rsweep.core.records import MaskRecord, SceneRecord
 from rsweep.core.sensors import Sensor
 from rsweep.sources.protocol import stored_as
 from rsweep.stages.composite.frames import cloud_share
@@ -44,7 +43,7 @@ class Scenes:
     stored: StoredScenes
     listed: Sequence[SceneRecord]
     sensor: Sensor
-    rules: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, MaskRecord] = field(default_factory=dict)
     own: Mask | None = None
     dilation: int = 0
 

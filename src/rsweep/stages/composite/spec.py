@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, NotRequired, TypedDict, cast
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.nodes import Node
+from rsweep.core.records import MaskRecord
 from rsweep.core.sensors import SENSORS
 from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
@@ -46,7 +48,29 @@ KNOBS = (
 )  # fmt: skip
 
 
-def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+class CompositeSettings(TypedDict):
+    """Settings of the key.
+
+    `composite` is not there where the provider composites. Without a `frame_policy` one frame is
+    the window; `frames: auto` has a `max_frames`. `cloud_mask` has the rules that may be applied.
+    """
+
+    frames: int | Literal["auto"]
+    composite: NotRequired[str]
+    max_frames: NotRequired[int]
+    empty_frame: NotRequired[str]
+    frame_policy: NotRequired[str]
+    cloudy_pct: NotRequired[float]
+    cloud_mask: NotRequired[dict[str, MaskRecord]]
+    mask_dilation: NotRequired[int]
+
+
+def composite_settings_of(node: Node) -> CompositeSettings:
+    """The settings of a composite node."""
+    return cast(CompositeSettings, node.settings)
+
+
+def reads(settings: Settings, sensor: str) -> CompositeSettings:
     """Settings of the key; a provider that composites has left only frames to look at."""
     # Of one image, or of tiles of one image, of which no two differ where they overlap.
     if SENSORS[sensor].static or find_provider(settings["provider"]).own_grid:
@@ -56,32 +80,34 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     return composite_settings(settings, sensor)
 
 
-def composite_settings(settings: Settings, sensor: str) -> dict[str, Any]:
+def composite_settings(settings: Settings, sensor: str) -> CompositeSettings:
     """What makes frames of a sensor's scenes."""
-    found = {"composite": settings["composite"], **_frames(settings)}
+    found = _frames(settings)
+    found["composite"] = settings["composite"]
     if SENSORS[sensor].decibel:  # radar sees through cloud
         return found
-    rules = {
+    found["cloudy_pct"] = settings["cloudy_pct"]
+    found["cloud_mask"] = {
         name: rule.constants(settings["mask_threshold"])
         for name, rule in MASK_RULES.items()
         if settings["cloud_mask"] in (name, "auto")
     }
-    found |= {"cloudy_pct": settings["cloudy_pct"], "cloud_mask": rules}
     if settings["mask_dilation"] and settings["cloud_mask"] != "none":
         found["mask_dilation"] = settings["mask_dilation"]
     return found
 
 
-def _frames(settings: Settings) -> dict[str, Any]:
+def _frames(settings: Settings) -> CompositeSettings:
     """How the window becomes frames: one frame is the window, whatever the policy."""
     limit = find_card(settings["model"]).frames_range[1]
     asked = settings["frames"]
     auto = asked == "auto" and limit > 1
-    found: dict[str, Any] = {"frames": 1 if asked == "auto" and not auto else asked}
+    found: CompositeSettings = {"frames": 1 if asked == "auto" and not auto else asked}
     if auto:
         found["max_frames"] = limit
     if found["frames"] != 1:
-        found |= {name: settings[name] for name in ("empty_frame", "frame_policy")}
+        found["empty_frame"] = settings["empty_frame"]
+        found["frame_policy"] = settings["frame_policy"]
     return found
 
 

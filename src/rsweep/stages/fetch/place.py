@@ -12,6 +12,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.sources.protocol import Source, SourceOfRois
 from rsweep.stages.fetch.reach import window_of
+from rsweep.stages.fetch.spec import fetch_settings
 
 
 class PlaceRecord(TypedDict):
@@ -50,7 +51,7 @@ def source_and_place(source: Source, node: Node, roi: Roi) -> tuple[Source, Plac
     Raises:
         RoiError: UTM has no place for it, it is too large, or a source of ROIs does not have it.
     """
-    settings = node.settings
+    settings = fetch_settings(node)
     if isinstance(source, SourceOfRois):
         own = source.of_roi(roi, settings["scale_m"])
         return own, Place(own.grid, box(*own.grid.bounds).wkt, *window_of(settings, roi))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from rsweep.core.roi import SNAP_M, Roi, degrees_around
 from rsweep.core.sensors import SENSORS
 from rsweep.core.shards import METRES_PER_DEGREE
 from rsweep.sources.held import Degrees
+from rsweep.stages.fetch.spec import FetchSettings
 
 ALWAYS = ("1900-01-01", "2100-01-01")
 """The window of a static product, whose images are of no date that matters."""
@@ -19,16 +18,18 @@ LARGER = 1.02
 """
 
 
-def window_of(settings: Mapping[str, Any], roi: Roi) -> tuple[str, str]:
+def window_of(settings: FetchSettings, roi: Roi) -> tuple[str, str]:
     """The window of a ROI under the settings of a fetch; its own wins. ISO dates, end exclusive."""
     if SENSORS[settings["sensor"]].static:
         return ALWAYS
     if roi.start and roi.end:
         return roi.start, roi.end
-    return settings["temporal"]["start"], settings["temporal"]["end"]
+    temporal = settings["temporal"]
+    assert temporal is not None  # a study whose ROIs lack windows has one
+    return temporal["start"], temporal["end"]
 
 
-def box_around(settings: Mapping[str, Any], roi: Roi) -> Degrees:
+def box_around(settings: FetchSettings, roi: Roi) -> Degrees:
     """A box in degrees that holds the grid of a ROI (see `grid.roi_grid`), and little more.
 
     West and east may lie beyond 180 degrees.

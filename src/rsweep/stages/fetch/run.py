@@ -23,6 +23,7 @@ from rsweep.sources.protocol import Metered, Scene, Source, stored_as
 from rsweep.sources.registry import find_provider
 from rsweep.stages.composite.frames import scenes_by_frame
 from rsweep.stages.composite.rules import in_order
+from rsweep.stages.composite.spec import CompositeSettings
 from rsweep.stages.fetch.format import (
     Row,
     adopt,
@@ -35,6 +36,7 @@ from rsweep.stages.fetch.format import (
 from rsweep.stages.fetch.locks import Lock, Pinned, PixelDigest, pin, read_lock, request_digest
 from rsweep.stages.fetch.parts import own_parts
 from rsweep.stages.fetch.place import Place, source_and_place
+from rsweep.stages.fetch.spec import fetch_settings
 from rsweep.stages.fetch.used import Scenes, scenes_digest, used_scenes
 from rsweep.stages.job import Job
 
@@ -81,7 +83,7 @@ def _held(job: Job, lock: Lock | None) -> Scenes | None:
     if planned is None:
         return None
     known = lock.scenes if lock else None
-    used = used_scenes(job.node.settings, _provider_options(job), [job.shard], known)
+    used = used_scenes(job.node, _provider_options(job), [job.shard], known)
     found = used.get(job.shard.name, {})
     if scenes_digest(found) != planned:
         raise SourceError("scenes of this shard have changed since the study was planned; "
@@ -144,18 +146,18 @@ def _cancel(fetches: Iterable[Future[None]]) -> None:
 
 def _open(job: Job) -> tuple[Source, list[str]]:
     """The provider opened for a node, and the bands to read."""
-    settings = job.node.settings
+    settings = fetch_settings(job.node)
     provider = find_provider(settings["provider"])
     options = _provider_options(job)
     budget = job.options[job.node.key].get("budget", {})
-    bands = settings["bands"]
-    if bands == "all":
-        bands = list(provider.available_bands(options, settings["collection"]))
+    named = settings["bands"]
+    if isinstance(named, str):  # all of them
+        named = list(provider.available_bands(options, settings["collection"]))
     orbit = settings.get("orbit", "any")
-    source = provider.open_source(options, settings["collection"], bands, orbit)
+    source = provider.open_source(options, settings["collection"], named, orbit)
     if isinstance(source, Metered):
         source.meter(job.node.key, job.store.root, budget)
-    return source, bands
+    return source, named
 
 
 def _provider_options(job: Job) -> dict[str, Any]:
@@ -193,15 +195,16 @@ def _fetch_scenes(
     else:
         scenes = _prefilter(source.scenes(place.grid, place.start, place.end), job.node)
     frames: list[ProviderFrame] | None = None
-    if "composite" in job.node.settings:
+    settings = fetch_settings(job.node)
+    if "composite" in settings:
         told = [_told(scene) for scene in scenes]
-        frames = _write_frames(file, source, scenes, place, job, sha256)
+        frames = _write_frames(file, source, scenes, place, settings["composite"], sha256)
     else:
         told = list(_write_scenes(file, source, scenes, place.grid, job, sha256))
     if pinned:
         pinned.check(roi.id, sha256.hexdigest())
         told = list(pinned.entry["scenes"])
-    where, settings = place.to_dict(), job.node.settings
+    where = place.to_dict()
     row: FetchedRoi = {
         "id": roi.id, "error": None, "grid": where["grid"], "polygon": where["polygon"],
         "start": where["start"], "end": where["end"], "bands": bands, "scenes": told,
@@ -217,7 +220,7 @@ def _fetch_scenes(
 def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
     if not scenes:
         raise RoiError("has no scenes in its window")
-    limit = node.settings.get("fetch_cloudy_pct", 100.0)
+    limit = fetch_settings(node).get("fetch_cloudy_pct", 100.0)
     kept = [s for s in scenes if s.cloud_pct is None or s.cloud_pct <= limit]
     if not kept:
         least = min(s.cloud_pct for s in scenes if s.cloud_pct is not None)
@@ -231,7 +234,7 @@ def _write_scenes(
     sha256: PixelDigest,
 ) -> Iterator[SceneRecord]:  # fmt: skip
     """Append the scenes that have a pixel on the grid, one at a time."""
-    sensor = SENSORS[job.node.settings["sensor"]]
+    sensor = SENSORS[fetch_settings(job.node)["sensor"]]
     count = 0
     for scene, pixels in zip(scenes, source.read(scenes, grid), strict=True):
         dtype, nodata = stored_as(scene.properties, sensor)
@@ -248,10 +251,14 @@ def _write_scenes(
 
 
 def _write_frames(
-    file: h5py.File, source: Any, scenes: list[Scene], place: Place, job: Job, sha256: PixelDigest
+    file: h5py.File,
+    source: Any,
+    scenes: list[Scene],
+    place: Place,
+    settings: CompositeSettings,
+    sha256: PixelDigest,
 ) -> list[ProviderFrame]:
     """Frames as the provider reduces them; per frame the ids of the scenes that it looked at."""
-    settings = job.node.settings["composite"]
     listed = [_told(scene) for scene in scenes]
     frames = scenes_by_frame(listed, place.start, place.end, settings)
     stacks = [[scenes[i] for i in chosen] for _, chosen in frames]

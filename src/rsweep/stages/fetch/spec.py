@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict, cast
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.nodes import Node
 from rsweep.core.places import PLACES, Places
 from rsweep.core.sensors import SENSORS
 from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.sources.registry import PROVIDERS, choose_collection, find_provider, parse_options
 from rsweep.stages.bands import sensor_bands
-from rsweep.stages.composite.spec import composite_settings
+from rsweep.stages.composite.spec import CompositeSettings, composite_settings
 
-EXTENT = ("scale_m", "context_m", "least_side_m")
 SCENE_COPIES = 6
 """Copies of a scene, in 4 bytes a value, while it is read, resampled, masked and compressed."""
 
@@ -55,35 +56,70 @@ KNOBS = (
 )  # fmt: skip
 
 
-def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+class Temporal(TypedDict):
+    """A window: ISO dates, `end` exclusive."""
+
+    start: str
+    end: str
+
+
+class FetchSettings(TypedDict):
+    """Settings of the key.
+
+    `source` is what identifies the source; `bands` are "all" of the collection or named. A static
+    product has no `temporal`, which is None where every ROI has its own window. `composite` is
+    there where the provider composites.
+    """
+
+    provider: str
+    collection: str
+    sensor: str
+    source: Mapping[str, Any]
+    bands: str | list[str]
+    scale_m: float
+    context_m: NotRequired[float]
+    least_side_m: NotRequired[float]
+    temporal: NotRequired[Temporal | None]
+    orbit: NotRequired[str]
+    fetch_cloudy_pct: NotRequired[float]
+    composite: NotRequired[CompositeSettings]
+
+
+def fetch_settings(node: Node) -> FetchSettings:
+    """The settings of a fetch node."""
+    return cast(FetchSettings, node.settings)
+
+
+def reads(settings: Settings, sensor: str) -> FetchSettings:
     """Settings of the key: without what says nothing of radar, optical sensors or maps."""
     provider = settings["provider"]
     collection = choose_collection(provider, sensor, settings["collection"])
     bands = sensor_bands(settings, find_card(settings["model"]))[sensor]
     windows, temporal = settings.get(PLACES, Places()).windows, settings["temporal"]
-    found = {
+    found: FetchSettings = {
         "provider": provider,
         "collection": collection,
         "sensor": sensor,
         "source": find_provider(provider).identity(options(settings), collection),
         "bands": "all" if settings["fetch_bands"] == "all" else bands,
-        **{name: settings[name] for name in _extent(provider)},
+        "scale_m": settings["scale_m"],
     }
+    if not find_provider(provider).own_grid:  # around an image that is a ROI there is nothing
+        found["context_m"] = settings["context_m"]
+        found["least_side_m"] = settings["least_side_m"]
     if SENSORS[sensor].static:
         return found
-    own = "orbit" if SENSORS[sensor].decibel else "fetch_cloudy_pct"
     # A window that no ROI uses is read by nobody.
-    found |= {"temporal": None if windows == "all" else temporal, own: settings[own]}
+    found["temporal"] = None if windows == "all" else temporal
+    if SENSORS[sensor].decibel:
+        found["orbit"] = settings["orbit"]
+    else:
+        found["fetch_cloudy_pct"] = settings["fetch_cloudy_pct"]
     if settings["fetch_granularity"] == "composite":
+        found["composite"] = composite_settings(settings, sensor)
         # What becomes of an empty frame is settled later, so it needs no new download.
-        made = composite_settings(settings, sensor)
-        found["composite"] = {name: made[name] for name in made if name != "empty_frame"}
+        found["composite"].pop("empty_frame", None)
     return found
-
-
-def _extent(provider: str) -> tuple[str, ...]:
-    """What says which pixels are read; around an image that is a ROI there are none."""
-    return ("scale_m",) if find_provider(provider).own_grid else EXTENT
 
 
 def options(settings: Settings) -> dict[str, Any]:

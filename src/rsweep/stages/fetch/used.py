@@ -12,27 +12,27 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rsweep.core.canonical import digest
-from rsweep.core.nodes import KEY_LENGTH
+from rsweep.core.nodes import KEY_LENGTH, Node
 from rsweep.core.roi import Roi
 from rsweep.core.shards import Shard
 from rsweep.sources.held import Degrees, Held
 from rsweep.sources.registry import find_provider
 from rsweep.stages.fetch.reach import box_around, window_of
+from rsweep.stages.fetch.spec import FetchSettings, fetch_settings
 
-Settings = Mapping[str, Any]
 Scenes = dict[str, str]
 """Scene -> digest of all that it says and holds."""
 Window = tuple[str, str]
 
 
 def used_scenes(
-    settings: Settings, options: Settings, shards: Iterable[Shard],
+    node: Node, options: Mapping[str, Any], shards: Iterable[Shard],
     known: Container[str] | None = None,
 ) -> dict[str, Scenes]:  # fmt: skip
     """Shard -> the scenes that its ROIs use; nothing where scenes are not on a disk.
 
     Args:
-        settings: of a fetch.
+        node: a fetch.
         options: of its provider.
         shards: of the study.
         known: scenes of a lock, which alone are looked at; None: all.
@@ -40,6 +40,7 @@ def used_scenes(
     Raises:
         SourceError: the scenes cannot be read.
     """
+    settings = fetch_settings(node)
     provider = find_provider(settings["provider"])
     held = provider.held(options, settings["collection"])
     if not held:
@@ -82,7 +83,7 @@ class _Lying:
         self._tree = STRtree([box(*part) for _, part in parts])
         self._within = functools.cache(self._find)
 
-    def used(self, settings: Settings, rois: Sequence[Roi]) -> Scenes:
+    def used(self, settings: FetchSettings, rois: Sequence[Roi]) -> Scenes:
         """Scenes that some ROIs use, under the settings of a fetch."""
         rois = list(rois)
         windows = [window_of(settings, roi) for roi in rois]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import Grid
@@ -16,13 +14,10 @@ from rsweep.stages.prep.geometry import (
     native_lattice,
     roi_span,
 )
-
-Settings = Mapping[str, Any]
-TILING = ("tile_size", "stride", "snap", "align")
-"""Settings of a `Tiling`; a prep that never tiles has none of them."""
+from rsweep.stages.prep.spec import PrepSettings
 
 
-def cut(settings: Settings, grid: Grid, polygon_wkt: str) -> tuple[str, Lattice]:
+def cut(settings: PrepSettings, grid: Grid, polygon_wkt: str) -> tuple[str, Lattice]:
     """The mode that a ROI has under `input_prep`, and its tiles.
 
     Args:
@@ -44,8 +39,10 @@ def cut(settings: Settings, grid: Grid, polygon_wkt: str) -> tuple[str, Lattice]
         if settings["native_above"] == "error":
             raise RoiError(f"{above}; raise that limit, or set native_above: tile")
         mode = "tile"
-    size, stride, snap, align = (settings.get(k, 1) for k in TILING)
-    tiling = Tiling(size, stride, snap, align, origin)
+    tiling = Tiling(
+        settings.get("tile_size", 1), settings.get("stride", 1), settings.get("snap", 1),
+        settings.get("align", 1), origin,
+    )  # fmt: skip
     limit = settings.get("max_tiles", math.inf)
     return choose_lattice(span, mode, tiling, grid.height, grid.width, limit)
 
@@ -55,7 +52,7 @@ def shared_origin(grid: Grid) -> Origin:
     return Origin(round(-grid.y0 / grid.scale_m), round(grid.x0 / grid.scale_m))
 
 
-def _above(settings: Settings, side: int) -> str:
+def _above(settings: PrepSettings, side: int) -> str:
     """How a native input is too large, or nothing."""
     tokens = sum((side // patch) ** 2 for patch in settings["patches_px"])
     if side > settings["native_max_px"]:

@@ -173,7 +173,7 @@ def _up(value: int, step: int) -> int:
 
 
 def choose_lattice(
-    span: Span, mode: str, tiling: Tiling, height: int, width: int, max_tiles: int
+    span: Span, mode: str, tiling: Tiling, height: int, width: int, max_tiles: float
 ) -> tuple[str, Lattice]:
     """The lattice of a ROI under an `input_prep` mode, and the mode that `auto` became.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from rsweep.stages.prep.spec import NormalizationRecord
+
 
 def normalize(
-    values: NDArray[np.float32], valid: NDArray[np.bool_], constants: Mapping[str, Any]
+    values: NDArray[np.float32], valid: NDArray[np.bool_], constants: NormalizationRecord
 ) -> NDArray[np.float32]:
     """Normalise one tile; a missing pixel becomes the band's centre, which is no extreme.
 
@@ -23,11 +22,13 @@ def normalize(
         [T, C, H, W], finite everywhere.
     """
     if constants["clip"] is not None:
-        values = np.clip(values, *constants["clip"])
+        low, high = constants["clip"]
+        values = np.clip(values, low, high)
     if constants["kind"] == "tile_zscore":
         return _tile_zscore(values, valid)
     mean, std, center = (
-        np.asarray(constants[name], np.float32)[:, None, None] for name in ("mean", "std", "center")
+        np.asarray(own, np.float32)[:, None, None]
+        for own in (constants["mean"], constants["std"], constants["center"])
     )
     scaled = _scaled(values, constants)
     scaled = np.where(valid[:, None], scaled, center)
@@ -37,7 +38,7 @@ def normalize(
     return result
 
 
-def _scaled(values: NDArray[np.float32], constants: Mapping[str, Any]) -> NDArray[np.float32]:
+def _scaled(values: NDArray[np.float32], constants: NormalizationRecord) -> NDArray[np.float32]:
     """Raw values in the units of the constants' mean."""
     if "white" in constants:
         white = np.asarray(constants["white"], np.float32)[:, None, None]

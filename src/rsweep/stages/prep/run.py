@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import h5py
 import numpy as np
@@ -35,8 +34,7 @@ from rsweep.stages.prep.format import (
 from rsweep.stages.prep.geometry import Lattice, reflected
 from rsweep.stages.prep.normalize import normalize
 from rsweep.stages.prep.resample import resize, resize_decibel
-
-Settings = Mapping[str, Any]
+from rsweep.stages.prep.spec import PrepSettings, prep_settings
 
 
 def run(job: Job) -> None:
@@ -47,7 +45,7 @@ def run(job: Job) -> None:
         tables = {s: composite.read_rois(file) for s, file in inputs.items()}
         rois = [_plan_roi(job, rows) for rows in _by_roi(tables)]
         writers = {
-            side: TileWriter(target.create_group(str(side)), job.node.settings, side, of_side)
+            side: TileWriter(target.create_group(str(side)), prep_settings(job.node), side, of_side)
             for side, of_side in _by_side(rois).items()
         }
         for index, roi in enumerate(job.progress(rois, len(rois), "ROIs tiled")):
@@ -82,13 +80,13 @@ def _plan_roi(job: Job, rows: dict[str, composite.Row]) -> Row:
         return {**job.carry({"id": first["id"], "error": "; ".join(failed)}), "tiles": 0}
     try:
         made = {s: row for s, row in rows.items() if row["error"] is None}
-        return _plan_tiles(job.node.settings, made)
+        return _plan_tiles(prep_settings(job.node), made)
     except RoiError as error:
         job.fail_or_record(first["id"], str(error))
         return {"id": first["id"], "error": str(error), "tiles": 0}
 
 
-def _plan_tiles(settings: Settings, rows: dict[str, CompositedRoi]) -> TiledRoi:
+def _plan_tiles(settings: PrepSettings, rows: dict[str, CompositedRoi]) -> TiledRoi:
     first = next(iter(rows.values()))
     grid = Grid.from_dict(first["grid"])
     mode, lattice = cut(settings, grid, first["polygon"])
@@ -121,7 +119,7 @@ def _detail(row: CompositedRoi) -> SensorScenes:
                         warnings=row["warnings"])  # fmt: skip
 
 
-def _require_bands(settings: Settings, rows: dict[str, CompositedRoi]) -> None:
+def _require_bands(settings: PrepSettings, rows: dict[str, CompositedRoi]) -> None:
     for sensor, row in rows.items():
         missing = [b for b in settings["bands"][sensor] if b not in row["bands"]]
         if missing:
@@ -155,7 +153,7 @@ class TileWriter:
     """Writes a block of tiles one ROI at a time: those of one side of the network's input."""
 
     def __init__(
-        self, file: h5py.Group, settings: Settings, size: int, rois: list[TiledRoi]
+        self, file: h5py.Group, settings: PrepSettings, size: int, rois: list[TiledRoi]
     ) -> None:
         self.file, self.settings, self.size = file, settings, size
         total, steps = sum(roi["tiles"] for roi in rois), max(len(roi["steps"]) for roi in rois)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict, cast
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.nodes import Node
 from rsweep.core.places import PLACES, Places
 from rsweep.core.stage import EACH_SENSOR, Extent, Settings, Stage
 from rsweep.models.card import ModelCard, Normalization
@@ -66,28 +68,79 @@ LENIENT = 1.1
 """Factor for what a ROI's side in degrees misses of its side in UTM."""
 
 
-def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+class NormalizationRecord(TypedDict):
+    """Constants of a sensor's bands as values; see `models.card.Normalization`.
+
+    `tile_zscore` has no more than `kind` and `clip`.
+    """
+
+    kind: str
+    clip: Sequence[float] | None
+    gain: NotRequired[float]
+    truncate: NotRequired[bool]
+    mean: NotRequired[list[float]]
+    std: NotRequired[list[float]]
+    center: NotRequired[list[float]]
+    eight_bit: NotRequired[bool]
+    white: NotRequired[list[float]]
+
+
+class PrepSettings(TypedDict):
+    """Settings of the key.
+
+    By mode: `step`, `patches_px` and the limits of native inputs; `tile_size`, `stride` and `snap`
+    where there may be tiles, and `max_tiles` where that can be reached; `resample` where something
+    is resized. Pixels are of the grid, but `image_size` and `patches_px` of the input.
+    """
+
+    bands: dict[str, list[str]]
+    normalization: dict[str, NormalizationRecord]
+    min_frames: int
+    input_prep: str
+    edge: str
+    lattice: NotRequired[str]
+    image_size: NotRequired[int]
+    tile_size: NotRequired[int]
+    stride: NotRequired[int]
+    snap: NotRequired[int]
+    align: NotRequired[int]
+    max_tiles: NotRequired[int]
+    resample: NotRequired[str]
+    step: NotRequired[int]
+    patches_px: NotRequired[list[int]]
+    native_max_px: NotRequired[int]
+    native_max_tokens: NotRequired[int]
+    native_above: NotRequired[str]
+
+
+def prep_settings(node: Node) -> PrepSettings:
+    """The settings of a prep node."""
+    return cast(PrepSettings, node.settings)
+
+
+def reads(settings: Settings, sensor: str) -> PrepSettings:
     """Settings of the key: constants as values, and of tiles only where there are tiles."""
     card = find_card(settings["model"])
     bands = sensor_bands(settings, card)
     constants = card.normalizations[settings["normalization"]]
-    found: dict[str, Any] = {
+    found: PrepSettings = {
         "bands": bands,
         "normalization": {n: resolved_normalization(constants[n], bands[n]) for n in bands},
         "min_frames": card.frames_range[0],
-        **{name: settings[name] for name in ("input_prep", "edge")},
+        "input_prep": settings["input_prep"],
+        "edge": settings["edge"],
     }
     if settings["lattice"] != "roi" and settings["input_prep"] != "resize":
         found["lattice"] = settings["lattice"]
     if settings["input_prep"] == "native":
-        found |= _native(settings, card)
+        _add_native(found, settings, card)
         if not has_tiles(settings):
             return found
     found["image_size"] = settings["image_size"]
     size = tile_size(settings)
     if has_tiles(settings):
-        found |= {"tile_size": size, "stride": size - settings["tile_overlap"]}
-        found |= {"snap": tile_snap(settings, card), "align": start_step(settings, card)}
+        found["tile_size"], found["stride"] = size, size - settings["tile_overlap"]
+        found["snap"], found["align"] = tile_snap(settings, card), start_step(settings, card)
         if _most_tiles(settings) > settings["max_tiles"]:  # a limit that is not reached is none
             found["max_tiles"] = settings["max_tiles"]
     if settings["input_prep"] in ("resize", "auto") or size != settings["image_size"]:
@@ -102,30 +155,29 @@ def _most_tiles(settings: Settings) -> float:
     return float((side / (size - settings["tile_overlap"]) + 1) ** 2)
 
 
-def _native(settings: Settings, card: ModelCard) -> dict[str, Any]:
-    limits = ("native_max_tokens", "native_above")
-    return {
-        "step": native_step(settings, card),
-        "align": start_step(settings, card),
-        "patches_px": [group.patch_px for group in card.groups(settings)],
-        "native_max_px": native_limit(settings, card),
-        **{name: settings[name] for name in limits},
-    }
+def _add_native(found: PrepSettings, settings: Settings, card: ModelCard) -> None:
+    found["step"], found["align"] = native_step(settings, card), start_step(settings, card)
+    found["patches_px"] = [group.patch_px for group in card.groups(settings)]
+    found["native_max_px"] = native_limit(settings, card)
+    found["native_max_tokens"] = settings["native_max_tokens"]
+    found["native_above"] = settings["native_above"]
 
 
-def resolved_normalization(n: Normalization, bands: list[str]) -> dict[str, Any]:
+def resolved_normalization(n: Normalization, bands: list[str]) -> NormalizationRecord:
     """A normalisation of some bands as values, for the key and for `normalize`."""
     if n.kind != "affine":
         return {"kind": n.kind, "clip": n.clip}
-    coarse: dict[str, Any] = {"eight_bit": True} if n.eight_bit else {}
+    found = NormalizationRecord(
+        kind=n.kind, clip=n.clip, gain=n.gain, truncate=n.truncate,
+        mean=[n.stats[b][0] for b in bands],
+        std=[n.stats[b][1] for b in bands],
+        center=[n.center.get(b, n.stats[b][0]) for b in bands],
+    )  # fmt: skip
+    if n.eight_bit:
+        found["eight_bit"] = True
     if n.white:
-        coarse["white"] = [n.white[b] for b in bands]
-    return {
-        **coarse, "kind": n.kind, "clip": n.clip, "gain": n.gain, "truncate": n.truncate,
-        "mean": [n.stats[b][0] for b in bands],
-        "std": [n.stats[b][1] for b in bands],
-        "center": [n.center.get(b, n.stats[b][0]) for b in bands],
-    }  # fmt: skip
+        found["white"] = [n.white[b] for b in bands]
+    return found
 
 
 def roi_mb(settings: Settings, extent: Extent) -> float:

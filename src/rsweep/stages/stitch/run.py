@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -22,7 +22,7 @@ from rsweep.stages.prep.geometry import Lattice, crop_to, roi_span, token_lattic
 from rsweep.stages.stitch.assemble import assemble, block_mean, merge_groups
 from rsweep.stages.stitch.format import Row, StoredGrid, write_grid, write_rois, write_vectors
 from rsweep.stages.stitch.pool import coverage, pool
-from rsweep.stages.stitch.spec import OWN_VECTORS
+from rsweep.stages.stitch.spec import OWN_VECTORS, StitchSettings, stitch_settings
 
 Values = NDArray[np.float32]
 LEAST_REAL = 0.5
@@ -44,7 +44,7 @@ def run(job: Job) -> None:
             row, vector = _stitch_roi(job, roi, inputs, target, index)
             done.append(row)
             vectors.append(vector)
-        _write_all(target, vectors, job.node.settings["storage_dtype"])
+        _write_all(target, vectors, stitch_settings(job.node)["storage_dtype"])
         write_rois(target, done)
     _warn_of_little(done)
 
@@ -140,10 +140,11 @@ def _stitch_roi(
 ) -> tuple[Row, Values | None]:
     if roi["error"] is not None:
         return job.carry(roi), None
+    settings = stitch_settings(job.node)
     try:
         tiles = RoiTiles(roi, index, inputs[roi["side"]])
-        found, vector = _embed_roi(job.node.settings, tiles, target, index)
-        _require_fit(vector, job.node.settings["storage_dtype"])
+        found, vector = _embed_roi(settings, tiles, target, index)
+        _require_fit(vector, settings["storage_dtype"])
     except RoiError as error:
         job.fail_or_record(roi["id"], str(error))
         target.pop(str(index), None)
@@ -177,7 +178,7 @@ class Embedded(NamedTuple):
 
 
 def _embed_roi(
-    settings: Mapping[str, Any], tiles: RoiTiles, target: h5py.File, index: int
+    settings: StitchSettings, tiles: RoiTiles, target: h5py.File, index: int
 ) -> tuple[Embedded, Values]:
     """What there is to say of a ROI's embedding, and its vector; its grid goes to the file."""
     side = tiles.side
@@ -186,8 +187,9 @@ def _embed_roi(
     weights = _valid_area(tiles, side, rows, cols, blend)
     if not weights.any():
         raise RoiError("has no valid pixel inside it")
-    if settings.get("pooling") in OWN_VECTORS:
-        vector, seen = _own_vector(tiles, settings["pooling"])
+    pooling = settings.get("pooling", "mean")
+    if pooling in OWN_VECTORS:
+        vector, seen = _own_vector(tiles, pooling)
         return Embedded(float(weights.sum() / area.sum()), seen), vector
     maps = (assemble(of_group, tiles.lattice, blend) for of_group in tiles.maps())
     merged = merge_groups(list(maps), settings.get("group_merge", "mean"))[rows, cols]
@@ -198,7 +200,7 @@ def _embed_roi(
     real = assemble(tiles.real(side), tiles.lattice, blend)[rows, cols, 0]
     valid, measured = float(weights.sum() / area.sum()), float(np.average(real, weights=weights))
     if settings["output"] == "pooled":
-        return Embedded(valid, measured), pool(merged, weights, settings["pooling"])
+        return Embedded(valid, measured), pool(merged, weights, pooling)
     write_grid(target, index, _stored(merged, weights, real, settings["storage_dtype"]))
     return Embedded(valid, measured, corner), pool(merged, weights, "mean")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 from rsweep.core.knobs import MODEL, Knob
+from rsweep.core.nodes import Node
 from rsweep.core.stage import Extent, Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.stages.prep.tiling import has_tiles
@@ -39,20 +40,34 @@ KNOBS = (
 )  # fmt: skip
 
 
-def reads(settings: Settings, sensor: str) -> dict[str, Any]:
+class StitchSettings(TypedDict):
+    """Settings of the key: `pooling` of vectors, and what there is to merge or to blend."""
+
+    output: str
+    storage_dtype: str
+    pooling: NotRequired[str]
+    group_merge: NotRequired[str]
+    blend: NotRequired[str]
+
+
+def stitch_settings(node: Node) -> StitchSettings:
+    """The settings of a stitch node."""
+    return cast(StitchSettings, node.settings)
+
+
+def reads(settings: Settings, sensor: str) -> StitchSettings:
     """Settings of the key: of the ways of merging, those that have something to merge."""
     card = find_card(settings["model"])
-    found = {name: settings[name] for name in ("output", "storage_dtype")}
-    own = {knob.name: settings[knob.name] for knob in card.knobs if knob.stage == "stitch"}
+    found = StitchSettings(output=settings["output"], storage_dtype=settings["storage_dtype"])
     if settings["output"] == "pooled":
         found["pooling"] = settings["pooling"]
         if settings["pooling"] in OWN_VECTORS:
-            return found | own
+            return found
     if len(card.groups(settings)) > 1:
         found["group_merge"] = settings["group_merge"]
     if has_tiles(settings):
         found["blend"] = settings["blend"]
-    return found | own
+    return found
 
 
 def roi_mb(settings: Settings, extent: Extent) -> float:

@@ -11,6 +11,7 @@ from rasterio.warp import transform_bounds
 
 from rsweep.core.errors import RoiError
 from rsweep.core.grid import roi_grid
+from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi, degrees_around
 from rsweep.core.shards import Shard
 from rsweep.sources.held import Held
@@ -101,7 +102,8 @@ def find(scenes, places, known=None, **fetch):
     provider = SimpleNamespace(held=lambda options, collection: tuple(scenes), own_grid=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(used, "find_provider", lambda name: provider)
-        return used_scenes({**FETCH, **fetch}, {}, [Shard("s", places)], known).get("s")
+        node = Node("fetch", 3, {**FETCH, **fetch})
+        return used_scenes(node, {}, [Shard("s", places)], known).get("s")
 
 
 HERE = Held("here", ((9.0, 49.0, 11.0, 51.0),), *ALL_YEAR, None, "1")
