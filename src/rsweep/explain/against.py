@@ -79,7 +79,7 @@ def _scenes(study: Study, node: Node, lock: Lock) -> SceneChanges:
     for fetch in node.upstream():
         before = unpack_scenes(lock["fetch"].get(fetch.key, {}))
         if before:
-            now = used_scenes(fetch.settings, options[fetch.key], study.shards)
+            now = used_scenes(fetch, options[fetch.key], study.shards)
             found += [compare_scenes(used, now.get(s, {})) for s, used in before.items()]
     return merged(found)
 
