@@ -12,6 +12,7 @@ from rsweep.core.roi import SNAP_M
 from rsweep.core.sensors import SENSORS
 from rsweep.models import layers
 from rsweep.models.card import ModelCard, Normalization
+from rsweep.models.constants import with_constants
 from rsweep.models.registry import find_card
 from rsweep.plan.table import CORE
 from rsweep.sources.registry import (
@@ -72,6 +73,10 @@ def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, 
         card = find_card(CORE["model"].parse(raw.get("model") or CORE["model"].default))
     except ValueError as error:
         return {}, [("model", str(error))]
+    try:
+        card = with_constants(card, CORE["constants"].parse(raw.get("constants") or {}))
+    except ValueError as error:
+        return {}, [("constants", str(error))]
     if card.weights == TRAINING_FREE and "weights" not in own:
         raw.pop("weights", None)
     knobs = knobs_of(card)

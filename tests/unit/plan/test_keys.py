@@ -37,6 +37,9 @@ RESIZE = {**RCF, "input_prep": "resize"}
 GRID = {**RCF, "output": "grid"}
 OVERLAP = {**RCF, "tile_overlap": 16}
 EARTH = {**RCF, "provider": "earthengine"}
+PLAIN = {"own": {"s2": {"B4": [0, 10_000], "B3": [0, 10_000]}}}
+OTHER_PLAIN = {"own": {"s2": {"B4": [0, 10_000], "B3": [1, 10_000]}}}
+STATED = {**RCF, "bands": "B4,B3", "constants": PLAIN, "normalization": "own"}
 ANYSAT = {**FIXED, "model": "anysat", "weights": "random"}
 SHA = {c: c * 64 for c in "ab"}
 URL = {**THOR, "weights": "https://example.org/w.pt", "weights_sha256": SHA["a"]}
@@ -93,6 +96,7 @@ READ = {
     "modality": (RCF, "s1", "fetch"),
     "bands": (RCF, "B4,B3,B2", "prep"),
     "normalization": ({**THOR, "bands": "B4,B3,B2"}, "unit", "prep"),
+    "constants": (STATED, OTHER_PLAIN, "prep"),
     "input_prep": (RCF, "resize", "prep"),
     "native_max_px": (NATIVE, 96, "prep"),
     "native_max_tokens": (NATIVE, 99, "prep"),
@@ -147,6 +151,8 @@ UNREAD = [
     ("blend", NATIVE, "none", "no tiles"),
     ("native_max_px", RCF, 99, "not native"),
     ("native_above", RCF, "tile", "not native"),
+    ("constants", RCF, PLAIN, "a normalisation of the card is used"),
+    ("constants", {**STATED, "bands": "B4"}, OTHER_PLAIN, "the band is not read"),
     ("tile_overlap", RESIZE, 8, "no tiles"),
     ("max_tiles", RESIZE, 9, "no tiles"),
     ("lattice", RESIZE, "shared", "cells of resized ROIs differ from ROI to ROI"),

@@ -10,6 +10,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.places import PLACES, Places
 from rsweep.core.stage import EACH_SENSOR, Extent, Settings, Stage
 from rsweep.models.card import ModelCard, Normalization
+from rsweep.models.constants import with_constants
 from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.prep.tiling import (
@@ -28,6 +29,9 @@ KNOBS = (
     Knob("modality", "prep", "str", MODEL, "which sensors the model is fed"),
     Knob("bands", "prep", "names", MODEL, "bands that the model is fed, in order"),
     Knob("normalization", "prep", "str", MODEL, "named constants of the model's card"),
+    Knob("constants", "prep", "mapping", {},
+         "further names for `normalization`, of this study: name -> sensor -> band -> [mean, std], "
+         "of values in the sensor's unit"),
     Knob("input_prep", "prep", "str", "tile",
          "resize the ROI's square to one input, or tile it; auto tiles a ROI larger than a tile "
          "unless that needs more than max_tiles; native: the square's own pixels in one pass, "
@@ -122,7 +126,8 @@ def reads(settings: Settings, sensor: str) -> PrepSettings:
     """Settings of the key: constants as values, and of tiles only where there are tiles."""
     card = find_card(settings["model"])
     bands = sensor_bands(settings, card)
-    constants = card.normalizations[settings["normalization"]]
+    known = with_constants(card, settings["constants"]).normalizations
+    constants = known[settings["normalization"]]
     found: PrepSettings = {
         "bands": bands,
         "normalization": {n: resolved_normalization(constants[n], bands[n]) for n in bands},
