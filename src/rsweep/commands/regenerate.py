@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rsweep.commands.output import answer
+
+if TYPE_CHECKING:
+    from rsweep.recipes.regenerate import Outcome
 
 ABOUT = "make a published table again: get its data, run its studies, compare number by number"
 
@@ -35,9 +39,14 @@ def run(given: argparse.Namespace) -> int:
     outcomes = list(run_studies(recipe, given.cores))
     lines = [f"\n{recipe.title} ({recipe.paper})"]
     for outcome in outcomes:
-        lines += [*map(regenerated_line, outcome.rows),
-                  f"{outcome.failed} of {len(outcome.rows)} published numbers did not come out "
-                  f"again; {outcome.folder}/report.html, published.csv, published.svg"]  # fmt: skip
+        lines += [*map(regenerated_line, outcome.rows), _sum(outcome)]
     found = [{"results": str(o.folder), "failed": o.failed, "rows": list(o.rows)} for o in outcomes]
     answer(given.json, found, lines)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+def _sum(outcome: Outcome) -> str:
+    if not outcome.rows:
+        return f"no number is published to compare with; {outcome.folder}/report.html"
+    return (f"{outcome.failed} of {len(outcome.rows)} published numbers did not come out again; "
+            f"{outcome.folder}/report.html, published.csv, published.svg")  # fmt: skip

@@ -81,6 +81,8 @@ def run(study: Study) -> list[dict[str, str]]:
     evaluate_batch(study, names, design, folder / "evaluation/batch.json")
     judge_study(study, design, folder / "verdict.json", folder / "pairs.parquet")
     write_sweep(study, folder / "sweep.csv")
+    if not study.options["published"]:
+        return []
     published = Path(study.options["published"])
     write_regenerated(published, folder / "sweep.csv", folder / "published.csv")
     return read_regenerated(folder / "published.csv")
