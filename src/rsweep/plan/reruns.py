@@ -63,8 +63,14 @@ def reruns(model: str) -> dict[str, tuple[str, ...]]:
     Where the defaults leave a knob unread, settings under which it is read take their place. A knob
     of which no other value can be tried without data is taken by the stage that declares it.
     """
+    return {name: knob_reruns(name, model) for name in knobs_of(find_card(model))}
+
+
+@functools.cache
+def knob_reruns(knob: str, model: str) -> tuple[str, ...]:
+    """The same of one knob that a model has."""
     card = find_card(model)
-    return {name: _reruns(knob, card) for name, knob in knobs_of(card).items()}
+    return _reruns(knobs_of(card)[knob], card)
 
 
 def _reruns(knob: Knob, card: ModelCard) -> tuple[str, ...]:

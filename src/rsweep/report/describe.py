@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
-import shutil
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -23,9 +19,7 @@ from rsweep.plan.reruns import reruns
 from rsweep.report import words
 from rsweep.report.compare import HEADS, cells, compare
 from rsweep.report.facts import card_facts, find_model
-
-WIDTH = 100
-"""Columns that are easily read; also what a pipe gets."""
+from rsweep.report.text_page import WIDTH, pairs, render, table
 
 HARD = "\N{NO-BREAK SPACE}"
 
@@ -44,9 +38,7 @@ def list_models(sensors: Sequence[str] = (), licence: str = "", as_json: bool = 
     rows = [cells(row) for row in found]
     if not sensors and not licence:
         rows += [[f"{f}:NAME", f"any {f} network", *[""] * 6] for f in open_families()]
-    return _render(
-        [_table(HEADS, rows), Text(f"{NOTE}\nrsweep describe MODEL says all about one.")]
-    )
+    return render([table(HEADS, rows), Text(f"{NOTE}\nrsweep describe MODEL says all about one.")])
 
 
 NOTE = (
@@ -67,21 +59,21 @@ def describe_model(model: str, as_json: bool = False) -> str:
     facts, found = card_facts(card), reruns(card.id)
     for knob in (*facts["knobs"]["own"], *facts["knobs"]["shared"]):
         knob["reruns"] = list(found[knob["name"]])
-    return json.dumps(facts, indent=1) if as_json else _render(list(_page(facts)))
+    return json.dumps(facts, indent=1) if as_json else render(list(_page(facts)))
 
 
 def _page(facts: Facts) -> Iterator[RenderableType]:
     yield _head(facts)
     for title, parts in (
-        ("Input", [_modalities(facts), _pairs(_contract(facts))]),
+        ("Input", [_modalities(facts), pairs(_contract(facts))]),
         ("Normalisations", list(_normalizations(facts))),
         ("Variants", [_variants(facts)]),
         ("Own knobs", [_knobs(facts["knobs"]["own"])]),
         ("Shared knobs that depend on the model", [_knobs(_depending(facts)), _others(facts)]),
         ("Constraints, with all else at its default", [_constraints(facts)]),
-        ("Output", [_groups(facts), _pairs(_outputs(facts))]),
+        ("Output", [_groups(facts), pairs(_outputs(facts))]),
         ("Trained on", [_envelope(facts)]),
-        ("Provenance", [_pairs(_provenance(facts))]),
+        ("Provenance", [pairs(_provenance(facts))]),
     ):
         if any(part is not None for part in parts):
             yield Text(f"\n{title}", style="bold")
@@ -103,7 +95,7 @@ def _modalities(facts: Facts) -> Table:
             fit = ", ".join(modality["normalizations"])
             rows.append([name, sensor["sensor"], bands, free, sensor["unit"], fit])
     heads = ("modality", "sensor", "bands in order", "`bands`", "unit", "normalizations")
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _contract(facts: Facts) -> list[tuple[str, str]]:
@@ -123,7 +115,7 @@ def _normalizations(facts: Facts) -> Iterator[RenderableType]:
             label = "bands" if n["kind"] == "tile_zscore" else "mean / std"
             rows.append((label, _unbroken(words.constants(n))))
             yield Text(f"{name}, {sensor}", style="bold cyan")
-            yield Padding(_pairs(rows), (0, 0, 0, 2))
+            yield Padding(pairs(rows), (0, 0, 0, 2))
 
 
 def _unbroken(parts: Sequence[str]) -> str:
@@ -138,7 +130,7 @@ def _variants(facts: Facts) -> Table:
          words.checkpoint_text(v["checkpoint"])]
         for name, v in facts["variants"].items()
     ]  # fmt: skip
-    return _table(("variant", "width", "depth", "heads", "params (M)", "checkpoint"), rows)
+    return table(("variant", "width", "depth", "heads", "params (M)", "checkpoint"), rows)
 
 
 def _depending(facts: Facts) -> list[Facts]:
@@ -147,7 +139,7 @@ def _depending(facts: Facts) -> list[Facts]:
 
 def _others(facts: Facts) -> RenderableType:
     same = ", ".join(knob["name"] for knob in facts["knobs"]["shared"] if not knob["depends"])
-    return _pairs([("the same for all", f"{same}: see docs/settings.md")])
+    return pairs([("the same for all", f"{same}: see docs/settings.md")])
 
 
 def _knobs(knobs: Sequence[Facts]) -> Table | None:
@@ -161,12 +153,12 @@ def _knobs(knobs: Sequence[Facts]) -> Table | None:
         ]
         for k in knobs
     ]
-    return _table(("knob", "reruns from", "default", "allowed", "meaning"), rows) if rows else None
+    return table(("knob", "reruns from", "default", "allowed", "meaning"), rows) if rows else None
 
 
 def _constraints(facts: Facts) -> Table | None:
     rows = [[c["knob"], c["takes"], c["example"]] for c in facts["constraints"]]
-    return _table(("knob", "takes", "otherwise, for instance"), rows) if rows else None
+    return table(("knob", "takes", "otherwise, for instance"), rows) if rows else None
 
 
 def _groups(facts: Facts) -> Table:
@@ -175,7 +167,7 @@ def _groups(facts: Facts) -> Table:
         for name, groups in facts["token_groups"].items()
         for group in groups
     ]
-    return _table(("modality", "token group", "token", "tokens of a tile"), rows)
+    return table(("modality", "token group", "token", "tokens of a tile"), rows)
 
 
 def _outputs(facts: Facts) -> list[tuple[str, str]]:
@@ -187,7 +179,7 @@ def _outputs(facts: Facts) -> list[tuple[str, str]]:
 
 def _envelope(facts: Facts) -> Table | None:
     lines = words.envelope_lines(facts["envelope"])
-    return _pairs(lines) if lines else None
+    return pairs(lines) if lines else None
 
 
 def _provenance(facts: Facts) -> list[tuple[str, str]]:
@@ -198,33 +190,3 @@ def _provenance(facts: Facts) -> list[tuple[str, str]]:
         ("pre-training", facts["pretraining"]),
         ("notes", facts["notes"]),
     ]
-
-
-def _pairs(rows: Sequence[tuple[str, str]]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, style="dim")
-    grid.add_column(overflow="fold")
-    for name, text in rows:
-        grid.add_row(Text(name), Text(text))
-    return grid
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
-    for place, head in enumerate(heads):
-        table.add_column(head, no_wrap=place == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    return table
-
-
-def _render(parts: Sequence[RenderableType]) -> str:
-    """As text; in colour if it goes to a terminal."""
-    terminal = sys.stdout.isatty()
-    columns = shutil.get_terminal_size((WIDTH, 0)).columns if terminal else WIDTH
-    file = io.StringIO()
-    console = Console(file=file, width=min(columns, WIDTH), force_terminal=terminal,
-                      highlight=False)  # fmt: skip
-    for part in parts:
-        console.print(part)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())

@@ -30,6 +30,7 @@ class Provider:
         cloud_layers: of options and collection, what tells of clouds in its scenes: quality layers,
             and "scene" where a whole scene's cloud share is known.
         open_source: the provider opened for one collection, some bands and an orbit.
+        about, needs: what it is, and what it takes to use it, a line each.
         composites: methods by which the opened source's `composites(frames, grid, method, rules)`
             reduces the scenes of each frame itself, giving `values` [C, H, W] in the sensor's unit
             with NaN where missing and `count` [H, W].
@@ -49,6 +50,8 @@ class Provider:
     available_bands: Callable[[Options, str], tuple[str, ...]]
     cloud_layers: Callable[[Options, str], tuple[str, ...]]
     open_source: Callable[[Options, str, Sequence[str], str], Source]
+    about: str = ""
+    needs: str = ""
     composites: tuple[str, ...] = ()
     check: Callable[[Options, str], list[Problem]] = lambda options, where: []
     address: Callable[[Options], str] = lambda options: ""

@@ -180,4 +180,6 @@ def planning_reads(options: Options) -> list[Path]:
 PROVIDER = Provider(
     "chips", OPTIONS, COLLECTIONS, identity, available_bands, lambda options, collection: (),
     open_source, check=check, planning_reads=planning_reads, held=held, own_grid=True,
+    about="published data sets of labelled images, each a ROI on its own pixels",
+    needs="a folder of images and the ROI table made from it (docs/sources.md)",
 )  # fmt: skip

@@ -112,4 +112,6 @@ def open_source(
 PROVIDER = Provider(
     "earthengine", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
     composites=COMPOSITES, check=check, address=address,
+    about="Google Earth Engine",
+    needs="a network, an Earth Engine project and an account for it (docs/sources.md)",
 )  # fmt: skip

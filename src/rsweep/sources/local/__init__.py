@@ -266,4 +266,6 @@ PROVIDER = Provider(
     check=check,
     planning_reads=planning_reads,
     held=held,
+    about="your folder of GeoTIFF scenes, or a STAC catalogue in a folder",
+    needs="a folder, and a layout.yaml that says how its files are named (docs/layouts.md)",
 )

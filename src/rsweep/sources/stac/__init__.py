@@ -225,4 +225,6 @@ def _catalogue(address: str) -> Catalogue:
 PROVIDER = Provider(
     "stac", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
     check=check, address=address, planning_reads=planning_reads, held=held,
+    about="a STAC API or a static catalogue",
+    needs="a network, or a catalogue on disk; a preset or an address (docs/sources.md)",
 )  # fmt: skip

@@ -94,4 +94,6 @@ def open_source(
 
 PROVIDER = Provider(
     "synthetic", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
+    about="an invented world for trials: the same values on every machine, land cover known",
+    needs="nothing: no account, network or file",
 )  # fmt: skip
