@@ -95,9 +95,13 @@ def _whole(parts: Path) -> Path:
 
 
 def set_aside(plan: Plan) -> None:
-    """Move the results of profiles that have left the study to where no glob finds them; say so."""
-    folder = plan.folder / "profiles"
-    gone = [p for p in folder.glob("*") if p.is_dir() and p.name not in plan.profiles]
+    """Move results of profiles and given sets that have left the study to where no glob finds them.
+
+    It says so.
+    """
+    kinds = {"profiles": set(plan.profiles), "given": set(plan.given)}
+    gone = [path for kind, names in kinds.items() for path in (plan.folder / kind).glob("*")
+            if path.is_dir() and path.name not in names]  # fmt: skip
     for path in gone:
         target = plan.folder / ASIDE / path.name
         with suppress(FileNotFoundError):

@@ -120,3 +120,16 @@ def test_results_of_profiles_that_left_are_moved_aside(plan, caplog):
     assert [p.parent.name for p in plan.folder.glob("profiles/*/*.parquet")] == ["base"]
     assert (plan.folder / "left/old/embeddings.parquet").exists()
     assert "left/: old" in caplog.text
+
+
+def test_given_sets_that_left_are_moved_aside_too(plan, caplog):
+    folder = plan.folder / "given" / "theirs"
+    folder.mkdir(parents=True)
+    (folder / "embeddings.parquet").touch()
+    plan.given["theirs"] = object()
+    workdir.set_aside(plan)
+    assert folder.is_dir()
+    plan.given.clear()
+    workdir.set_aside(plan)
+    assert (plan.folder / "left/theirs/embeddings.parquet").exists()
+    assert not folder.exists()
