@@ -107,7 +107,8 @@ class ModelCard:
         check: everything wrong with a combination of settings, as (knob, message).
         vectors: names of the vectors per tile that the network gives beside its tokens: "cls" (its
             class token), "model" (its own pooled output where that is not a mean of tokens).
-        layers: names of the intermediate outputs, first to last, for given settings.
+        own_layers: names of the intermediate outputs, first to last, for given settings, where
+            these are not those of its blocks.
         frames_range: least and most frames per tile; (1, 1) for a single-date network.
         side_inputs: what else the network reads: "day_of_year", "month", "year", "lonlat", "gsd",
             "wavelengths", "orbit", "valid".
@@ -126,7 +127,6 @@ class ModelCard:
     variants: Mapping[str, Variant]
     defaults: Mapping[str, Any]
     groups: Callable[[Mapping[str, Any]], tuple[TokenGroup, ...]]
-    layers: Callable[[Mapping[str, Any]], tuple[str, ...]]
     licence_code: str
     licence_weights: str
     pretraining: str
@@ -141,6 +141,13 @@ class ModelCard:
     envelope: Envelope = field(default_factory=Envelope)
     version: int = 1
     notes: str = ""
+    own_layers: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
+
+    def layers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the intermediate outputs, first to last: the numbers of blocks, or its own."""
+        if self.own_layers:
+            return self.own_layers(settings)
+        return tuple(str(n + 1) for n in range(self.variants[settings["variant"]].depth))
 
 
 def multiple_of(name: str, value: int, step: int, step_name: str) -> list[tuple[str, str]]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
+
+from rsweep.models.card import Variant
+from rsweep.models.layers import chosen
+from rsweep.models.protocol import TileBatch, TokenMaps
 
 
 def sincos(values: Tensor, width: int) -> Tensor:
@@ -70,3 +74,48 @@ def encoder_state(
     for prefix in prefixes:
         consume_prefix_in_state_dict_if_present(state, prefix)
     return {key: tensor for key, tensor in state.items() if key in own}
+
+
+class ClassTokenEmbedder:
+    """A transformer with a class token before its patches, as an inference job runs it.
+
+    Args:
+        network: takes pixels [B, C, H, W] and numbers of layers, gives an output [B, 1 + L, D] for
+            each of them, and has a final `norm`.
+        settings: of the inference.
+        size: of the variant.
+        groups: names of its token maps, whose patches of equal number follow each other.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: Mapping[str, Any],
+        size: Variant,
+        groups: Sequence[str] = ("patches",),
+    ) -> None:
+        self.network, self.groups = network, groups
+        self.layers = chosen(settings["layer"], size.depth)
+        self.final_norm: bool = settings["final_norm"]
+        (self.sensor,) = settings["bands"]
+
+    def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The encoder's part of a published checkpoint."""
+        return encoder_state(state, self.network)
+
+    def outputs(self, pixels: Tensor, batch: TileBatch) -> list[Tensor]:
+        """What the network gives for pixels [B, C, H, W] of a batch, one for each layer."""
+        found: list[Tensor] = self.network(pixels, self.layers)
+        return found
+
+    @torch.inference_mode()
+    def embed(self, batch: TileBatch) -> TokenMaps:
+        """A map of patch tokens for each group, and the class token."""
+        outputs = self.outputs(batch.pixels[self.sensor][:, 0], batch)
+        if self.final_norm:
+            norm = self.network.get_submodule("norm")
+            outputs = [norm(tokens) for tokens in outputs]
+        tokens = torch.cat(outputs, dim=2)
+        side = math.isqrt((tokens.shape[1] - 1) // len(self.groups))
+        maps = tokens[:, 1:].reshape(len(tokens), len(self.groups), side, side, -1).unbind(1)
+        return TokenMaps(dict(zip(self.groups, maps, strict=True)), {"cls": tokens[:, 0]})

@@ -99,7 +99,7 @@ CARD = ModelCard(
         "resample": "bilinear",
     },
     groups=_groups,
-    layers=lambda settings: tuple(stage.name for stage in STAGES),
+    own_layers=lambda settings: tuple(stage.name for stage in STAGES),
     check=_check,
     frames_range=(4, 32),
     licence_code="Apache-2.0",

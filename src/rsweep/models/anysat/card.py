@@ -130,7 +130,7 @@ CARD = ModelCard(
              "beside the pixel's own", allowed=("patch", "dense")),
     ),
     groups=_groups,
-    layers=lambda settings: tuple(str(n + 1) for n in range(BLOCKS)),
+    own_layers=lambda settings: tuple(str(n + 1) for n in range(BLOCKS)),
     check=_check,
     vectors=("model",),
     frames_range=(1, 366),

@@ -111,10 +111,6 @@ def _own_statistics(sensor: str) -> Normalization:
     )
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
@@ -166,7 +162,6 @@ CARD = ModelCard(
              "0 as libraries that know no better say", allowed=("overpass", "midnight")),
     ),
     groups=lambda settings: (TokenGroup("patches", PATCH_PX),),
-    layers=_layers,
     check=_check,
     vectors=("cls",),
     side_inputs=("wavelengths", "gsd", "year", "day_of_year", "lonlat"),

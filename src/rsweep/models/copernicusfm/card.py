@@ -54,10 +54,6 @@ _S1: Stats = {"VV": (-12.59, 5.26), "VH": (-20.26, 5.91)}
 _SOURCE = "Copernicus-FM's pre-training code"
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     (needed,) = CARD.modalities[settings["modality"]]
     known = [SPECTRA[needed.sensor][band] for band in settings["bands"] or needed.bands]
@@ -122,7 +118,6 @@ CARD = ModelCard(
              "unknown ones takes their place"),
     ),
     groups=lambda settings: (TokenGroup("patches", settings["patch_size"]),),
-    layers=_layers,
     check=_check,
     vectors=("cls", "model"),
     side_inputs=("wavelengths", "lonlat", "year", "day_of_year", "gsd"),

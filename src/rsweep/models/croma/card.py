@@ -77,7 +77,7 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     groups=lambda settings: (TokenGroup(GROUPS[settings["modality"]], PATCH_PX),),
-    layers=_layers,
+    own_layers=_layers,
     check=_check,
     vectors=("model",),
     envelope=Envelope(

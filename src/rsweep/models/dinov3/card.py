@@ -35,10 +35,6 @@ _MEAN, _STD = (0.430, 0.411, 0.296), (0.213, 0.156, 0.143)
 _SOURCE = "DINOv3's constants of its satellite pictures (not ImageNet's), of values 0..1"
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
@@ -88,7 +84,6 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     groups=lambda settings: (TokenGroup("patches", PATCH_PX),),
-    layers=_layers,
     check=_check,
     vectors=("cls", "model"),
     envelope=Envelope(

@@ -58,10 +58,6 @@ def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", settings["patch_size"]),)
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     known = WAVELENGTHS_UM[settings["modality"]]
     return {"wavelengths_um": [known[band] for band in _bands(settings)]}
@@ -151,7 +147,6 @@ CARD = ModelCard(
         "resample": "bilinear",
     },
     groups=_groups,
-    layers=_layers,
     check=_check,
     vectors=("cls", "model"),
     side_inputs=("wavelengths",),

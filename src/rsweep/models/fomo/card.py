@@ -41,10 +41,6 @@ def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX),)
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     asked = settings["bands"] or ()
     keys = {}
@@ -123,7 +119,6 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     groups=_groups,
-    layers=_layers,
     check=_check,
     constants=_constants,
     licence_code="MIT",

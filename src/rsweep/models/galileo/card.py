@@ -77,10 +77,6 @@ def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], settings["patch_size"], "patch_size")
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _variant(name: str, width: int, depth: int, heads: int, parameters_m: float) -> Variant:
     checkpoint = Checkpoint("nasaharvest/galileo", f"models/{name}/encoder.pt", _REVISION)
     return Variant(width, depth, heads, parameters_m, checkpoint)
@@ -131,7 +127,6 @@ CARD = ModelCard(
     },
     allowed={"patch_size": tuple(range(1, 9))},
     groups=lambda settings: (TokenGroup("patch", settings["patch_size"]),),
-    layers=_layers,
     check=_check,
     vectors=("model",),
     frames_range=(1, MAX_FRAMES),

@@ -147,10 +147,6 @@ def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], settings["patch_size"], "patch_size")
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 _SIZES = {"nano": (128, 4, 8), "tiny": (192, 12, 3), "small": (384, 12, 6),
           "base": (768, 12, 12), "large": (1024, 24, 16)}  # fmt: skip
 """Size -> width of a token, blocks, heads."""
@@ -205,7 +201,6 @@ CARD = ModelCard(
     },
     allowed={"patch_size": PATCHES},
     groups=lambda settings: (TokenGroup("patch", settings["patch_size"]),),
-    layers=_layers,
     check=_check,
     vectors=("model",),
     frames_range=(1, MAX_FRAMES),

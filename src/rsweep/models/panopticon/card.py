@@ -104,10 +104,6 @@ def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"channel_ids": found}
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
@@ -165,7 +161,6 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     groups=lambda settings: (TokenGroup("patches", PATCH_PX),),
-    layers=_layers,
     check=_check,
     vectors=("cls",),
     side_inputs=("wavelengths", "valid"),

@@ -39,10 +39,6 @@ def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX[settings["variant"]]),)
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     variant = settings["variant"]
     patch = PATCH_PX[variant]
@@ -102,7 +98,6 @@ CARD = ModelCard(
         "resample": "bilinear",
     },
     groups=_groups,
-    layers=_layers,
     check=_check,
     vectors=("cls",),
     frames_range=(1, MAX_FRAMES),

@@ -54,7 +54,7 @@ CARD = ModelCard(
              "torchgeo subtracts"),
     ),
     groups=lambda s: (TokenGroup("patches", s["patch_size"]),),
-    layers=lambda s: ("features",),
+    own_layers=lambda s: ("features",),
     check=_check,
     weights=("none",),
     licence_code="Apache-2.0 (rsweep)",

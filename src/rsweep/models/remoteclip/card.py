@@ -21,10 +21,6 @@ def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX[settings["variant"]]),)
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 CARD = ModelCard(
     id="remoteclip",
     title="RemoteCLIP",
@@ -48,7 +44,6 @@ CARD = ModelCard(
     },
     allowed={"image_size": (IMAGE_PX,)},
     groups=_groups,
-    layers=_layers,
     vectors=("model", "cls"),
     licence_code="Apache-2.0",
     licence_weights="Apache-2.0",

@@ -25,10 +25,6 @@ def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX),)
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch size")
 
@@ -61,7 +57,6 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     groups=_groups,
-    layers=_layers,
     check=_check,
     vectors=("cls",),
     licence_code="Apache-2.0 (satmae_pp)",

@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsweep.models.layers import chosen
-from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.satmae.card import CARD, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
-from rsweep.models.vit import encoder_state, grid_sincos, run_blocks
+from rsweep.models.vit import ClassTokenEmbedder, encoder_state, grid_sincos, run_blocks
 
 ensure_torchvision()
 
@@ -62,30 +60,17 @@ class SatMae(nn.Module):
         return run_blocks(self.blocks, torch.cat([first, patches], dim=1), layers)
 
 
-class SatMaeEmbedder:
+class SatMaeEmbedder(ClassTokenEmbedder):
     """SatMAE as an inference job runs it."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         size = CARD.variants[settings["variant"]]
-        self.network = SatMae(size.width, size.depth, size.heads, settings["image_size"])
-        self.layers = chosen(settings["layer"], size.depth)
-        self.final_norm: bool = settings["final_norm"]
-        (self.sensor,) = settings["bands"]
+        network = SatMae(size.width, size.depth, size.heads, settings["image_size"])
+        super().__init__(network, settings, size)
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's part of a published checkpoint, with positions for this image size."""
         return with_own_tables(state, self.network)
-
-    @torch.inference_mode()
-    def embed(self, batch: TileBatch) -> TokenMaps:
-        """The map of patch tokens, and the class token."""
-        outputs = self.network(batch.pixels[self.sensor][:, 0], self.layers)
-        if self.final_norm:
-            outputs = [self.network.norm(tokens) for tokens in outputs]
-        tokens = torch.cat(outputs, dim=2)
-        side = batch.pixels[self.sensor].shape[-1] // PATCH_PX
-        grid = tokens[:, 1:].reshape(len(tokens), side, side, -1)
-        return TokenMaps({"patches": grid}, {"cls": tokens[:, 0]})
 
 
 def build(settings: Mapping[str, Any]) -> SatMaeEmbedder:

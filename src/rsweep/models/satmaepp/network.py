@@ -8,12 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsweep.models.layers import chosen
-from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.satmae.network import norm_layer, with_class, with_own_tables
 from rsweep.models.satmaepp.card import CARD, GROUPS, NAMES, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
-from rsweep.models.vit import grid_sincos, run_blocks, sincos
+from rsweep.models.vit import ClassTokenEmbedder, grid_sincos, run_blocks, sincos
 
 ensure_torchvision()
 
@@ -82,30 +80,17 @@ class SatMaePP(nn.Module):
         return run_blocks(self.blocks, tokens, layers)
 
 
-class SatMaePPEmbedder:
-    """SatMAE++ as an inference job runs it."""
+class SatMaePPEmbedder(ClassTokenEmbedder):
+    """SatMAE++ as an inference job runs it; a map of patch tokens for each group of bands."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         size = CARD.variants[settings["variant"]]
-        self.network = SatMaePP(size.width, size.depth, size.heads, settings["image_size"])
-        self.layers = chosen(settings["layer"], size.depth)
-        self.final_norm: bool = settings["final_norm"]
-        (self.sensor,) = settings["bands"]
+        network = SatMaePP(size.width, size.depth, size.heads, settings["image_size"])
+        super().__init__(network, settings, size, NAMES)
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's part of a published checkpoint, with positions for this image size."""
         return with_own_tables(state, self.network)
-
-    @torch.inference_mode()
-    def embed(self, batch: TileBatch) -> TokenMaps:
-        """A map of patch tokens for each group of bands, and the class token."""
-        outputs = self.network(batch.pixels[self.sensor][:, 0], self.layers)
-        if self.final_norm:
-            outputs = [self.network.norm(tokens) for tokens in outputs]
-        tokens = torch.cat(outputs, dim=2)
-        side = batch.pixels[self.sensor].shape[-1] // PATCH_PX
-        parts = tokens[:, 1:].reshape(len(tokens), len(NAMES), side, side, -1).unbind(1)
-        return TokenMaps(dict(zip(NAMES, parts, strict=True)), {"cls": tokens[:, 0]})
 
 
 def build(settings: Mapping[str, Any]) -> SatMaePPEmbedder:

@@ -116,7 +116,7 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     groups=_groups,
-    layers=_layers,
+    own_layers=_layers,
     check=_check,
     vectors=("model",),
     licence_code="Apache-2.0",

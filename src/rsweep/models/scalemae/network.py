@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsweep.models.layers import chosen
-from rsweep.models.protocol import TileBatch, TokenMaps
+from rsweep.models.protocol import TileBatch
 from rsweep.models.scalemae.card import CARD, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
-from rsweep.models.vit import encoder_state, run_blocks, sincos
+from rsweep.models.vit import ClassTokenEmbedder, run_blocks, sincos
 
 ensure_torchvision()
 
@@ -51,31 +50,17 @@ class ScaleMae(nn.Module):
         return run_blocks(self.blocks, tokens, layers)
 
 
-class ScaleMaeEmbedder:
-    """ScaleMAE as an inference job runs it."""
+class ScaleMaeEmbedder(ClassTokenEmbedder):
+    """ScaleMAE as an inference job runs it; tiles may differ in metres per pixel."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         size = CARD.variants[settings["variant"]]
-        self.network = ScaleMae(size.width, size.depth, size.heads)
-        self.layers = chosen(settings["layer"], size.depth)
-        self.final_norm: bool = settings["final_norm"]
-        (self.sensor,) = settings["bands"]
+        super().__init__(ScaleMae(size.width, size.depth, size.heads), settings, size)
 
-    def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The encoder's part of a published checkpoint, without its unused position table."""
-        return encoder_state(state, self.network)
-
-    def embed(self, batch: TileBatch) -> TokenMaps:
-        """The map of patch tokens and the class token; tiles may differ in metres per pixel."""
-        with torch.inference_mode():
-            pixels = batch.pixels[self.sensor][:, 0]
-            outputs = self.network(pixels, batch.gsd, self.layers)
-            if self.final_norm:
-                outputs = [self.network.norm(tokens) for tokens in outputs]
-            tokens = torch.cat(outputs, dim=2)
-            h, w = (side // PATCH_PX for side in pixels.shape[2:])
-            grid = tokens[:, 1:].reshape(len(tokens), h, w, -1)
-            return TokenMaps({"patches": grid}, {"cls": tokens[:, 0]})
+    def outputs(self, pixels: Tensor, batch: TileBatch) -> list[Tensor]:
+        """What the network gives for pixels of a size on the ground."""
+        found: list[Tensor] = self.network(pixels, batch.gsd, self.layers)
+        return found
 
 
 def build(settings: Mapping[str, Any]) -> ScaleMaeEmbedder:

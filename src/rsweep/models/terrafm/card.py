@@ -22,10 +22,6 @@ OPTICAL = ("s2", "s2_l1c")
 RADAR = ("s1_rtc", "s1")
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
@@ -78,7 +74,6 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     groups=lambda settings: (TokenGroup("patches", PATCH_PX),),
-    layers=_layers,
     check=_check,
     vectors=("cls",),
     envelope=Envelope(

@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsweep.models.layers import chosen
-from rsweep.models.protocol import TileBatch, TokenMaps
+from rsweep.models.protocol import TileBatch
 from rsweep.models.terrafm.card import CARD, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
-from rsweep.models.vit import dino_positions, encoder_state, run_blocks
+from rsweep.models.vit import ClassTokenEmbedder, dino_positions, encoder_state, run_blocks
 
 ensure_torchvision()
 
@@ -102,32 +101,24 @@ class TerraFm(nn.Module):
         return run_blocks(self.blocks, tokens + dino_positions(self.pos_embed, h, w), layers)
 
 
-class TerraFmEmbedder:
+class TerraFmEmbedder(ClassTokenEmbedder):
     """TerraFM as an inference job runs it."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         size = CARD.variants[settings["variant"]]
-        (self.sensor,) = settings["bands"]
-        self.branch = BRANCHES[self.sensor]
-        self.network = TerraFm(size.width, size.depth, size.heads, [self.branch])
-        self.layers = chosen(settings["layer"], size.depth)
-        self.final_norm: bool = settings["final_norm"]
+        (sensor,) = settings["bands"]
+        self.branch = BRANCHES[sensor]
+        network = TerraFm(size.width, size.depth, size.heads, [self.branch])
+        super().__init__(network, settings, size)
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's part of a published checkpoint, with the embedding of this sensor."""
         return encoder_state(state, self.network, ("module.", "backbone."))
 
-    @torch.inference_mode()
-    def embed(self, batch: TileBatch) -> TokenMaps:
-        """The map of patch tokens and the class token."""
-        pixels = batch.pixels[self.sensor][:, 0]
-        outputs = self.network(pixels, self.branch, self.layers)
-        if self.final_norm:
-            outputs = [self.network.norm(tokens) for tokens in outputs]
-        tokens = torch.cat(outputs, dim=2)
-        h, w = (side // PATCH_PX for side in pixels.shape[2:])
-        grid = torch.unflatten(tokens[:, 1:], 1, (h, w))
-        return TokenMaps({"patches": grid}, {"cls": tokens[:, 0]})
+    def outputs(self, pixels: Tensor, batch: TileBatch) -> list[Tensor]:
+        """What the network gives for pixels of its sensor."""
+        found: list[Tensor] = self.network(pixels, self.branch, self.layers)
+        return found
 
 
 def build(settings: Mapping[str, Any]) -> TerraFmEmbedder:

@@ -63,10 +63,6 @@ def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
     )
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Sensor -> patch embedding: that of Sentinel-2 is another for three bands in 0..255."""
     inputs = settings["modality"].split("+")
@@ -128,7 +124,6 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     groups=_groups,
-    layers=_layers,
     check=_check,
     side_inputs=("valid",),
     constants=_constants,

@@ -211,7 +211,7 @@ CARD = ModelCard(
              allowed=(16, 32, 64, 128, 192)),
     ),
     groups=lambda settings: (TokenGroup("pixel", settings["patch_size"]),),
-    layers=lambda settings: ("embedding",),
+    own_layers=lambda settings: ("embedding",),
     check=_check,
     constants=_constants,
     frames_range=(1, 366),

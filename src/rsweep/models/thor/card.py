@@ -38,10 +38,6 @@ def _token_groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
     return tuple(TokenGroup(g.name, patch * g.pixel_ratio) for g in _groups_of(settings))
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The image must hold whole patches of every group, the coarsest of which decides."""
     known = BAND_CHANNELS[settings["modality"]]
@@ -135,7 +131,6 @@ CARD = ModelCard(
         "resample": "bilinear",
     },
     groups=_token_groups,
-    layers=_layers,
     check=_check,
     vectors=("model",),
     side_inputs=("gsd",),

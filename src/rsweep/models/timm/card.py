@@ -48,7 +48,7 @@ def card_for(name: str) -> ModelCard:
         defaults=_defaults(entry, tag, size),
         allowed=_allowed(entry),
         groups=functools.partial(_groups, entry),
-        layers=lambda settings: tuple(str(n + 1) for n in range(len(entry.strides))),
+        own_layers=lambda settings: tuple(str(n + 1) for n in range(len(entry.strides))),
         check=functools.partial(_check, entry),
         vectors=("cls", "model") if entry.cls else ("model",),
         weights=("pretrained", "random") if tag else ("random",),

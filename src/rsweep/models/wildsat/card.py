@@ -26,10 +26,6 @@ def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX),)
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(CARD.variants[settings["variant"]].depth))
-
-
 def _eight_bit(white: float, what: str) -> dict[str, Normalization]:
     """8-bit values as 0..1; the network then takes each image's darkest value off."""
     found = Normalization(
@@ -69,7 +65,6 @@ CARD = ModelCard(
              "which of the network's three outputs is `pooling: model`", allowed=BRANCHES),
     ),
     groups=_groups,
-    layers=_layers,
     vectors=("model", "cls"),
     licence_code="unknown: the repository has no licence file",
     licence_weights="unknown",
