@@ -101,3 +101,17 @@ class Results:
             for name, scores in told.items()
         }
         return pd.DataFrame.from_dict(flat, orient="index")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """What each probe said of each row while that was held out, of all profiles.
+
+        Columns: profile, roi, repeat, probe, labels_per_class (missing: all labels), truth,
+        prediction; x and y in metres where cells are predicted. Empty without `evaluate`.
+        """
+        files = {name: self._of(name) / "predictions.parquet" for name in self.profiles}
+        tables = {name: read_table(file) for name, file in files.items() if file.exists()}
+        if not tables:
+            return pd.DataFrame(columns=["profile"])
+        every = pd.concat(tables, names=["profile"]).reset_index("profile")
+        return every.reset_index(drop=True)

@@ -1,7 +1,11 @@
 """A folder of results as tables and arrays."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 import rsweep
 from rsweep.core.errors import RsweepError
@@ -20,6 +24,38 @@ def test_profiles_tables_and_vectors_are_those_of_the_files(study):
     assert len(results.scores) == len(results.profiles)
     score = results.scores.loc[name, "knn_balanced_accuracy"]
     assert score == pytest.approx(results.sweep.loc[name, "knn_balanced_accuracy"])
+
+
+def test_predictions_are_those_that_scores_are_of(study):
+    results = rsweep.open(study.folder)
+    found = results.predictions
+    assert set(found["profile"]) == set(results.profiles)
+    assert {"roi", "repeat", "probe", "labels_per_class", "truth", "prediction"} <= set(found)
+    whole = found[found["labels_per_class"].isna() & (found["probe"] == "knn")]
+    for name, own in whole.groupby("profile"):
+        scores = [balanced_accuracy_score(r["truth"], r["prediction"])
+                  for _, r in own.groupby("repeat")]  # fmt: skip
+        told = results.scores.loc[name, "knn_balanced_accuracy"]
+        assert np.mean(scores) == pytest.approx(told, abs=1e-6)
+
+
+def test_the_notebook_s_last_cell_reads_a_study_that_ran(study, tmp_path, monkeypatch, capsys):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/demo").symlink_to(study.folder)
+    monkeypatch.chdir(tmp_path)
+    notebook = Path(__file__).parents[3] / "docs/notebook.ipynb"
+    *_, last = json.loads(notebook.read_text())["cells"]
+    exec("".join(last["source"]), {"rsweep": rsweep})
+    told = capsys.readouterr().out
+    assert "4 profiles" in told
+    assert "patch_size-8_pooled  knn" in told  # the share that its probe has right
+
+
+def test_a_study_without_evaluation_has_no_predictions(study, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "profiles" / name).mkdir(parents=True)
+        (tmp_path / "profiles" / name / "meta.json").write_text("{}")
+    assert rsweep.open(tmp_path).predictions.empty
 
 
 def test_an_unknown_profile_is_named_with_those_there(study):
