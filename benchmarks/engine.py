@@ -1,6 +1,6 @@
 """The infer stage, HDF5 to HDF5, against the bare network in a loop and against one ROI at a time.
 
-    python benchmarks/engine.py [--only MODEL…] [--threads N] [--precision fp32]
+    python benchmarks/engine.py [--only MODEL…] [--threads N] [--precision fp32] [--compile]
 
 Three ways run the same loaded network on the same tiles with the same threads, in turn, in one
 process, on the GPU if there is one; the best of the repeats of each is kept, since others use the
@@ -107,7 +107,8 @@ class Bench:
     """One model: its tiles, its network, and the three ways to run it."""
 
     def __init__(self, folder: Path, name: str, given: argparse.Namespace) -> None:
-        chain = tiles_of(Store(folder / "tiles"), MODELS[name], ROIS, precision=given.precision)
+        own = {"precision": given.precision, "compile": given.compile}
+        chain = tiles_of(Store(folder / "tiles"), MODELS[name], ROIS, **own)
         chain.threads = given.threads
         torch.set_num_threads(given.threads)
         node, networks = chain.at("infer")[0], Networks()
@@ -151,11 +152,12 @@ def measured(folder: Path, name: str, given: argparse.Namespace) -> dict[str, An
     return {
         "case": name, "tile": shape_of(bench.batch), "batch": bench.engine.batch,
         "tiles": bench.count, "device": bench.engine.device.type, "precision": given.precision,
-        "threads": given.threads, **rates,
+        "compiled": given.compile, "threads": given.threads, **rates,
         "ratio": round(wall["bare"] / wall["engine"], 2),
         "cpu_ratio": round(cpu["bare"] / cpu["engine"], 2),
         "against one by one": round(wall["one by one"] / wall["engine"], 2),
         "cpu_s_per_tile": f"{cpu['engine'] / bench.count:.3g}",
+        "wh_per_1k_tiles": bench.job.ran.get("energy_wh_per_1k_tiles"),
     }  # fmt: skip
 
 
@@ -172,6 +174,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS))
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--compile", action="store_true")
     given = parser.parse_args()
     about, found = facts(), []
     for row in each(given):

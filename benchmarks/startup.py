@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,26 +69,31 @@ def seconds(cells: list[list[str]], **environment: str) -> list[float]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=20)
-    parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS))
-    given = parser.parse_args()
-    count = given.cells
+def measured(names: list[str], count: int, root: Path) -> Iterator[dict[str, Any]]:
+    """A row per model and way: with a worker, and with none."""
     own_jobs({})
-    about, rows = facts(), []
-    for model in given.only:
-        with tempfile.TemporaryDirectory() as folder:
+    for model in names:
+        with tempfile.TemporaryDirectory(dir=root) as folder:
             cells = prepare(Path(folder), MODELS[model], count)
             for way, idle in (("worker", "60"), ("none", "0")):
                 taken = seconds(cells, RSWEEP_WORKER_IDLE_S=idle)
                 for made in ("infer", "memo"):  # else the next way finds them made
                     shutil.rmtree(Path(folder) / "results/store" / made, ignore_errors=True)
                 rest = sorted(taken[1:])[len(taken[1:]) // 2]
-                rows.append({"model": model, "worker": way, "cells": count,
-                             "total_s": round(sum(taken), 2), "first_s": round(taken[0], 2),
-                             "median_of_rest_s": round(rest, 2)})  # fmt: skip
-                print(rows[-1], flush=True)
+                yield {"model": model, "worker": way, "cells": count,
+                       "total_s": round(sum(taken), 2), "first_s": round(taken[0], 2),
+                       "median_of_rest_s": round(rest, 2)}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=20)
+    parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS))
+    given = parser.parse_args()
+    about, rows = facts(), []
+    for row in measured(given.only, given.cells, Path(tempfile.gettempdir())):
+        rows.append(row)
+        print(row, flush=True)
     write_csv("startup", rows, about)
 
 

@@ -1,12 +1,16 @@
 """What a sweep costs: against as many independent runs, and against the library called directly.
 
     python benchmarks/sweep.py [--rois N]
+    python benchmarks/sweep.py --against CHECKOUT [--rois N]
 
 1. `sweep`: one study of 24 profiles; `no-op`: the same command again.
 2. `independent`: the same 24 profiles as 24 studies, each with its own store.
 3. `workflow, stages`: Snakemake asked for the profiles' stitched files alone, no tables or
    figures; `library`: `run_job` for the same nodes in dependency order, as many at once, in one
    process (and a pool of 2 for stages of one thread).
+
+With `--against`, of a checkout of another version: the sweep and its stages by either version, and
+the library; in turn in one run, into benchmarks/results/sweep_versions.csv.
 
 ROIs are squares of 480 m in the synthetic world, over a month. CPU seconds are of all processes.
 `stage_seconds` is the sum over the records of the stage files: what the stages themselves took.
@@ -85,15 +89,15 @@ def _cpu() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in found)
 
 
-def snakemake(folder: Path, config: Mapping[str, Any], *targets: str) -> None:
-    """Run a study in a folder of its own."""
+def snakemake(folder: Path, config: Mapping[str, Any], *targets: str, root: Path = ROOT) -> None:
+    """Run a study in a folder of its own, by the version of rsweep that is in `root`."""
     file = folder / f"{config['study']}.json"
     file.write_text(json.dumps(config))
     command = [Path(sys.executable).with_name("snakemake"), *targets, "--cores", str(CORES),
-               "--snakefile", ROOT / "Snakefile", "--directory", folder, "--quiet", "all",
-               "--workflow-profile", ROOT / "profiles" / "default",
+               "--snakefile", root / "Snakefile", "--directory", folder, "--quiet", "all",
+               "--workflow-profile", root / "profiles" / "default",
                "--configfile", file]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{config['study']} failed:\n{done.stderr[-3000:]}")
@@ -162,6 +166,22 @@ def run_all(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     yield {"case": "independent", **took, **records(*(folder / s["study"] for s in singles))}
 
 
+def run_versions(folder: Path, count: int, other: Path) -> Iterator[dict[str, Any]]:
+    """The stages, and the whole sweep, by this version and another; and the library."""
+    rois = write_rois(folder / "rois.csv", count)
+    both = {"before": other, "after": ROOT}
+    direct = study(folder, "library", rois, sweep=[RCF, THOR])
+    yield {"case": "library", **measured(lambda: library_process(direct)),
+           **records(folder / "library")}  # fmt: skip
+    for what, words in (("stages", ("--until", "stitch")), ("sweep", ())):
+        for version, root in both.items():
+            name = f"{what}-{version}"
+            one = study(folder, name, rois, sweep=[RCF, THOR])
+            run = functools.partial(snakemake, folder, one, *words, root=root)
+            yield {"case": f"{what}, {version}", **measured(run), **records(folder / name)}
+            yield {"case": f"{what}, {version}, again", **measured(run), "stages": 0}
+
+
 def without_temporal(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What a profile itself says, of its resolved settings."""
     said = {**RCF, **THOR}
@@ -175,7 +195,7 @@ def library_process(config: dict[str, Any]) -> None:
 
 
 def with_ratios(rows: list[dict[str, Any]], unit: str = "cpu_s") -> list[dict[str, Any]]:
-    """Each case's seconds over the sweep's."""
+    """Each case's seconds over the first one's: the sweep, or of two versions the library."""
     sweep = rows[0]
     for row in rows:
         row["wall_ratio"] = round(row["wall_s"] / sweep["wall_s"], 2)
@@ -186,6 +206,7 @@ def with_ratios(rows: list[dict[str, Any]], unit: str = "cpu_s") -> list[dict[st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rois", type=int, default=200)
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT")
     parser.add_argument("--library", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.library:
@@ -194,10 +215,12 @@ def main() -> None:
     adopt_orphans()
     about, rows = facts(), []
     with tempfile.TemporaryDirectory() as folder:
-        for row in run_all(Path(folder), given.rois):
+        place, other = Path(folder), given.against
+        cases = run_versions(place, given.rois, other) if other else run_all(place, given.rois)
+        for row in cases:
             rows.append({**row, "rois": given.rois, "profiles": PROFILES})
             print(rows[-1], flush=True)
-    write_csv("sweep", with_ratios(rows), about)
+    write_csv("sweep_versions" if given.against else "sweep", with_ratios(rows), about)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from datetime import date
 from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -276,3 +279,41 @@ def test_grids_are_read_where_cells_are_judged(config):
         plan = Plan({**config, "evaluate": evaluate})
         files = [Path(file).name for file in plan.embeddings("000")]
         assert (files.count("embeddings.parquet"), files.count("grids")) == (2, grids)
+
+
+FIRST = """
+import json, sys, time
+from rsweep.plan import planning
+made = []
+real = planning.make_study
+planning.make_study = lambda *given: made.append(1) or time.sleep(2) or real(*given)
+config = json.load(open("config.json"))
+print("ready", flush=True)
+sys.stdin.readline()
+folder = planning.find_plan(config)
+study, _ = planning.read_plan(folder)
+print(json.dumps([str(folder), len(study.profiles), len(list(study.rois)), len(made)]))
+"""
+
+
+def test_many_first_processes_plan_one_study_at_once(config):
+    Path("config.json").write_text(json.dumps(named(config)))
+    racers = [
+        subprocess.Popen([sys.executable, "-c", FIRST], stdin=PIPE, stdout=PIPE, stderr=PIPE,
+                         text=True, env={**os.environ, "PYTHONPATH": str(planning.SOURCE.parent)})
+        for _ in range(8)
+    ]  # fmt: skip
+    for racer in racers:
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:  # all of them are ready: go
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    said = [racer.communicate(timeout=300) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0] * 8, said
+    found = [json.loads(out) for out, _ in said]
+    study, folder = make_study(config, "s"), find_plan(config)
+    assert {(path, profiles, rois) for path, profiles, rois, _ in found} == {
+        (str(folder), len(study.profiles), len(study.rois))
+    }
+    assert sum(made for *_, made in found) > 1, "nobody raced"
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
