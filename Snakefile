@@ -34,13 +34,13 @@ own_jobs(config, workflow.resource_settings.cores, packed=workflow.remote_exec)
 tell(plan.path)
 if workflow.is_main_process:
     take_over()
+    forget_lost(plan.study)
     if not workflow.output_settings.dryrun:
         receive(plan)
 if workflow.output_settings.dryrun and not workflow.output_settings.printshellcmds:
     # The table of jobs alone; `snakemake -n -p` lists every job.
     preview(plan)
     workflow.output_settings.quiet = {Quietness.RULES, Quietness.PROGRESS}
-    forget_lost(plan.study)
 
 STORE, RESULTS = plan.store, plan.folder
 LOGS = f"{plan.study.options['results']}/logs"
@@ -60,6 +60,7 @@ rule all:
     default_target: True
     input:
         plan.complete,
+        plan.results(),  # one that was removed is made again
 
 
 for stage in STAGES:
