@@ -33,7 +33,8 @@ def run(given: argparse.Namespace) -> int:
         stages[node.stage] = stages.get(node.stage, 0) + 1
     parts = ", ".join(f"{count} {stage}" for stage, count in stages.items())
     places = f"{len(study.rois)} ROIs in {len(study.shards)} shards"
-    size = f"{len(study.profiles)} profiles over {places}"
+    others = f" and {len(study.given)} given sets" if study.given else ""
+    size = f"{len(study.profiles)} profiles{others} over {places}"
     outside = list(departure_lines(study.profiles))
     lines = [
         f"{given.study} is valid: {size}; distinct stages: {parts}",

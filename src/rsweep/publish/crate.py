@@ -88,7 +88,8 @@ def _describe(out: Path, study: str, cards: Sequence[ModelCard], names: Names) -
 
 def _written(results: Path) -> str:
     """When the results were written, so that one study gives one crate."""
-    metas = [json.loads(path.read_text()) for path in results.glob("profiles/*/meta.json")]
+    files = [*results.glob("profiles/*/meta.json"), *results.glob("given/*/meta.json")]
+    metas = [json.loads(path.read_text()) for path in files]
     return str(max(meta["versions"]["written"] for meta in metas))
 
 

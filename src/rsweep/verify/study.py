@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -55,13 +56,12 @@ def _study(folder: Path, lock: dict[str, Any], file: Path | None, store: Path | 
     config.pop("lock", None)
     asked = config.get("given") or []
     config["given"] = [given for given in asked if _at_hand(given)]
-    if asked and not config["given"] and not any(config.get(name) for name in MADE_OF):
-        raise RsweepError(f"{where}: none of the embeddings that it judges is at hand: "
-                          f"{', '.join(str(given.get('path')) for given in asked)}")  # fmt: skip
+    bare = asked and not config["given"] and not any(config.get(name) for name in MADE_OF)
     if store:
         config["store"] = str(store)
     try:
-        return make_study(config, where)
+        study = make_study(config, where)
+        return replace(study, profiles=()) if bare else study  # which would be its base alone
     except StudyError as error:
         if file:
             raise
@@ -70,5 +70,9 @@ def _study(folder: Path, lock: dict[str, Any], file: Path | None, store: Path | 
 
 
 def _at_hand(given: Any) -> bool:
-    """True if embeddings that others computed can be read again; a crate does not hold them."""
-    return read_place(str(given.get("path", ""))).exists()
+    """True if embeddings that others computed can be read again; a crate does not hold them.
+
+    The folder of a lock's `{id}.tif` is not known, since locks keep no absolute paths.
+    """
+    place = read_place(str(given.get("path", "")))
+    return place.exists() and place != Path()
