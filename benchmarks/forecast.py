@@ -217,15 +217,22 @@ def studies(folder: Path, share: float, url: str) -> Iterator[tuple[str, Path]]:
 
 
 def measure(folder: Path, share: float) -> Iterator[dict[str, Any]]:
-    warm_up(folder)
     with server_process(folder) as url:
+        warm_up(folder / "warm", url)
         yield from _measure(folder, share, url)
 
 
-def warm_up(folder: Path) -> None:
+def warm_up(folder: Path, url: str) -> None:
     """What a process does once is not of its jobs: libraries are read before any is timed."""
-    path = synthetic_study(folder / "warm", "warm", SYNTHETIC["seen transformer"], 0.3)
-    run(load_study(path))
+    paths = [
+        synthetic_study(folder, "warm transformer", SYNTHETIC["seen transformer"], 0.1),
+        synthetic_study(folder, "warm series", SYNTHETIC["seen series"], 0.1),
+        real_study(folder, "warm real", REAL["seen real tiles"], 0.1),
+        service_study(folder, "warm service", SERVICE["seen service"], url, 0.1),
+    ]
+    for path in paths:
+        if path:
+            run(load_study(path))
 
 
 @contextmanager

@@ -38,6 +38,8 @@ class Cost:
         seconds_per_1k_rois, seconds_per_km2: `seconds` per 1,000 ROIs and per square kilometre.
         peak_memory_mb: of the largest job.
         money, money_per_1k_rois: by the study's prices, in `currency`.
+        per_1k_rois, per_km2: what else is known, by name: device_seconds (of a GPU), requests,
+            fetched_bytes, eecu_seconds, energy_wh, stage_bytes (of all stages), money.
     """
 
     seconds: float | None
@@ -48,6 +50,8 @@ class Cost:
     money: float | None = None
     money_per_1k_rois: float | None = None
     currency: str = ""
+    per_1k_rois: Mapping[str, float] = field(default_factory=dict)
+    per_km2: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,18 @@ COSTS: dict[Column, Maker] = {
     Column("Time in all", True): lambda row: _time(row.get("seconds")),
     Column("of it inference", True): lambda row: _time(row.get("infer_seconds")),
     Column("Money for 1,000 ROIs", True): lambda row: _money(row),
+    Column("Requests for 1,000 ROIs", True):
+        lambda row: _number(row.get("cost_requests_per_1k_rois"), "{:,.0f}"),
+    Column("Fetched for 1,000 ROIs (MB)", True):
+        lambda row: _megabytes(row.get("cost_fetched_bytes_per_1k_rois")),
+    Column("Earth Engine for 1,000 ROIs (EECU-s)", True):
+        lambda row: _number(row.get("cost_eecu_seconds_per_1k_rois"), "{:.3g}"),
+    Column("Energy for 1,000 ROIs (Wh)", True):
+        lambda row: _number(row.get("cost_energy_wh_per_1k_rois"), "{:.3g}"),
+    Column("GPU time for 1,000 ROIs", True):
+        lambda row: _time(row.get("cost_device_seconds_per_1k_rois")),
+    Column("Stages for 1,000 ROIs (MB)", True):
+        lambda row: _megabytes(row.get("cost_stage_bytes_per_1k_rois")),
     Column("Tiles", True): lambda row: _number(row.get("tiles"), "{:,}"),
     Column("Peak memory (MB)", True): lambda row: _number(row.get("peak_memory_mb"), "{:,.0f}"),
     Column("Result (MB)", True): lambda row: _megabytes(row.get("bytes")),

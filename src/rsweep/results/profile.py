@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.files import replacing, replacing_folder, write_json
 from rsweep.core.grid import lonlat_polygon
 from rsweep.core.names import file_names
+from rsweep.core.nodes import Node
 from rsweep.core.records import StitchedRoi
 from rsweep.core.redact import portable
 from rsweep.core.roi import Roi
@@ -26,7 +27,7 @@ from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.results.columns import bbox_column, date_column, geo_metadata, property_columns
 from rsweep.results.conventions import footer
-from rsweep.results.records import Records, read_records, reckoned
+from rsweep.results.records import Record, Records, read_records, reckoned
 from rsweep.results.seams import seam_of
 from rsweep.results.versions import versions
 from rsweep.stages.stitch.format import Row as Outcome
@@ -199,15 +200,47 @@ def _cost(study: Study, profile: Profile, ran: Mapping[str, Records]) -> dict[st
         cost[name] = round(cost.get(name, 0.0) + reckoned(records, rois, "seconds"), 3)
         if node.stage == "infer":
             cost |= _infer_cost(records, rois)
+        if node.stage == "fetch":
+            cost |= _fetch_cost(records, cost)
         peaks = [record["peak_memory_mb"] for record in records.values() if record]
-        cost["peak_memory_mb"] = max([cost.get("peak_memory_mb", 0.0), *peaks])
+        for peak in ("peak_memory_mb", f"{node.stage}_peak_memory_mb"):
+            cost[peak] = max([cost.get(peak, 0.0), *peaks])
     stages = {f"{node.stage}_seconds" for node in profile.node.upstream()}
     cost["seconds"] = round(sum(cost[name] for name in stages), 3)
     cost["records_lost"] = sum(not one for records in ran.values() for one in records.values())
-    store = Store(study.store)
-    files = [store.path(profile.node, shard.name) for shard in study.shards]
-    cost["bytes"] = sum(f.stat().st_size for f in files if f.exists())
+    cost["bytes"] = _size(study, [profile.node])
+    cost["stage_bytes"] = _size(study, profile.node.upstream())
     return cost
+
+
+def _size(study: Study, nodes: Iterable[Node]) -> int:
+    """Bytes of the files of nodes that are there."""
+    store = Store(study.store)
+    files = [store.path(node, shard.name) for node in nodes for shard in study.shards]
+    return sum(f.stat().st_size for f in files if f.exists())
+
+
+FETCHED = {"requests": "requests", "fetched_bytes": "bytes", "eecu_seconds": "eecu_seconds",
+           "modelled_requests": "modelled_requests"}  # fmt: skip
+"""Name of a cost -> what records of fetching call it."""
+
+
+def _fetch_cost(records: Records, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked of services, over sensors; nothing of imagery on disk or invented.
+
+    Of a job that went on after it was stopped, what it asked for stands for its other ROIs too.
+    """
+    found: dict[str, Any] = {}
+    for name, theirs in FETCHED.items():
+        known = [_whole(record, theirs) for record in records.values() if theirs in record]
+        if known:
+            found[name] = round(before.get(name, 0.0) + sum(known), 3)
+    return found
+
+
+def _whole(record: Record, name: str) -> float:
+    share = 1 - float(record.get("reused_rois", 0)) / max(float(record["rois"]), 1.0)
+    return float(record[name]) / share if share else float(record[name])
 
 
 def _infer_cost(records: Records, rois: Mapping[str, int]) -> dict[str, Any]:
@@ -223,7 +256,8 @@ def _infer_cost(records: Records, rois: Mapping[str, int]) -> dict[str, Any]:
         "device": "+".join(sorted({str(r["device"]) for r in known if "device" in r})),
     }
     if tiles and len(known) == len(records) and all("energy_wh" in r for r in known):
-        cost["energy_wh_per_1k_tiles"] = 1000 * sum(r["energy_wh"] for r in known) / tiles
+        cost["energy_wh"] = sum(r["energy_wh"] for r in known)
+        cost["energy_wh_per_1k_tiles"] = 1000 * cost["energy_wh"] / tiles
     return cost
 
 

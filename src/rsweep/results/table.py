@@ -104,8 +104,19 @@ def _quality(standing: Mapping[str, Any]) -> dict[str, Any]:
     found |= {name: standing[name] for name in ("p_better", "p_equivalent", "p_worse", "front")}
     found |= {f"{probe}_{metric}": value for probe, scores in standing["probes"].items()
               for metric, value in scores.items()}  # fmt: skip
-    costs = {f"cost_{name}": value for name, value in standing["cost"].items() if name != "seconds"}
+    costs = _flat(standing["cost"])
     return {**found, **costs, "quality_note": standing["note"]}
+
+
+def _flat(cost: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a verdict's cost; those by size have a column for each amount."""
+    found: dict[str, Any] = {}
+    for name, value in cost.items():
+        if isinstance(value, Mapping):
+            found |= {f"cost_{amount}_{name}": number for amount, number in value.items()}
+        elif name != "seconds":
+            found[f"cost_{name}"] = value
+    return found
 
 
 def _cell(value: Any) -> Any:

@@ -9,7 +9,7 @@ from test_design import clusters, options, points
 from rsweep.evaluate.alike import dead_knobs, likeness
 from rsweep.evaluate.assemble import Held, make_verdict
 from rsweep.evaluate.compare import Draws
-from rsweep.evaluate.costs import costs_of, money_of
+from rsweep.evaluate.costs import costs_of, used
 from rsweep.evaluate.curves import labels_needed
 from rsweep.evaluate.design import make_design
 from rsweep.evaluate.effects import effects_of
@@ -250,17 +250,29 @@ def test_curves_say_labels_saved():
 def test_costs_alone_and_shared_and_in_money():
     ran = {
         name: Ran({"fetch1": {"s": {"seconds": 60.0}}, key: {"s": {"seconds": 30.0}}},
-                  {"seconds": 90.0, "infer_seconds": 30.0, "device": "cuda", "bytes": 2e9},
+                  {"seconds": 90.0, "infer_seconds": 30.0, "device": "NVIDIA H100 80GB HBM3",
+                   "bytes": 2e9, "forward_seconds": 20.0, "requests": 500, "fetched_bytes": 3e9,
+                   "eecu_seconds": 1800.0, "energy_wh": 40.0, "stage_bytes": 8_000_000},
                   4, {}, 1.0, 1.0)
         for name, key in (("a", "infer1"), ("b", "infer2"))
     }  # fmt: skip
     rois = points(clusters(2, 2), ["x"] * 4, buffer_m=500)
-    prices = {"gpu_hour": 3.6, "cpu_hour": 0.36, "gb": 0.01, "currency": "EUR"}
+    prices = {"gpu_hour": 3.6, "cpu_hour": 0.36, "gb": 0.01, "kwh": 0.25, "thousand_requests": 0.4,
+              "fetched_gb": 0.09, "eecu_hour": 0.5, "currency": "EUR"}  # fmt: skip
     study = SimpleNamespace(rois=rois, options={"prices": prices})
     cost = costs_of(study, ran)["a"]
     assert (cost.seconds, cost.shared_seconds) == (90.0, 60.0)
     assert cost.seconds_per_1k_rois == 22_500
     assert cost.seconds_per_km2 == pytest.approx(90 / 4, rel=1e-3)
-    assert cost.money == pytest.approx(30 * 0.001 + 60 * 0.0001 + 0.02)
+    fetched = 0.5 * 0.4 + 3 * 0.09 + 0.5 * 0.5
+    assert cost.money == pytest.approx(30 * 0.001 + 60 * 0.0001 + 0.02 + 0.04 * 0.25 + fetched)
     assert cost.money_per_1k_rois == pytest.approx(250 * cost.money)
-    assert money_of({"seconds": 10.0, "infer_seconds": 10.0, "device": "cpu"}, {"gpu_hour": 9}) == 0
+    assert cost.per_1k_rois == pytest.approx({
+        "device_seconds": 5000, "requests": 125_000, "fetched_bytes": 7.5e11, "energy_wh": 10_000,
+        "eecu_seconds": 450_000, "stage_bytes": 2e9, "money": cost.money_per_1k_rois,
+    })  # fmt: skip
+    assert cost.per_km2["requests"] == pytest.approx(500 / 4, rel=1e-3)
+    assert cost.per_km2["money"] == pytest.approx(cost.money / 4, rel=1e-3)
+    on_cpu = used({"seconds": 10.0, "infer_seconds": 10.0, "device": "cpu"})
+    assert on_cpu["gpu_hour"] == 0
+    assert on_cpu["cpu_hour"] == pytest.approx(10 / 3600)
