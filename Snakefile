@@ -1,6 +1,7 @@
 """A study of embedding settings: five cached stages, then its tables, figures and page."""
 
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
@@ -14,6 +15,7 @@ from rsweep.jobs.packs import pack_name, release
 from rsweep.jobs.weights import forget_lost, marker, weights_name
 from rsweep.jobs.workdir import take_over
 from rsweep.report.summary import announce, conclude, preview, receive
+from rsweep.plan.rounds import read_parts, read_round
 from rsweep.plan.stored import tell
 from rsweep.plan.workflow import KEY_PATTERN, Plan
 from rsweep.stages.registry import STAGES
@@ -51,6 +53,7 @@ wildcard_constraints:
     shard=KEY_PATTERN,
     profile="[^/]+",
     given="[^/]+",
+    round="[0-9]+",
 
 
 include: "rules/common.smk"
@@ -70,6 +73,7 @@ for stage in STAGES:
 
 include: "rules/weights.smk"
 include: "rules/given.smk"
+include: "rules/race.smk"
 include: "rules/evaluate.smk"
 include: "rules/published.smk"
 include: "rules/report.smk"

@@ -51,3 +51,15 @@ def pack(wildcards):
     name = pack_name(plan, wildcards.key, wildcards.shard)
     workflow.parent_groupids[name] = "infer"
     return name
+
+
+def left_after(number):
+    """The plan of the profiles that a round of a race has left; 0: of all."""
+    if number == 0:
+        return plan
+    return plan.only(read_round(Path(checkpoints.race_round.get(round=number).output[0])).going)
+
+
+def finishing():
+    """The plan of the profiles that run on every place: of all, unless the study races them."""
+    return left_after(plan.rounds)

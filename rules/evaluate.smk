@@ -21,7 +21,7 @@ rule design:
 
 rule evaluate:
     input:
-        lambda wildcards: plan.embeddings(wildcards.batch),
+        lambda wildcards: finishing().embeddings(wildcards.batch),
         design=f"{RESULTS}/evaluation/design.json",
     output:
         f"{RESULTS}/evaluation/batch-{{batch}}.json",
@@ -43,8 +43,9 @@ rule evaluate:
 
 rule verdict:
     input:
-        plan.evaluations(),
-        plan.metas(),
+        lambda wildcards: finishing().evaluations(),
+        lambda wildcards: finishing().metas(),
+        plan.race_files(),
         design=f"{RESULTS}/evaluation/design.json",
     output:
         verdict=f"{RESULTS}/verdict.json",

@@ -41,8 +41,9 @@ rule grids:
 
 rule sweep:
     input:
-        plan.metas(),
+        lambda wildcards: finishing().metas(),
         plan.verdict_files(),
+        plan.race_files(),
     output:
         **plan.sweep_files(),
     log:
@@ -65,7 +66,7 @@ rule sweep:
 rule figures:
     input:
         f"{RESULTS}/sweep.csv",
-        plan.stitched_grids(),
+        lambda wildcards: finishing().stitched_grids(),
     output:
         directory(f"{RESULTS}/figures"),
     log:
@@ -85,9 +86,10 @@ rule figures:
 rule report:
     input:
         plan.verdict_files(),
+        plan.race_files(),
         list(plan.published_files().values()),
         table=f"{RESULTS}/sweep.csv",
-        metas=plan.metas(),
+        metas=lambda wildcards: finishing().metas(),
         lock=str(plan.study.lock),
         figures=f"{RESULTS}/figures",
     output:
@@ -108,7 +110,7 @@ rule report:
 
 rule complete:
     input:
-        plan.results(),
+        lambda wildcards: finishing().results(),
         table=f"{RESULTS}/sweep.csv",
     output:
         plan.complete,

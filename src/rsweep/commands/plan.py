@@ -97,9 +97,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _plain(told: Told) -> dict[str, Any]:
+    from rsweep.foresight.race import race_cost
     from rsweep.plan.departures import departure_lines
 
     study, month, (slots, of) = told.study, told.month, told.slots
+    race = race_cost(study, told.costs)
     return {
         "study": study.name, "profiles": [p.name for p in study.profiles],
         "rois": len(study.rois),
@@ -116,11 +118,13 @@ def _plain(told: Told) -> dict[str, Any]:
                                   "budget_hours": study.options["budget"].get("eecu_hours")},
         "outside_training": list(departure_lines(study.profiles)),
         "first": asdict(told.design) if told.design else None,
+        "race": asdict(race) if race else None,
     }  # fmt: skip
 
 
 def _parts(told: Told) -> Iterator[Part]:
     from rsweep.core.durations import format_duration
+    from rsweep.foresight.race import race_cost
     from rsweep.plan.departures import departure_lines
 
     study, costs = told.study, told.costs
@@ -134,6 +138,10 @@ def _parts(told: Told) -> Iterator[Part]:
     about, low, high = (format_duration(s) for s in (wall.seconds, wall.low, wall.high))
     yield (f"about {about} on {told.slots[0]} {told.slots[1]} ({low} to {high}), without starting "
            f"processes and waiting for services")  # fmt: skip
+    if race := race_cost(study, costs):
+        first, every = format_duration(race.first), format_duration(race.every)
+        yield (f"race: {first} of core time for all profiles on the first {race.first_share:.0%} "
+               f"of the ROIs, up to {every} if none stops")  # fmt: skip
     if told.month:
         yield _month_line(told.month, study.options["budget"].get("eecu_hours"))
     for skipped in study.skipped:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rsweep.core.log import last_error
 from rsweep.core.nodes import Node
 from rsweep.core.store import Store
+from rsweep.plan.rounds import wanted_shards
 from rsweep.plan.study import Study
 
 RECENT_S = 600.0
@@ -50,19 +51,23 @@ class StageProgress:
 
 def study_progress(study: Study) -> list[StageProgress]:
     """How far each stage is, in the order in which data flows."""
-    nodes = list(study.nodes().values())
+    nodes, wanted = list(study.nodes().values()), wanted_shards(study)
     return [
-        _stage(study, stage, [node for node in nodes if node.stage == stage])
+        _stage(study, stage, [(n, wanted[n.key]) for n in nodes if n.stage == stage])
         for stage in dict.fromkeys(node.stage for node in nodes)
     ]
 
 
-def _stage(study: Study, stage: str, nodes: Sequence[Node]) -> StageProgress:
+def _stage(
+    study: Study, stage: str, nodes: Sequence[tuple[Node, frozenset[str]]]
+) -> StageProgress:  # fmt: skip
+    """How far a stage is, of its nodes with the shards that each is needed for."""
     store, now = Store(study.store), time.time()
     made: list[float] = []
-    running, failed = 0, []
-    for node in nodes:
-        wanted = {f"{node.file(shard.name)}.h5" for shard in study.shards}
+    running, total, failed = 0, 0, []
+    for node, shards in nodes:
+        wanted = {f"{node.file(name)}.h5" for name in shards}
+        total += len(wanted)
         there = dict(_files(store.folder(node)))
         made += [at for name, at in there.items() if name in wanted]
         running += sum(any(n.startswith(f".{w}.") for n in there) for w in wanted - set(there))
@@ -70,7 +75,6 @@ def _stage(study: Study, stage: str, nodes: Sequence[Node]) -> StageProgress:
     recent = [at for at in made if now - at < RECENT_S]
     span = max(now - min(recent), 1.0) if recent else 0.0
     rate = 60 * len(recent) / span if recent else 0.0
-    total = len(nodes) * len(study.shards)
     left = total - len(made)
     minutes = left / rate if left and rate else None
     return StageProgress(stage, total, len(made), running, rate, minutes, tuple(failed))

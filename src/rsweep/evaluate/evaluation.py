@@ -291,7 +291,13 @@ def read_evaluation(folder: Path) -> Evaluation | None:
 
 def evaluate_profile(folder: Path, design: Design, options: Mapping[str, Any]) -> Evaluation:
     """Evaluate the profile whose results are in `folder`, unless that was done before."""
-    features = features_of(folder, design)
+    return evaluate_vectors(features_of(folder, design), folder, design, options)
+
+
+def evaluate_vectors(
+    features: Features, folder: Path, design: Design, options: Mapping[str, Any]
+) -> Evaluation:
+    """Evaluate vectors [N, D] in the order of the design into a folder that may hold it already."""
     held = read_evaluation(folder)
     if held and held.key == evaluation_key(features, design, options) and _whole(folder):
         return held

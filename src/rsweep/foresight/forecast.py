@@ -14,6 +14,7 @@ from rsweep.foresight.measured import Fits, Measure, find_fit, measured, model_o
 from rsweep.foresight.service import asked_of, eecu, ledger_month, volume_with_requests
 from rsweep.foresight.volumes import Places, Volume, merged
 from rsweep.plan.estimates import memory_mb
+from rsweep.plan.rounds import wanted_shards
 from rsweep.plan.study import Study
 from rsweep.sources.earthengine.ledger import Month
 
@@ -105,11 +106,14 @@ def forecast(study: Study) -> list[NodeCost]:
     for profile in study.profiles:
         for node in profile.node.upstream():
             users[node.key] = users.get(node.key, 0) + 1
-    return [_node_cost(known, node, users[key]) for key, node in study.nodes().items()]
+    wanted = wanted_shards(study)
+    return [
+        _node_cost(known, node, users[key], [s for s in study.shards if s.name in wanted[key]])
+        for key, node in study.nodes().items()
+    ]
 
 
-def _node_cost(known: Known, node: Node, users: int) -> NodeCost:
-    shards = known.study.shards
+def _node_cost(known: Known, node: Node, users: int, shards: Sequence[Shard]) -> NodeCost:
     there = _names(known.store.folder(node))
     absent = [shard for shard in shards if f"{node.file(shard.name)}.h5" not in there]
     amounts = dict(_amounts(known, node, absent)) if absent else {}

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rsweep.plan.config import check_size
 from rsweep.plan.given import GivenSet, read_place
 from rsweep.plan.pinning import pin_weights
 from rsweep.plan.profiles import Profile
+from rsweep.plan.race import Race
 from rsweep.plan.stored import StoredRois, config_digest, make_nodes, named, node_row, roi_row
 from rsweep.plan.study import Study, make_study
 from rsweep.plan.sweep import Skipped
@@ -160,6 +162,7 @@ def _write_files(study: Study, folder: Path) -> None:
         "roi_digest": table.hexdigest(),
         "config": named(study.config),
         "given": [given.identity() for given in study.given],
+        "race": asdict(study.race) if study.race else None,
         "watched": {str(path): _fingerprint(path) for path in _watched(study)},
     })  # fmt: skip
 
@@ -184,6 +187,10 @@ def read_plan(folder: Path) -> tuple[Study, str]:
         [Profile(name, settings, nodes[key]) for name, settings, key in found["profiles"]],
         [Skipped(*row) for row in found["skipped"]],
         found["options"], found["evaluate"], found["retain"], shards,
-        found["config"], [GivenSet(**given) for given in found["given"]],
+        found["config"], [GivenSet(**given) for given in found["given"]], _race(found["race"]),
     )  # fmt: skip
     return study, found["roi_digest"]
+
+
+def _race(row: Mapping[str, Any] | None) -> Race | None:
+    return Race(tuple(row["parts"]), row["confidence"]) if row else None

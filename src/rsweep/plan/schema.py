@@ -11,7 +11,7 @@ from typing import Any
 
 from rsweep.core.knobs import MODEL, Setting
 from rsweep.models.card import ModelCard
-from rsweep.plan import evaluation, given
+from rsweep.plan import evaluation, given, race
 from rsweep.plan.catalogue import allowed_values, cards, defaults, open_families
 from rsweep.plan.study import OPTIONS
 from rsweep.plan.table import CORE
@@ -88,8 +88,9 @@ def _sections() -> dict[str, Schema]:
     return {
         "base": {**_closed(_references()),
                  "description": "the baseline: settings of every profile that sets no other"},
-        "sweep": {"description": "blocks whose lists are multiplied out into profiles",
-                  "anyOf": [{"type": "array", "items": block}, block]},
+        "sweep": {"description": "blocks whose lists are multiplied out into profiles, or a design "
+                  "with its blocks", "anyOf": [{"type": "array", "items": block}, block,
+                                               _designed(block)]},
         "profiles": {"type": "object", "additionalProperties": profile,
                      "description": "named profiles beside those of the sweep"},
         "given": {"type": "array", "description": "embeddings that others computed, judged like "
@@ -105,6 +106,17 @@ def _sections() -> dict[str, Schema]:
 def _given() -> Schema:
     found = {name: knob_schema(option) for name, option in given.OPTIONS.items()}
     return _closed({**found, "pooling": one_or_list(found["pooling"])}, "name", "path")
+
+
+def _designed(block: Schema) -> Schema:
+    """A sweep that says how its profiles run, and its blocks if it has any."""
+    own = {name: knob_schema(option) for name, option in race.OPTIONS.items()}
+    share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+    parts = [{"type": "array", "items": share, "minItems": 1}, share]
+    own["parts"] |= {"anyOf": parts}
+    blocks = {"description": "blocks whose lists are multiplied out into profiles",
+              "anyOf": [{"type": "array", "items": block}, block]}  # fmt: skip
+    return _closed({**own, race.BLOCKS: blocks}, "design")
 
 
 def _definitions() -> dict[str, Schema]:

@@ -26,6 +26,7 @@ from rsweep.plan.nodes import node_options
 from rsweep.plan.prices import PRICES
 from rsweep.plan.profiles import Profile
 from rsweep.plan.published import published_problems
+from rsweep.plan.race import Race, race_problems, read_race
 from rsweep.plan.scenes import with_scenes
 from rsweep.plan.sweep import Skipped, expand, section
 from rsweep.plan.table import CORE
@@ -94,6 +95,7 @@ class Study:
         shards: the ROIs in groups.
         config: the study as its file holds it.
         given: embeddings that others computed, judged like profiles.
+        race: how profiles are stopped early, if they are.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Study:
     shards: Sequence[Shard] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     given: Sequence[GivenSet] = ()
+    race: Race | None = None
 
     def folder_of(self, name: str) -> Path:
         """Folder of the results of a profile, or of a given set."""
@@ -181,6 +184,11 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     problems += given_problems
     names = [*(p.name for p in profiles), *(s.name for s in skipped), *(g.name for g in given)]
     problems += published_problems(options["published"], names, where)
+    race, race_errors = read_race(config.get("sweep"), where)
+    problems += race_errors
+    if race and not problems:
+        problems += race_problems(race, len(profiles), len(rois), len(shards), evaluate,
+                                  bool(options["published"]), where)  # fmt: skip
     if not problems and not profiles and not given:
         problems.append(Problem(where, "has no profile that can run"))
     if problems:
@@ -189,7 +197,8 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
         raise StudyError(problems)
     profiles = with_scenes(profiles, shards, _locked_scenes(options), where)
     return Study(
-        options["study"], rois, profiles, skipped, options, evaluate, retain, shards, config, given
+        options["study"], rois, profiles, skipped, options, evaluate, retain, shards, config, given,
+        race,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from rsweep.models.pins import Pin, checkpoint_name
 from rsweep.models.registry import families, find_card
 from rsweep.plan.nodes import UNKNOWN, build_nodes
 from rsweep.plan.profiles import Profile, resolve, window
+from rsweep.plan.race import blocks_of
 from rsweep.plan.table import CORE
 from rsweep.stages.prep.tiling import settle_surroundings
 
@@ -169,9 +170,9 @@ def _wrong(name: str, value: Any) -> str:
 def _combinations(
     config: Mapping[str, Any], where: str, problems: list[Problem]
 ) -> Iterator[Combination]:
-    most, blocks = MOST_PROFILES, config.get("sweep") or []
-    for number, block in enumerate(blocks if isinstance(blocks, list) else [blocks]):
-        place = f"{where}: sweep[{number}]"
+    most, (blocks, listed) = MOST_PROFILES, blocks_of(config.get("sweep"))
+    for number, block in enumerate(blocks):
+        place = f"{where}: {listed}[{number}]"
         if not isinstance(block, Mapping):
             problems.append(Problem(place, f"is {block!r}; expected a mapping of knobs to lists"))
             continue
@@ -188,7 +189,7 @@ def _combinations(
         good = [_good(f"{place}.{knob}", knob, [v], problems) for knob, v in settings.items()]
         if all(good):
             yield Combination(slug(str(name)), place, settings)
-    if not config.get("sweep") and not config.get("profiles"):
+    if not blocks and not config.get("profiles"):
         yield Combination("base", f"{where}: base", {})
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from rsweep.core.nodes import Node, name_of
 from rsweep.core.shards import Shard
 from rsweep.plan.evaluation import DESIGN, PROBING
 from rsweep.plan.planning import find_plan, read_plan
+from rsweep.plan.rounds import only, parts_file, race_folder, round_file
 from rsweep.plan.study import Study
 
 KEY_PATTERN = "[0-9a-f]{16}"
@@ -58,6 +61,39 @@ class Plan:
         """The files that figures of grids are made of."""
         grids = [n for n, p in self.profiles.items() if p.settings["output"] == "grid"]
         return [file for name in grids for file in self.stitched(name)]
+
+    def only(self, names: Sequence[str]) -> Plan:
+        """The same plan for some of its profiles; nodes and shards stay."""
+        left = copy.copy(self)
+        left.study = only(self.study, names)
+        left.profiles = {profile.name: profile for profile in left.study.profiles}
+        return left
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of a race after which profiles may stop; 0 of a study that does not race."""
+        return len(self.study.race.parts) if self.study.race else 0
+
+    @property
+    def race_options(self) -> dict[str, Any]:
+        """What the study says of its race."""
+        return dict(vars(self.study.race)) if self.study.race else {}
+
+    def race_files(self) -> list[str]:
+        """What a race has decided, for whoever tells of it."""
+        numbers = range(1, self.rounds + 1)
+        decided = [str(round_file(self.study, number)) for number in numbers]
+        return [str(parts_file(self.study)), *decided] if decided else []
+
+    def raced(self, batch: str, part: Sequence[str]) -> list[str]:
+        """The files that a batch of profiles is judged by on a part of the shards."""
+        names = race_batches(self.study)[batch]
+        return [self.file(self.profiles[name].node, shard) for name in names for shard in part]
+
+    def race_evaluations(self, number: int) -> list[str]:
+        """The files that say that every batch of profiles is evaluated for a round."""
+        folder = f"{race_folder(self.study)}/{number}"
+        return [f"{folder}/batch-{batch}.json" for batch in race_batches(self.study)]
 
     def results(self) -> list[str]:
         """Every file that a study asks for."""
@@ -172,6 +208,11 @@ def batches(study: Study) -> dict[str, list[str]]:
     if study.given:
         found["given"] = [given.name for given in study.given]
     return found
+
+
+def race_batches(study: Study) -> dict[str, list[str]]:
+    """Batch -> what one job evaluates for a round: profiles alone, since given sets run nothing."""
+    return batches(replace(study, given=()))
 
 
 RESULT_FILES = ("figures", "report.html")

@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 
 from matplotlib.figure import Figure
 
+from rsweep.plan.rounds import finished
 from rsweep.plan.study import Study
 from rsweep.report.charts import cost_measure, draw_sweep, quality_measure
 from rsweep.report.layout import by_name, lay_out
@@ -25,6 +26,7 @@ DPI = 150
 
 def write_figures(study: Study, folder: Path) -> None:
     """Write every figure of a study that has something to show, as PNG, and the page's panels."""
+    study = finished(study)
     folder.mkdir(parents=True, exist_ok=True)
     found = sweep_rows(study, read_ran(study), read_distances(study.folder / "sweep.csv"))
     rows, facets = by_name(found), lay_out(study)

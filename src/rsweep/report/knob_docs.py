@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rsweep.core.knobs import Setting
-from rsweep.plan import evaluation, given
+from rsweep.plan import evaluation, given, race
 from rsweep.plan.catalogue import cards
 from rsweep.plan.reruns import reruns
 from rsweep.plan.study import OPTIONS
@@ -48,6 +48,10 @@ def _parts() -> Iterator[str]:
     yield heading(2, "The study")
     yield "\nKeys at the top of a study file. None changes an embedding.\n\n"
     yield knob_table(OPTIONS.values())
+    yield heading(2, "The design of a sweep")
+    yield ("\nUnder `sweep`, beside `blocks` with what would else be the whole of `sweep`; see "
+           "[race](race.md).\n\n")  # fmt: skip
+    yield knob_table(race.OPTIONS.values())
     yield heading(2, "Evaluation")
     yield "\nUnder `evaluate`: probes that predict a column of the ROI table.\n\n"
     yield knob_table(evaluation.OPTIONS.values())

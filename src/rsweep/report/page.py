@@ -19,6 +19,7 @@ from rsweep.core.files import replacing
 from rsweep.core.redact import without_secrets
 from rsweep.evaluate.design import Design
 from rsweep.evaluate.verdict import Verdict, build, read_verdict
+from rsweep.plan.rounds import finished
 from rsweep.plan.study import Study
 from rsweep.report import tables
 from rsweep.report.labels import short_names
@@ -27,6 +28,7 @@ from rsweep.report.layout import text as value_text
 from rsweep.report.panels import read_panels
 from rsweep.report.published import published_view
 from rsweep.report.quality import Names, quality_view
+from rsweep.report.race import race_view
 from rsweep.report.ranking import by_quality
 from rsweep.report.tree import sharing_tree
 from rsweep.report.views import Cell, Column, InputView, Page, RerunView, Table
@@ -67,8 +69,9 @@ def render(page: Page) -> str:
 
 def page_view(study: Study, figures: Path, lock: Path) -> Page:
     """Everything that the page says."""
+    names, whole = short_names({p.name: p.settings for p in study.profiles}), study
+    study = finished(study)
     ran, verdict = read_ran(study), _verdict(study)
-    names = short_names({p.name: p.settings for p in study.profiles})
     names |= {given.name: f"{given.name} (given)" for given in study.given}
     found = sweep_rows(study, ran, read_distances(study.folder / "sweep.csv"))
     own = by_quality(list(by_name(found).values()))
@@ -80,6 +83,7 @@ def page_view(study: Study, figures: Path, lock: Path) -> Page:
         alerts=_alerts(study, ran, names),
         published=published_view(study.folder) if study.options["published"] else None,
         quality=quality_view(verdict, _design(study), names) if verdict else None,
+        race=race_view(whole, ran, names),
         profiles=tables.profile_table(rows, names, verdict),
         pictures=read_panels(figures, names),
         input=_input(study, ran, names),

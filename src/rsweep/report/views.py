@@ -192,6 +192,15 @@ class PublishedView:
 
 
 @dataclass(frozen=True)
+class RaceView:
+    """Who was stopped by a race, when and why, and what that saved."""
+
+    words: str
+    rounds: Table
+    stopped: Table | None
+
+
+@dataclass(frozen=True)
 class Page:
     """The whole page."""
 
@@ -201,6 +210,7 @@ class Page:
     alerts: Sequence[str]
     published: PublishedView | None
     quality: QualityView | None
+    race: RaceView | None
     profiles: Table
     pictures: PicturesView | None
     input: InputView

@@ -24,6 +24,7 @@ from rsweep.jobs.runner import reading
 from rsweep.models.pins import Pin, checkpoint_name
 from rsweep.plan.pinning import published
 from rsweep.plan.profiles import Profile
+from rsweep.plan.rounds import finished, rounds_so_far, wanted_shards
 from rsweep.plan.study import Study
 from rsweep.results.profile import read_rows
 from rsweep.results.versions import versions
@@ -70,7 +71,7 @@ def make_lock(study: Study) -> dict[str, Any]:
         "weights": _weights(study),
         "pins": {name: asdict(pin) for name, pin in _used_pins(study).items()},
         "artefacts": {key: dict(_artefacts(study, node)) for key, node in nodes.items()},
-        "results": {p.name: _result(study, p) for p in study.profiles},
+        "results": {p.name: _result(study, p) for p in finished(study).profiles},
         "given": {
             g.name: {
                 **portable(g.identity()),
@@ -78,6 +79,7 @@ def make_lock(study: Study) -> dict[str, Any]:
             }
             for g in study.given
         },
+        **_race(study),
         "versions": {k: v for k, v in versions().items() if k != "written"},
     }
 
@@ -86,6 +88,14 @@ def _labels(study: Study) -> dict[str, str]:
     """The raster that the labels are from, by name and content; nothing where there is none."""
     raster = study.evaluate.get("label_raster")
     return {"raster": Path(raster).name, "sha256": known_sha256(Path(raster))} if raster else {}
+
+
+def _race(study: Study) -> dict[str, Any]:
+    """What the rounds of a race decided; its seconds are of this machine, and in no lock."""
+    timed = ("seconds", "saved_seconds")
+    rounds = [{name: value for name, value in asdict(found).items() if name not in timed}
+              for found in rounds_so_far(study)]  # fmt: skip
+    return {"race": rounds} if study.race else {}
 
 
 def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,9 +161,9 @@ def _locked(key: str, every: Any, digests: Any, found: dict[str, Node]) -> Node:
 
 def _artefacts(study: Study, node: Node) -> Iterator[tuple[str, str]]:
     """Shard -> sha256 of the values in the node's file, for those that the store has kept."""
-    store = Store(study.store)
+    store, wanted = Store(study.store), wanted_shards(study)[node.key]
     for shard in study.shards:
-        if store.path(node, shard.name).exists():
+        if shard.name in wanted and store.path(node, shard.name).exists():
             with reading(study, node, shard) as file:
                 yield shard.name, content_of(file)
 
@@ -255,5 +265,7 @@ def _weights(study: Study) -> dict[str, Any]:
     for node in study.nodes().values():
         if node.stage == "infer":
             for shard in study.shards:
-                found[node.key] = store.read_record(node, shard.name).get("weights", {})
+                record = store.read_record(node, shard.name)
+                if record or node.key not in found:  # a race leaves shards out
+                    found[node.key] = record.get("weights", {})
     return dict(portable(found))

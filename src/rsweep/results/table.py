@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rsweep.core.files import replacing
 from rsweep.plan.departures import profile_departures
 from rsweep.plan.given import GivenSet
+from rsweep.plan.rounds import Round, Stopped, finished, out_of_race
 from rsweep.plan.study import Study
 from rsweep.results.given import GivenRan, read_given_ran
 from rsweep.results.native import native_distances, overlap_distances
@@ -63,6 +64,33 @@ def _given_row(given: GivenSet, standing: Mapping[str, Any], ran: GivenRan) -> d
         "reason": "; ".join(counted(ran.failed)), "valid_share": ran.valid_share,
         **_quality(standing), **given.settings,
     }  # fmt: skip
+
+
+def stopped_rows(study: Study) -> Iterator[dict[str, Any]]:
+    """A row per profile that a race has stopped: its settings, keys, and what it had when it was.
+
+    Its score has columns of its own: it is of fewer places than those of the others.
+    """
+    for profile, one, found in out_of_race(study):
+        settings = {name: _cell(value) for name, value in profile.settings.items()}
+        yield {
+            "profile": profile.name, "status": "stopped",
+            "reason": stopped_words(one, found, len(study.rois)),
+            **{f"key_{stage}": key for stage, key in profile.keys().items()},
+            "stopped_round": found.number, "stopped_places": found.places,
+            "stopped_quality": one.quality, "stopped_better": one.better,
+            "stopped_behind": one.behind, "stopped_behind_low": one.low,
+            "stopped_behind_high": one.high, **settings,
+        }  # fmt: skip
+
+
+def stopped_words(one: Stopped, found: Round, places: int) -> str:
+    """Why a race has stopped a profile."""
+    return (
+        f"stopped after round {found.number}, on {found.places:,} of {places:,} ROIs: "
+        f"{one.better} is better by {one.behind:.3f} ({one.low:.3f} to {one.high:.3f}, "
+        f"{found.confidence:.1%} confidence for all pairs), and {found.matters:g} matters"
+    )
 
 
 def _outcomes(ran: Ran) -> dict[str, Any]:
@@ -127,9 +155,10 @@ def _cell(value: Any) -> Any:
 
 def write_sweep(study: Study, path: Path) -> None:
     """Write sweep.csv."""
-    distances = dict(zip(DISTANCES, (native_distances(study), overlap_distances(study)),
+    done = finished(study)
+    distances = dict(zip(DISTANCES, (native_distances(done), overlap_distances(done)),
                          strict=True))  # fmt: skip
-    rows = sweep_rows(study, read_ran(study), distances)
+    rows = [*sweep_rows(done, read_ran(done), distances), *stopped_rows(study)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)

@@ -22,10 +22,18 @@ from rsweep.stages.registry import STAGES
 from rsweep.verify.rows import Row, Status
 
 
-def sample(study: Study, share: float, seed: int) -> list[tuple[Node, Shard]]:
-    """A random part of the last nodes and shards of a study; at least one."""
+def sample(
+    study: Study, lock: Mapping[str, Any], share: float, seed: int
+) -> list[tuple[Node, Shard]]:
+    """A random part of the last nodes and shards of a study that its lock holds; at least one."""
     last = {profile.node.key: profile.node for profile in study.profiles}
-    every = [(node, shard) for node in last.values() for shard in study.shards]
+    ran = lock["artefacts"] if lock.get("race") else {}
+    every = [
+        (node, shard)
+        for node in last.values()
+        for shard in study.shards
+        if not ran or shard.name in ran.get(node.key, {})
+    ]
     count = max(1, round(share * len(every)))
     return random.Random(seed).sample(every, min(count, len(every)))
 

@@ -42,7 +42,7 @@ def verify(
     yield from held_rows(study, lock)
     if share:
         with TemporaryDirectory(prefix="rsweep-verify-") as scratch:
-            yield from rebuilt_rows(study, lock, Path(scratch), sample(study, share, seed))
+            yield from rebuilt_rows(study, lock, Path(scratch), sample(study, lock, share, seed))
 
 
 def _study(folder: Path, lock: dict[str, Any], file: Path | None, store: Path | None) -> Study:
