@@ -108,8 +108,8 @@ def replay(world: Race, seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, len(world.name)])
     design, shard_of, hidden = draw_study(world, rng)
     embedded = embed(world, design, hidden, rng)
-    options = {"probes": list(world.probes), "k": 5, "trees": 200, "strength": 10.0,
-               "labels_per_class": None}  # fmt: skip
+    asked = {"probes": list(world.probes), "strength": 10.0}
+    options = {n: k.default for n, k in OPTIONS.items()} | asked
     kinds = [np.asarray(design.blocks), strata(design.targets)]
     parts = draw_parts(shard_of, np.bincount(shard_of), kinds, SHARES)
     stopped, reached = np.zeros(len(embedded), int), [0.0] * len(parts)

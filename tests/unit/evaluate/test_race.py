@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_design import options
 from test_judge import embed, world
 
 from rsweep.evaluate.compare import Outcomes, Pairs, compare, draw
@@ -110,7 +111,7 @@ def test_the_first_part_covers_blocks_and_classes():
 
 def look_at(strengths, rows, **own):
     rng, classes, design = world()
-    asked = {"probes": ["linear"], "strength": 10.0, "k": 5, "trees": 10, "labels_per_class": None}
+    asked = options(probes=["linear"], strength=10.0)
     found = {}
     for name, strength in strengths.items():
         features = embed(rng, classes, strength)
