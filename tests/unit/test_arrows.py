@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import rsweep
@@ -67,3 +68,17 @@ def test_no_stage_runs_another():
         and parts[3:4] == ["run"] and parts[2] != path.parts[1]
     ]  # fmt: skip
     assert not runs, "\n".join(runs)
+
+
+def test_no_circle_among_modules_of_sources():
+    """A package's `__init__`, which opens its modules when they are asked for, is left out."""
+    files = [path for path in (HOUSE / "sources").rglob("*.py") if path.stem != "__init__"]
+    names = {".".join(("rsweep", *path.relative_to(HOUSE).with_suffix("").parts)) for path in files}
+    reads: dict[str, set[str]] = {name: set() for name in names}
+    for path, _, module in arrows():
+        own = ".".join(("rsweep", *path.with_suffix("").parts))
+        target = module if module in names else module.rpartition(".")[0]
+        if own in names and target in names - {own}:
+            reads[own].add(target)
+    assert sum(map(len, reads.values())) > 50
+    tuple(TopologicalSorter(reads).static_order())  # raises CycleError, which names the circle

@@ -19,6 +19,7 @@ from rsweep.core.errors import SourceError
 from rsweep.core.grid import Grid
 from rsweep.core.records import MaskRecord
 from rsweep.sources.earthengine import COMPOSITES as METHODS
+from rsweep.sources.earthengine.client import Client
 from rsweep.sources.earthengine.collections import NAN_FILL, Collection, Layer
 from rsweep.sources.earthengine.pixels import (
     Part,
@@ -29,10 +30,18 @@ from rsweep.sources.earthengine.pixels import (
     image_id,
     values_read,
 )
-from rsweep.sources.earthengine.source import EarthEngine
 from rsweep.sources.protocol import Scene
 
 COUNT = Part("count", ("count",), "uint16")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of which service: a collection's bands, in order, by a session."""
+
+    client: Client
+    collection: Collection
+    bands: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,13 +58,13 @@ class Frame:
 
 
 def composite_frames(
-    source: EarthEngine, frames: Sequence[Sequence[Scene]], grid: Grid, method: str,
+    source: Asked, frames: Sequence[Sequence[Scene]], grid: Grid, method: str,
     rules: Mapping[str, MaskRecord],
 ) -> Iterator[Frame]:  # fmt: skip
     """Each frame's scenes reduced to one image, a request per frame (more above 48 MiB).
 
     Args:
-        source: where the scenes come from.
+        source: of which service and collection the scenes are.
         frames: scenes of each frame, oldest first; `mosaic` keeps the last that has data.
         grid: where.
         method: median, mean or mosaic; radar is averaged as linear power.
@@ -101,7 +110,7 @@ def _mask(collection: Collection, rules: Mapping[str, MaskRecord]) -> Mask | Non
 
 
 def _frame(
-    source: EarthEngine, scenes: Sequence[Scene], grid: Grid, method: str, mask: Mask | None
+    source: Asked, scenes: Sequence[Scene], grid: Grid, method: str, mask: Mask | None
 ) -> Frame:
     shape = (grid.height, grid.width)
     if not scenes:
@@ -123,7 +132,7 @@ def _frame(
 
 
 def _masked(
-    source: EarthEngine, scene: Scene, names: Sequence[str], mask: Mask | None, scale_m: float
+    source: Asked, scene: Scene, names: Sequence[str], mask: Mask | None, scale_m: float
 ) -> Any:
     """A scene's bands, each where it has data and the pixel is clear; radar as power."""
     import ee

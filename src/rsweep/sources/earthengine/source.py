@@ -122,9 +122,10 @@ class EarthEngine:
         rules: Mapping[str, MaskRecord],
     ) -> Iterator[Frame]:  # fmt: skip
         """Each frame's scenes reduced by the service; see `reduce.composite_frames`."""
-        from rsweep.sources.earthengine.reduce import composite_frames
+        from rsweep.sources.earthengine.reduce import Asked, composite_frames
 
-        return composite_frames(self, frames, grid, method, rules)
+        asked = Asked(self.client, self.collection, self.bands)
+        return composite_frames(asked, frames, grid, method, rules)
 
     def check_pinned(self, scenes: Sequence[Scene]) -> list[str]:
         """What of listed scenes (id and version) is missing or changed: a line each, [] if none."""

@@ -19,9 +19,10 @@ from rsweep.core.knobs import Option, Problem
 from rsweep.core.sensors import SENSORS
 from rsweep.sources import stac
 from rsweep.sources.held import Degrees, Held
-from rsweep.sources.local.folder import LocalScene, content, find_scenes
+from rsweep.sources.local.folder import content, find_scenes
 from rsweep.sources.local.footprints import footprints
 from rsweep.sources.local.layout import Layer, Section, read_layout
+from rsweep.sources.local.scene import LocalScene
 from rsweep.sources.provider import Provider
 from rsweep.sources.vrt import files_behind
 

@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from rsweep.sources.baseline import FIRST_BASELINE, OFFSET
 from rsweep.sources.local.layout import Section
+from rsweep.sources.local.scene import LocalScene
 from rsweep.sources.units import CANONICAL
-
-if TYPE_CHECKING:
-    from rsweep.sources.local.folder import LocalScene
 
 _IN_NAME = re.compile(r"(?<![A-Za-z0-9])N(\d{4})(?![A-Za-z0-9])")
 _DIGITS = re.compile(r"N?(\d{1,2})\.?(\d{2})")

@@ -26,8 +26,8 @@ from rsweep.sources.cog import (
     reason,
 )
 from rsweep.sources.interval import chosen
-from rsweep.sources.local.folder import LocalScene, Pick
 from rsweep.sources.local.layout import MISSING, Layer, Nodata, Section
+from rsweep.sources.local.scene import LocalScene, Pick
 from rsweep.sources.outline import to_lonlat, touches
 from rsweep.sources.protocol import Pixels, Scene
 from rsweep.sources.units import REFLECTANCE, PowerScale, power_scale, to_sensor
