@@ -43,7 +43,7 @@ class Cover:
 
     @property
     def gap(self) -> float:
-        """How much dearer than the bound it is, as a share of its cost."""
+        """How much more it costs than the bound, as a share of its cost."""
         return (self.cost - self.bound) / self.cost if self.cost else 0.0
 
 

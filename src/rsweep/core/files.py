@@ -79,7 +79,7 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno not in REFUSALS or not _concerns(error.filename, path.parent):
             raise
         raise RsweepError(f"cannot write {path}: {os.strerror(error.errno)}; what is complete is "
-                          f"kept, so mend that and run again") from error  # fmt: skip
+                          f"kept, so fix that and run again") from error  # fmt: skip
 
 
 def _concerns(name: Any, folder: Path) -> bool:

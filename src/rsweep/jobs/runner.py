@@ -57,7 +57,7 @@ def _is_made(job: Job) -> bool:
 
 
 def _make(job: Job, waited: float) -> None:
-    """Make an output; an input that turns out damaged is said so, rebuilt, and read again."""
+    """Make an output; an input that turns out damaged is logged, rebuilt, and read again."""
     module = importlib.import_module(f"rsweep.stages.{job.node.stage}.run")
     for attempt in itertools.count():
         job.ran.clear()

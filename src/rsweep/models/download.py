@@ -210,7 +210,7 @@ def _ask(checkpoint: Checkpoint) -> Any:
 
 
 def _explain(error: Exception, checkpoint: Checkpoint) -> RsweepError:
-    """What a failure to ask the hub means, and who can mend it."""
+    """What a failure to ask the hub means, and who can fix it."""
     where = f"{constants.ENDPOINT}/{checkpoint.repository}"
     page = f"{where}, file {checkpoint.file}, revision {checkpoint.revision}"
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None

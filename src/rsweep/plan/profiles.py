@@ -130,7 +130,7 @@ def _value(knob: Knob, raw: Any, card: ModelCard) -> Any:
 
 
 def _weights(value: str, card: ModelCard) -> str:
-    """Words that a card lists, or where weights lie; random features are random, so to speak."""
+    """Words that a card lists, or where weights lie; without training all weights are random."""
     if value == "random" and card.weights == TRAINING_FREE:
         return card.weights[0]
     elsewhere = value not in ("none", "random", "pretrained") and card.weights != TRAINING_FREE

@@ -71,7 +71,7 @@ def _run(study: Path, cores: int) -> None:
                "--configfile", str(study)]  # fmt: skip
     done = subprocess.run(command, env=_environment(), check=False)
     if done.returncode:
-        raise RsweepError(f"{study} did not run to its end (exit code {done.returncode}); mend "
+        raise RsweepError(f"{study} did not run to its end (exit code {done.returncode}); fix "
                           "what is said above and run the same command again")  # fmt: skip
 
 

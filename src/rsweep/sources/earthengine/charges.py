@@ -1,4 +1,4 @@
-"""What a request costs on Earth Engine, in EECU-seconds: a model, mended by what was charged.
+"""What a request costs on Earth Engine, in EECU-seconds: a model, corrected by what was charged.
 
 A request of a kind costs a part of its own and a part for each value that the service reads for it.
 """
