@@ -63,7 +63,7 @@ rule all:
     default_target: True
     input:
         plan.complete,
-        plan.results(),  # one that was removed is made again
+        lambda wildcards: finishing().results(),  # one that was removed is made again
 
 
 for stage in STAGES:
