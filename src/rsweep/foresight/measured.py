@@ -58,24 +58,24 @@ def _size(v: Volume) -> tuple[float, ...]:
 
 
 CORE: Mapping[str, Model] = {
-    "fetch": Model(_images, (0.02, 0.0005, 0.3)),
-    "composite": Model(_frames, (0.02, 0.0005, 0.1, 0.1)),
-    "prep": Model(_tiles, (0.01, 0.01, 0.1, 0.1)),
-    "infer": Model(_forward, (0.2, 0.01, 0.03, 0.02)),
-    "stitch": Model(_tiles, (0.01, 0.005, 0.1, 0.1)),
+    "fetch": Model(_images, (0.0088, 0.00022, 0.132)),
+    "composite": Model(_frames, (0.0024, 0.00006, 0.012, 0.012)),
+    "prep": Model(_tiles, (0.0013, 0.0013, 0.013, 0.013)),
+    "infer": Model(_forward, (0.028, 0.0014, 0.0042, 0.0028)),
+    "stitch": Model(_tiles, (0.0012, 0.0006, 0.012, 0.012)),
 }
 """Core seconds, guessed from one machine (benchmarks/forecast.py)."""
 DISK: Mapping[str, Model] = {
-    "fetch": Model(lambda v: (v.jobs, v.rois, v.roi_days, v.read), (1e4, 5e3, 2e2, 1.5e6)),
-    "composite": Model(_size, (1e4, 5e3, 5e6)),
+    "fetch": Model(lambda v: (v.jobs, v.rois, v.roi_days, v.read), (3e3, 1.5e3, 60.0, 4.5e5)),
+    "composite": Model(_size, (6.8e3, 3.4e3, 3.4e6)),
     "prep": Model(lambda v: (v.jobs, v.rois, v.tiles, v.written), (1e4, 2e3, 5e2, 4.3e6)),
     "infer": Model(lambda v: (v.jobs, v.written), (1e4, 4e6)),
-    "stitch": Model(_size, (1e4, 3e3, 4e6)),
+    "stitch": Model(_size, (5e3, 1.5e3, 2e6)),
 }
 """Bytes: 4 a value and less where it is compressed, and what describes it."""
 FETCH: Mapping[Measure, Model] = {
     "requests": Model(_images, (1.0, 0.2, 0.0)),
-    "fetched_bytes": Model(_images, (2e3, 1e3, 2.5e6)),
+    "fetched_bytes": Model(_images, (7e2, 3.5e2, 8.75e5)),
 }
 COUNTED = Model(lambda v: (v.requests,), (1.0,))
 """Requests that can be counted, and what is asked beside them."""
