@@ -163,7 +163,7 @@ def measured(folder: Path, name: str, given: argparse.Namespace) -> dict[str, An
 
 def each(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row per model."""
-    infer.remember_batch = lambda *_: None
+    infer.tune_batch_size = lambda *_: None
     for name in given.only:
         with tempfile.TemporaryDirectory() as folder:
             yield measured(Path(folder), name, given)

@@ -83,7 +83,7 @@ def engine(plan: Plan) -> Rows:
     """The engine against the bare network, by model and precision."""
     import engine as bench
 
-    bench.infer.remember_batch = lambda *_: None
+    bench.infer.tune_batch_size = lambda *_: None
     bench.REPEATS, bench.WANTED_S = (1, 0.01) if plan.quick else (3, 1.0)
     for precision, compiled in WAYS[:1] if plan.quick else WAYS:
         for name in QUICK if plan.quick else bench.MODELS:

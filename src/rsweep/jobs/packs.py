@@ -37,7 +37,7 @@ def pack_name(plan: Plan, key: str, file: str) -> str:
     if _failed(Path(plan.file(node, shard))).exists():
         return f"infer-{key}-{file}"
     weights = _weights(node)
-    number, length = _stretches(plan)[weights]
+    number, length = _shards_per_pack(plan)[weights]
     return f"infer-{weights}-{number[shard] // length}"
 
 
@@ -47,7 +47,7 @@ def _weights(node: Node) -> str:
 
 
 @cache
-def _stretches(plan: Plan) -> dict[str, tuple[dict[str, int], int]]:
+def _shards_per_pack(plan: Plan) -> dict[str, tuple[dict[str, int], int]]:
     """Weights -> place of each shard, and how many shards make a pack."""
     from rsweep.plan.estimates import seconds_of
 

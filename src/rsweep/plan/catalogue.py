@@ -12,14 +12,14 @@ from rsweep.plan.profiles import knobs_of, resolve
 from rsweep.sources.registry import PROVIDERS, find_provider
 
 
-def open_families() -> list[str]:
+def multi_model_families() -> list[str]:
     """Families that hold many models, which a study names as `family:name` (timm)."""
     return [family for family in families() if hasattr(_card_module(family), "card_for")]
 
 
 def cards() -> list[ModelCard]:
     """The cards of all other families, by id."""
-    many = open_families()
+    many = multi_model_families()
     return [find_card(family) for family in families() if family not in many]
 
 

@@ -102,7 +102,7 @@ def _fitting_normalization(settings: Mapping[str, Any], card: ModelCard) -> str:
     fit = [
         name
         for name, constants in card.normalizations.items()
-        if not _bare(constants, chosen)
+        if not _bands_without_constants(constants, chosen)
         and "normalization" not in dict(card.check({**settings, "normalization": name}))
     ]
     return [*fit, *card.normalizations][0]
@@ -222,15 +222,21 @@ def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
 def _check_normalization(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     name = settings["normalization"]
     chosen = sensor_bands(settings, card)
-    bare = _bare(card.normalizations[name], chosen)
+    bare = _bands_without_constants(card.normalizations[name], chosen)
     if not bare:
         return []
-    fit = [n for n, constants in card.normalizations.items() if not _bare(constants, chosen)]
+    fit = [
+        n
+        for n, constants in card.normalizations.items()
+        if not _bands_without_constants(constants, chosen)
+    ]
     what = f"is {name!r}, which has no constants for {', '.join(bare)}"
     return [("normalization", f"{what}; allowed: {', '.join(fit) or 'none'}")]
 
 
-def _bare(constants: Mapping[str, Normalization], chosen: Mapping[str, list[str]]) -> list[str]:
+def _bands_without_constants(
+    constants: Mapping[str, Normalization], chosen: Mapping[str, list[str]]
+) -> list[str]:
     """Sensors and bands for which a normalisation has no constants."""
     bare = [sensor for sensor in chosen if sensor not in constants]
     return bare + [

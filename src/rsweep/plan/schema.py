@@ -12,7 +12,7 @@ from typing import Any
 from rsweep.core.knobs import MODEL, Setting
 from rsweep.models.card import ModelCard
 from rsweep.plan import evaluation, given, race
-from rsweep.plan.catalogue import allowed_values, cards, defaults, open_families
+from rsweep.plan.catalogue import allowed_values, cards, defaults, multi_model_families
 from rsweep.plan.study import OPTIONS
 from rsweep.plan.table import CORE
 from rsweep.sources.registry import PROVIDERS, find_provider
@@ -173,7 +173,7 @@ def _provider(provider: str) -> Schema:
 
 def _model() -> Schema:
     known = [{"const": card.id, "title": card.title} for card in cards()]
-    named = [{"type": "string", "pattern": f"^{family}:."} for family in open_families()]
+    named = [{"type": "string", "pattern": f"^{family}:."} for family in multi_model_families()]
     return {"description": CORE["model"].meaning, "default": CORE["model"].default,
             "anyOf": [*known, *named]}  # fmt: skip
 

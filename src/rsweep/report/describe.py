@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rsweep.core.errors import RsweepError
-from rsweep.plan.catalogue import open_families
+from rsweep.plan.catalogue import multi_model_families
 from rsweep.plan.reruns import reruns
 from rsweep.report import words
 from rsweep.report.compare import HEADS, cells, compare
@@ -37,7 +37,7 @@ def list_models(sensors: Sequence[str] = (), licence: str = "", as_json: bool = 
         return json.dumps([asdict(row) for row in found], indent=1)
     rows = [cells(row) for row in found]
     if not sensors and not licence:
-        rows += [[f"{f}:NAME", f"any {f} network", *[""] * 6] for f in open_families()]
+        rows += [[f"{f}:NAME", f"any {f} network", *[""] * 6] for f in multi_model_families()]
     return render([table(HEADS, rows), Text(f"{NOTE}\nrsweep describe MODEL says all about one.")])
 
 
@@ -53,7 +53,7 @@ def describe_model(model: str, as_json: bool = False) -> str:
     Raises:
         RsweepError: there is no such model; the text has the nearest name.
     """
-    if model in open_families():
+    if model in multi_model_families():
         raise RsweepError(f"model {model!r} is a family of many: describe one as {model}:NAME")
     card = find_model(model)
     facts, found = card_facts(card), reruns(card.id)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsweep.models.card import ModelCard
-from rsweep.plan.catalogue import cards, open_families
+from rsweep.plan.catalogue import cards, multi_model_families
 from rsweep.report import words
 from rsweep.report.facts import card_facts, find_model
 from rsweep.report.markdown import code, codes, heading, table
@@ -36,7 +36,7 @@ def _joined(parts: Iterator[str]) -> str:
 
 def _pages() -> dict[str, ModelCard]:
     found = {card.id: card for card in cards()}
-    examples = {f: find_model(EXAMPLES[f]) for f in open_families() if f in EXAMPLES}
+    examples = {f: find_model(EXAMPLES[f]) for f in multi_model_families() if f in EXAMPLES}
     return dict(sorted({**found, **examples}.items()))
 
 

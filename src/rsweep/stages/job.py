@@ -69,7 +69,7 @@ class Job:
         self.failed.add(roi_id)
         log.warning("ROI %s: %s", roi_id, reason)
 
-    def carry(self, failed: Failed) -> Failed:
+    def propagate_failure(self, failed: Failed) -> Failed:
         """The row of a ROI that failed in an earlier stage, perhaps of another study."""
         self.failed.add(failed["id"])
         if self.on_roi_error == "fail":

@@ -53,7 +53,7 @@ def test_cells_of_one_weights_go_together_and_others_do_not(plan):
 
 def test_a_pack_is_consecutive_shards_of_about_the_time_wanted(plan, monkeypatch):
     monkeypatch.setattr(packs, "PACK_S", 400.0)
-    packs._stretches.cache_clear()
+    packs._shards_per_pack.cache_clear()
     node = infer(plan)[0]
     names = [packs.pack_name(plan, node.key, shard) for shard in plan.shards]
     assert len(set(names)) > 1

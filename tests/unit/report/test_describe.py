@@ -7,7 +7,7 @@ import pytest
 from rsweep.cli import main
 from rsweep.core.errors import RsweepError
 from rsweep.models.registry import find_card
-from rsweep.plan.catalogue import cards, open_families
+from rsweep.plan.catalogue import cards, multi_model_families
 from rsweep.plan.profiles import resolve
 from rsweep.report.describe import describe_model, list_models
 from rsweep.report.facts import card_facts, find_model
@@ -24,7 +24,7 @@ def test_list_has_every_model():
     text = list_models()
     for card in cards():
         assert any(line.split()[:1] == [card.id] for line in text.splitlines())
-    for family in open_families():
+    for family in multi_model_families():
         assert f"{family}:NAME" in text
     assert max(map(len, text.splitlines())) <= 100
 
@@ -97,7 +97,7 @@ def test_unknown_model_names_the_nearest(wrong, right, capsys):
 
 
 def test_family_of_many_says_how_to_name_one():
-    for family in open_families():
+    for family in multi_model_families():
         with pytest.raises(RsweepError, match=f"{family}:NAME"):
             describe_model(family)
 

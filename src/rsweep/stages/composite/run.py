@@ -75,7 +75,7 @@ def _composite_roi(
     job: Job, source: h5py.File, target: h5py.File, index: int, roi: fetched.Row
 ) -> Row:
     if roi["error"] is not None:
-        return job.carry(roi)
+        return job.propagate_failure(roi)
     settings = composite_settings_of(job.node)
     sensor = SENSORS[job.node.inputs["scenes"].settings["sensor"]]
     try:

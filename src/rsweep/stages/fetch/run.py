@@ -104,7 +104,9 @@ def _run(fetching: Fetching, lock: Lock | None, parts: Path, held: Scenes | None
     with job.write() as file:
         rows = [adopt(file, i, path) for i, (_, path) in enumerate(tasks)]
         job.ran["scenes"] = sum(len(row["scenes"]) for row in rows if row["error"] is None)
-        write_rois(file, [row if row["error"] is None else job.carry(row) for row in rows])
+        write_rois(
+            file, [row if row["error"] is None else job.propagate_failure(row) for row in rows]
+        )
         if held is not None:
             write_held(file, job.shard.name, held)
 

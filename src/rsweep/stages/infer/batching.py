@@ -38,7 +38,7 @@ UNREAD = ("weights", "seed", "sha256", "constants")
 """Settings of an inference node that say nothing of its speed."""
 
 
-def remember_batch(engine: Engine, settings: Mapping[str, Any], count: int, load: Load) -> None:
+def tune_batch_size(engine: Engine, settings: Mapping[str, Any], count: int, load: Load) -> None:
     """Give an engine the batch size found before for such a network here, or find it now.
 
     Args:
@@ -50,7 +50,7 @@ def remember_batch(engine: Engine, settings: Mapping[str, Any], count: int, load
     kind = engine.device.type
     if count < BATCH[kind]:
         return
-    name = situation(engine, settings, load(range(1)))
+    name = cache_key(engine, settings, load(range(1)))
     known = _read().get(name)
     if not known:
         known = _find(engine, settings, count, load)
@@ -108,7 +108,7 @@ def choose(rates: Mapping[int, float]) -> int:
     return min(size for size, rate in rates.items() if rate * GAIN >= best)
 
 
-def situation(engine: Engine, settings: Mapping[str, Any], tile: TileBatch) -> str:
+def cache_key(engine: Engine, settings: Mapping[str, Any], tile: TileBatch) -> str:
     """What a batch size depends on, as a name: network, shape of a tile, device, threads, torch."""
     shape = {sensor: list(pixels.shape[1:]) for sensor, pixels in tile.pixels.items()}
     threads = torch.get_num_threads() if engine.device.type == "cpu" else 0

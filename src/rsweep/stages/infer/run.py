@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsweep.models.protocol import TileBatch, TokenMaps
-from rsweep.stages.infer.batching import remember_batch
+from rsweep.stages.infer.batching import tune_batch_size
 from rsweep.stages.infer.energy import Meter
 from rsweep.stages.infer.engine import Engine, write_behind
 from rsweep.stages.infer.format import KINDS, create_block, write_rows
@@ -138,7 +138,7 @@ def _embed_group(
     def write(span: range, maps: TokenMaps) -> None:
         writer.add(order[span.start : span.stop], maps)
 
-    remember_batch(engine, job.node.settings, len(order), load)
+    tune_batch_size(engine, job.node.settings, len(order), load)
     batches = write_behind(engine.run(len(order), load), write)
     for _ in job.progress(batches, -(-len(order) // engine.batch), "batches embedded"):
         pass

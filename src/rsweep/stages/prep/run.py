@@ -77,7 +77,10 @@ def _plan_roi(job: Job, rows: dict[str, composite.Row]) -> Row:
     failed = [f"{s}: {r['error']}" if len(rows) > 1 else r["error"]
               for s, r in rows.items() if r["error"] is not None]  # fmt: skip
     if failed:
-        return {**job.carry({"id": first["id"], "error": "; ".join(failed)}), "tiles": 0}
+        return {
+            **job.propagate_failure({"id": first["id"], "error": "; ".join(failed)}),
+            "tiles": 0,
+        }
     try:
         made = {s: row for s, row in rows.items() if row["error"] is None}
         return _plan_tiles(prep_settings(job.node), made)

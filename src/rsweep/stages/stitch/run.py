@@ -139,7 +139,7 @@ def _stitch_roi(
     job: Job, roi: prep.Row, inputs: Mapping[int, Inputs], target: h5py.File, index: int
 ) -> tuple[Row, Values | None]:
     if roi["error"] is not None:
-        return job.carry(roi), None
+        return job.propagate_failure(roi), None
     settings = stitch_settings(job.node)
     try:
         tiles = RoiTiles(roi, index, inputs[roi["side"]])
