@@ -65,9 +65,10 @@ def _lines(stages: Sequence[StageProgress]) -> Iterator[str]:
     from rsweep.core.progress import Progress
 
     for stage in stages:
+        rate = stage.per_minute if stage.done < stage.files else 0.0
         left = 60 * stage.minutes_left if stage.minutes_left is not None else None
         yield str(Progress(stage.stage, stage.files, stage.done, stage.running, len(stage.failed),
-                           stage.per_minute, left))  # fmt: skip
+                           rate, left))  # fmt: skip
     for stage in stages:
         for failure in stage.failed:
             yield f"failed: {stage.stage} {failure.key}/{failure.shard}: {failure.reason}"

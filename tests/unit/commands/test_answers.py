@@ -166,4 +166,4 @@ def test_watching_goes_on_until_all_is_done(study, capsys, monkeypatch, as_json)
         assert [sum(look.values()) for look in looks] == [1, 2, 3, 4, 5]
     else:
         assert len(lines) == 5 * 5
-        assert lines[-1].startswith("stitch     1 of 1")
+        assert lines[-1] == "stitch     1 of 1"
