@@ -12,7 +12,8 @@ from rsweep.core.nodes import Node
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
 from rsweep.library.frames import EmbeddingFrame, Grids, read_frame
-from rsweep.plan.study import Study, make_study
+from rsweep.plan.pinning import pinned_study
+from rsweep.plan.study import Study
 
 if TYPE_CHECKING:
     import pandas
@@ -61,7 +62,7 @@ def embed(
             base["temporal"] = {"start": start, "end": end}
         config = {"study": NAME, "rois": str(table), "results": folder, "store": str(store),
                   "base": base, "max_failed": 1.0}  # fmt: skip
-        study = make_study(config, "embed")
+        study = pinned_study(config, "embed")
         for node, shard in _absent(study):
             if progress:
                 print(f"{node.stage} {node.key}: {len(shard.rois)} ROIs")

@@ -10,9 +10,19 @@ from rsweep.core.errors import RsweepError
 from rsweep.models.card import Checkpoint
 from rsweep.models.pins import Pin, add_pins, checkpoint_name, pins_file
 from rsweep.models.registry import find_card
-from rsweep.plan.study import Study
+from rsweep.plan.study import Study, make_study
 
 log = logging.getLogger("rsweep")
+
+
+def pinned_study(config: Mapping[str, Any], where: str) -> Study:
+    """A study whose published weights are in keys by their content, as far as that can be known.
+
+    Raises:
+        StudyError: every problem of the study at once; `where` names its file in them.
+    """
+    study = make_study(config, where)
+    return make_study(config, where) if pin_weights(study) else study
 
 
 def pin_weights(study: Study) -> bool:

@@ -20,11 +20,11 @@ from rsweep.core.shards import Shard
 from rsweep.models.pins import pins_file
 from rsweep.plan.config import check_size
 from rsweep.plan.given import GivenSet, read_place
-from rsweep.plan.pinning import pin_weights
+from rsweep.plan.pinning import pinned_study
 from rsweep.plan.profiles import Profile
 from rsweep.plan.race import Race
 from rsweep.plan.stored import StoredRois, config_digest, make_nodes, named, node_row, roi_row
-from rsweep.plan.study import Study, make_study
+from rsweep.plan.study import Study
 from rsweep.plan.sweep import Skipped
 from rsweep.sources.registry import find_provider
 
@@ -42,9 +42,7 @@ def find_plan(config: Mapping[str, Any], where: str = "study") -> Path:
     check_size(config, where)
     folder = _folder(config)
     if folder is None or not _is_current(folder):
-        study = make_study(config, where)
-        if pin_weights(study):
-            study = make_study(config, where)
+        study = pinned_study(config, where)
         folder = _folder(config)
         assert folder is not None, "a valid study names its results and its ROI table"
         _write(study, folder)

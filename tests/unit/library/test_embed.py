@@ -1,5 +1,7 @@
 """One call: the same numbers as a study's, and nothing run twice."""
 
+import importlib
+
 import geopandas
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from shapely.geometry import box
 
 import rsweep
 from rsweep.core.errors import RsweepError, StudyError
+from rsweep.models.pins import Pin
 
 KNOBS = {"model": "rcf", "features": 8, "image_size": 32, "context_m": 60,
          "start": "2022-06-01", "end": "2022-06-20"}  # fmt: skip
@@ -92,3 +95,18 @@ def test_a_wrong_setting_is_an_error_of_the_library_before_anything_runs(here):
 def test_an_unknown_name_of_the_package_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'embedd'"):
         rsweep.embedd
+
+
+def test_published_weights_are_known_by_their_content(here, monkeypatch):
+    """As in a study: a file of the same name with other content is no reason to reuse a result."""
+    planned, module = [], importlib.import_module("rsweep.library.embed")
+    monkeypatch.setattr(module, "_absent", lambda study: planned.append(study) or ())
+    monkeypatch.setattr(module, "_result", lambda study: None)
+    for digit in "12":
+        pin = Pin(digit * 64, "commit")
+        monkeypatch.setattr("rsweep.plan.pinning._resolve", lambda checkpoint, pin=pin: pin)
+        rsweep.embed({"id": "a", "lon": 11.0, "lat": 48.0, "buffer_m": 300}, "scalemae",
+                     "2022-06-01", "2022-07-01", store=f"store{digit}")  # fmt: skip
+    one, two = (study.profiles[0].keys() for study in planned)
+    assert one["prep"] == two["prep"]
+    assert one["infer"] != two["infer"]

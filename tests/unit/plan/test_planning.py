@@ -89,7 +89,7 @@ def test_a_job_reads_its_node_and_its_shard_and_nothing_else(config, monkeypatch
     study, folder = make_study(config, "s"), find_plan(config)
     stored.tell(folder)
     os.remove("rois.csv")
-    monkeypatch.setattr(planning, "make_study", lambda *_: pytest.fail("planned again"))
+    monkeypatch.setattr(planning, "pinned_study", lambda *_: pytest.fail("planned again"))
     for key, node in study.nodes().items():
         job = find_job(plan_folder, key, study.shards[1].name, 2)
         assert (job.node.identity(), job.node.key) == (json_round(node.identity()), key)
@@ -105,7 +105,7 @@ def json_round(value: Any) -> Any:
 
 def test_it_is_made_once(config, monkeypatch):
     folder = find_plan(config)
-    monkeypatch.setattr(planning, "make_study", lambda *_: pytest.fail("planned again"))
+    monkeypatch.setattr(planning, "pinned_study", lambda *_: pytest.fail("planned again"))
     assert find_plan(config) == folder
     assert find_plan(json_round(config)) == folder
     Path("rois.csv").touch()  # its content is what counts
@@ -121,11 +121,11 @@ def edit(path: str, old: str, new: str) -> None:
 def made_again(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> bool:
     """True if the plan is made once more, and then found."""
     made = []
-    real = planning.make_study
-    monkeypatch.setattr(planning, "make_study", lambda *a: made.append(a) or real(*a))
+    real = planning.pinned_study
+    monkeypatch.setattr(planning, "pinned_study", lambda *a: made.append(a) or real(*a))
     found = find_plan(config)
     assert find_plan(config) == found
-    monkeypatch.setattr(planning, "make_study", real)
+    monkeypatch.setattr(planning, "pinned_study", real)
     return len(made) == 1
 
 
@@ -285,8 +285,8 @@ FIRST = """
 import json, sys, time
 from rsweep.plan import planning
 made = []
-real = planning.make_study
-planning.make_study = lambda *given: made.append(1) or time.sleep(2) or real(*given)
+real = planning.pinned_study
+planning.pinned_study = lambda *given: made.append(1) or time.sleep(2) or real(*given)
 config = json.load(open("config.json"))
 print("ready", flush=True)
 sys.stdin.readline()
