@@ -7,9 +7,10 @@ or None beside what there is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from rsweep.core.grid import GridRecord
+if TYPE_CHECKING:  # planning reads these records, and needs no numpy
+    from rsweep.core.grid import GridRecord
 
 
 class MaskRecord(TypedDict):
