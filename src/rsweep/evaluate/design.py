@@ -31,6 +31,9 @@ NEVER = -1
 """Fold of a ROI that is trained on and never scored, and of one without a label."""
 ANY_DISTANCE = "none"
 """`buffer_m` of a published split, which is taken as it is."""
+ROUND_EARTH = 0.006
+"""Degrees of a sphere are up to 0.6 % longer or shorter than those of the ellipsoid, which must not
+make neighbours of squares that touch: so much of a side may be shared."""
 MOST_GROUPS = 20
 """Groups of which each is a fold of its own; more are dealt out over `folds`."""
 
@@ -177,8 +180,7 @@ def near_pairs(
     second = np.concatenate(found).astype(np.intp)
     first, second = first[first != second], second[first != second]
     gap = _offsets_m(lonlat[first], lonlat[second]) - (size_m[first] + size_m[second]) / 2
-    # Degrees become metres to a thousandth or so, which must not make neighbours of what touches.
-    near = (gap < buffer_m - 1e-3 * size_m.max()).all(axis=1)
+    near = (gap < buffer_m - ROUND_EARTH * size_m.max()).all(axis=1)
     return np.asarray(np.stack([first, second], axis=1)[near])
 
 
