@@ -73,7 +73,8 @@ class Embedder(Protocol):
 
     `settings` holds every knob of the inference stage, `bands` (sensor -> band names in order),
     `image_size` and the card's `constants`. `build` makes the network with fresh
-    parameters; weights are loaded into `network` by `models/weights.py`, after `rename`.
+    parameters; weights are loaded into `network` by `models/weights.py`, after `rename`. One that
+    runs another function than the network's `forward` has a `compile` of its own.
     """
 
     network: nn.Module

@@ -183,6 +183,18 @@ class Croma(nn.Module):
             blocks = (JointBlock(width, heads) for _ in range(depth // 2))
             self.joint_encoder = Transformer(blocks, width)
 
+    def forward(self, pixels: Mapping[str, Tensor], layers: Sequence[int]) -> list[Tensor]:
+        """Outputs [B, N, D] of the blocks numbered `layers` (from 1), of one sensor or of both.
+
+        Args:
+            pixels: sensor -> [B, C, H, W].
+            layers: numbers of blocks.
+        """
+        if len(pixels) == 2:
+            return self.joint(pixels["s1"], pixels["s2"], layers)
+        ((sensor, only),) = pixels.items()
+        return self.alone(sensor, only, layers)
+
     def alone(self, sensor: str, pixels: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Outputs [B, N, D] of a sensor's blocks numbered `layers` (from 1), before its norm.
 
@@ -255,15 +267,12 @@ class CromaEmbedder:
     @torch.inference_mode()
     def embed(self, batch: TileBatch) -> TokenMaps:
         """The map of the modality's tokens, and upstream's pooled vector."""
-        first, *others = (batch.pixels[sensor][:, 0] for sensor in self.sensors)
-        if others:
-            outputs = self.network.joint(first, others[0], self.layers)
-        else:
-            outputs = self.network.alone(self.modality, first, self.layers)
+        pixels = {sensor: batch.pixels[sensor][:, 0] for sensor in self.sensors}
+        outputs = self.network(pixels, self.layers)
         normed = [self.norm(tokens) for tokens in outputs]
         pooled = [self.head(tokens.mean(1)) for tokens in normed]
         tokens = torch.cat(normed if self.final_norm else outputs, dim=2)
-        h, w = (side // PATCH_PX for side in first.shape[2:])
+        h, w = (side // PATCH_PX for side in pixels[self.sensors[0]].shape[2:])
         grid = torch.unflatten(tokens, 1, (h, w))
         return TokenMaps({GROUPS[self.modality]: grid}, {"model": torch.cat(pooled, dim=1)})
 

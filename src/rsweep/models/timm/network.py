@@ -75,6 +75,10 @@ class TimmEmbedder:
         """Published weights, with positions and input convolution fitted as timm fits them."""
         return convert(self.name, self.network, state)
 
+    def compile(self) -> None:
+        """Compile what `embed` runs, which is not the network's `forward`."""
+        self.network.forward_intermediates = torch.compile(self.network.forward_intermediates)
+
     def embed(self, batch: TileBatch) -> TokenMaps:
         """Maps of the chosen blocks or stages; the class token; and the pooled output.
 
