@@ -23,8 +23,14 @@ from rsweep.budget.cover import total
 from rsweep.budget.design import choose_profiles
 from rsweep.budget.effects import Candidate, Effects, sweep_effects, variances
 
-LEVELS = {"model": 4, "composite": 3, "image_size": 4, "input_prep": 2, "normalization": 2,
-          "output": 3}  # fmt: skip
+LEVELS = {
+    "model": 4,
+    "composite": 3,
+    "image_size": 4,
+    "input_prep": 2,
+    "normalization": 2,
+    "output": 3,
+}
 SECONDS = {"fetch": 50.0, "composite": 5.0, "prep": 3.0, "infer": 40.0, "stitch": 1.0}
 INTERACTION = (("model", "image_size"),)
 
@@ -37,10 +43,13 @@ def invented(draw: random.Random) -> tuple[list[Candidate], dict[str, float]]:
         if draw.random() < 0.13:
             continue
         m, comp, size, prep, norm, out = levels
-        keys = {"fetch": (m % 2,), "composite": (m % 2, comp),
-                "prep": (m % 2, comp, size, prep, norm),
-                "infer": (m, comp, size, prep, norm),
-                "stitch": (m, comp, size, prep, norm, out)}  # fmt: skip
+        keys = {
+            "fetch": (m % 2,),
+            "composite": (m % 2, comp),
+            "prep": (m % 2, comp, size, prep, norm),
+            "infer": (m, comp, size, prep, norm),
+            "stitch": (m, comp, size, prep, norm, out),
+        }
         nodes = {stage: f"{stage}{key}" for stage, key in keys.items()}
         for stage, key in nodes.items():
             costs.setdefault(key, SECONDS[stage] * (0.5 + draw.random()))
@@ -50,8 +59,9 @@ def invented(draw: random.Random) -> tuple[list[Candidate], dict[str, float]]:
     return found, costs
 
 
-def fill(order: list[int], candidates: list[Candidate], costs: dict[str, float],
-         budget: float) -> list[int]:  # fmt: skip
+def fill(
+    order: list[int], candidates: list[Candidate], costs: dict[str, float], budget: float
+) -> list[int]:
     """Profiles in an order, each taken if it fits the budget."""
     chosen: list[int] = []
     for i in order:
@@ -70,16 +80,21 @@ def one_at_a_time(candidates: list[Candidate]) -> list[int]:
     return sorted(range(len(candidates)), key=differs)
 
 
-def row(way: str, share: float, chosen: list[int], seconds: float, effects: Effects,
-        gap: float | None) -> dict[str, object]:  # fmt: skip
+def row(
+    way: str, share: float, chosen: list[int], seconds: float, effects: Effects, gap: float | None
+) -> dict[str, object]:
     found = variances(effects, chosen)
     good = np.isfinite(found)
     return {
-        "way": way, "share_of_grid_cost": share, "profiles": len(chosen),
-        "effects": len(found), "estimated": int(good.sum()),
+        "way": way,
+        "share_of_grid_cost": share,
+        "profiles": len(chosen),
+        "effects": len(found),
+        "estimated": int(good.sum()),
         "mean_variance": round(float(found[good].mean()), 4) if good.any() else "",
-        "seconds": round(seconds, 2), "gap": "" if gap is None else round(gap, 4),
-    }  # fmt: skip
+        "seconds": round(seconds, 2),
+        "gap": "" if gap is None else round(gap, 4),
+    }
 
 
 def main() -> None:

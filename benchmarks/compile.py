@@ -54,8 +54,9 @@ def difference(one: Engine, other: Engine, batch: TileBatch) -> float:
     """Largest difference of two engines' token maps, as a share of the largest value."""
     with torch.inference_mode():
         a, b = one.embedder.embed(batch).maps, other.embedder.embed(batch).maps
-    return max(float((a[n] - b[n]).abs().nan_to_num().max() / a[n].abs().nan_to_num().max())
-               for n in a)  # fmt: skip
+    return max(
+        float((a[n] - b[n]).abs().nan_to_num().max() / a[n].abs().nan_to_num().max()) for n in a
+    )
 
 
 def measured(store: Store, name: str, turns: int) -> dict[str, Any]:
@@ -63,8 +64,13 @@ def measured(store: Store, name: str, turns: int) -> dict[str, Any]:
     torch._dynamo.reset()
     plain, batch = loaded(store, name, False)
     compiled, _ = loaded(store, name, True)
-    row = {"model": name, "tile": shape_of(batch), "batch": plain.batch,
-           "device": plain.device.type, "threads": torch.get_num_threads()}  # fmt: skip
+    row = {
+        "model": name,
+        "tile": shape_of(batch),
+        "batch": plain.batch,
+        "device": plain.device.type,
+        "threads": torch.get_num_threads(),
+    }
     bare(plain, batch, 1)
     began = time.perf_counter()
     try:
@@ -75,15 +81,26 @@ def measured(store: Store, name: str, turns: int) -> dict[str, Any]:
     bare(compiled, batch, 1)
     times = max(2, round(WANTED_S / max(seconds(bare, plain, batch, 1)[0], 1e-3)))
     best = in_turn(
-        {way: partial(seconds, bare, engine, batch, times)
-         for way, engine in (("plain", plain), ("compiled", compiled))}, turns,
-    )  # fmt: skip
-    rates = {f"{way} tiles/s": f"{times * plain.batch / wall:.4g}"
-             for way, (wall, _) in best.items()}  # fmt: skip
-    gains = {unit: round(best["plain"][i] / best["compiled"][i], 2)
-             for i, unit in enumerate(("gain", "cpu_gain"))}  # fmt: skip
-    return {**row, **rates, **gains, "compile_s": round(took, 1),
-            "difference": f"{difference(plain, compiled, batch):.1e}"}  # fmt: skip
+        {
+            way: partial(seconds, bare, engine, batch, times)
+            for way, engine in (("plain", plain), ("compiled", compiled))
+        },
+        turns,
+    )
+    rates = {
+        f"{way} tiles/s": f"{times * plain.batch / wall:.4g}" for way, (wall, _) in best.items()
+    }
+    gains = {
+        unit: round(best["plain"][i] / best["compiled"][i], 2)
+        for i, unit in enumerate(("gain", "cpu_gain"))
+    }
+    return {
+        **row,
+        **rates,
+        **gains,
+        "compile_s": round(took, 1),
+        "difference": f"{difference(plain, compiled, batch):.1e}",
+    }
 
 
 def each(names: list[str], turns: int) -> Iterator[dict[str, Any]]:

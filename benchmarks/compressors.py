@@ -75,15 +75,18 @@ def rows() -> Iterator[dict[str, Any]]:
         for name, options in COMPRESSORS.items():
             memory = write(array, options)
             assert np.array_equal(read(memory), array)
-            writing = min(seconds(lambda a=array, o=options: write(a, o))[1]
-                          for _ in range(REPEATS))  # fmt: skip
+            writing = min(
+                seconds(lambda a=array, o=options: write(a, o))[1] for _ in range(REPEATS)
+            )
             reading = min(seconds(lambda m=memory: read(m))[1] for _ in range(REPEATS))
             yield {
-                "what": what, "compressor": name, "mb": round(mb, 1),
+                "what": what,
+                "compressor": name,
+                "mb": round(mb, 1),
                 "smaller_by": round(array.nbytes / memory.getbuffer().nbytes, 2),
                 "write_mb_per_s": round(mb / max(writing, 1e-9)),
                 "read_mb_per_s": round(mb / max(reading, 1e-9)),
-            }  # fmt: skip
+            }
 
 
 def main() -> None:

@@ -36,11 +36,22 @@ from measure import ROOT, facts, write_csv
 from rsweep.plan.workflow import Plan
 
 PROFILES = [
-    {"model": "rcf", "image_size": [32, 64], "input_prep": ["resize", "tile"],
-     "composite": ["median", "mean"]},
-    {"model": "thor", "weights": "random", "variant": "tiny", "image_size": 96,
-     "patch_size": [6, 8, 12, 16], "composite": ["median", "mean"], "output": ["pooled", "grid"]},
-]  # fmt: skip
+    {
+        "model": "rcf",
+        "image_size": [32, 64],
+        "input_prep": ["resize", "tile"],
+        "composite": ["median", "mean"],
+    },
+    {
+        "model": "thor",
+        "weights": "random",
+        "variant": "tiny",
+        "image_size": 96,
+        "patch_size": [6, 8, 12, 16],
+        "composite": ["median", "mean"],
+        "output": ["pooled", "grid"],
+    },
+]
 
 
 @dataclass(frozen=True)
@@ -77,19 +88,34 @@ def make_study(folder: Path, rois: int, shard_size: int) -> None:
     )
     (folder / "rois.csv").write_text("\n".join(["id,lon,lat,buffer_m", *rows]) + "\n")
     study = {
-        "study": "size", "rois": "rois.csv", "shard_size": shard_size,
+        "study": "size",
+        "rois": "rois.csv",
+        "shard_size": shard_size,
         "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
-        "base": {"provider": "synthetic"}, "sweep": PROFILES,
-    }  # fmt: skip
+        "base": {"provider": "synthetic"},
+        "sweep": PROFILES,
+    }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
 
 
 def snakemake(where: Place, *options: str) -> tuple[dict[str, Any], str]:
     """Seconds, peak memory and operations of a Snakemake command, and what it said."""
-    command = [sys.executable, "-m", "snakemake", "--configfile", str(where.path / "study.yaml"),
-               "--cores", "2", "--directory", str(where.path), "--snakefile",
-               str(ROOT / "Snakefile"), "--workflow-profile", str(ROOT / "profiles" / "default"),
-               *options]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--configfile",
+        str(where.path / "study.yaml"),
+        "--cores",
+        "2",
+        "--directory",
+        str(where.path),
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--workflow-profile",
+        str(ROOT / "profiles" / "default"),
+        *options,
+    ]
     before = where.operations() if where.operations else 0
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -99,8 +125,12 @@ def snakemake(where: Place, *options: str) -> tuple[dict[str, Any], str]:
     if status:
         raise SystemExit(output[-3000:])
     cpu = usage.ru_utime + usage.ru_stime
-    found = {"seconds": round(time.perf_counter() - began, 1), "cpu_seconds": round(cpu, 1),
-             "memory_mb": round(usage.ru_maxrss / 1024), **where.about}  # fmt: skip
+    found = {
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(cpu, 1),
+        "memory_mb": round(usage.ru_maxrss / 1024),
+        **where.about,
+    }
     if where.operations:
         found["operations"] = where.operations() - before
     return found, output
@@ -188,9 +218,11 @@ def main() -> None:
     given = parser.parse_args()
     places = list(itertools.product(given.latency_ms, given.cache_s))
     sizes = itertools.product(given.rois, given.shard_size)
-    found = [measure_run(given.study, places)] if given.study else [
-        measure(rois, size, given.schedulers, places) for rois, size in sizes
-    ]  # fmt: skip
+    found = (
+        [measure_run(given.study, places)]
+        if given.study
+        else [measure(rois, size, given.schedulers, places) for rois, size in sizes]
+    )
     about, rows = facts(), []
     for row in itertools.chain(*found):
         rows.append(row)

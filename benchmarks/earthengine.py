@@ -162,14 +162,23 @@ def traffic(store: Path, sides: list[int]) -> Iterator[dict[str, Any]]:
             ("1 composite", "ours, on the server", lambda g=grid: our_composites(source, g, 1)),
             ("1 composite", "ours, scenes", lambda g=grid: our_scenes(source, g)),
             (f"{FRAMES} frames", "rs-embed", lambda s=side: json_frames(s)),
-            (f"{FRAMES} frames", "ours, on the server",
-             lambda g=grid: our_composites(source, g, FRAMES)),
+            (
+                f"{FRAMES} frames",
+                "ours, on the server",
+                lambda g=grid: our_composites(source, g, FRAMES),
+            ),
             (f"{FRAMES} frames", "ours, scenes", lambda g=grid: our_scenes(source, g)),
-            (f"sweep of {COMPOSITES} composites", "rs-embed",
-             lambda s=side: [json_composite(s, *WINDOW) for _ in range(COMPOSITES)]),
-            (f"sweep of {COMPOSITES} composites", "ours, scenes",
-             lambda g=grid: our_scenes(source, g)),
-        ]  # fmt: skip
+            (
+                f"sweep of {COMPOSITES} composites",
+                "rs-embed",
+                lambda s=side: [json_composite(s, *WINDOW) for _ in range(COMPOSITES)],
+            ),
+            (
+                f"sweep of {COMPOSITES} composites",
+                "ours, scenes",
+                lambda g=grid: our_scenes(source, g),
+            ),
+        ]
         for case, way, fetch in ways:
             yield {"what": f"{side} x {side} px, {case}", "way": way, **measured(at, fetch)}
     at.close()
@@ -181,9 +190,11 @@ def measured(at: Any, fetch: Callable[[], object]) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     log = at.log[first:]
     return {
-        "requests": len(log), "bytes_received": sum(r["received"] for r in log),
-        "bytes_sent": sum(r["sent"] for r in log), "seconds": round(seconds, 3),
-    }  # fmt: skip
+        "requests": len(log),
+        "bytes_received": sum(r["received"] for r in log),
+        "bytes_sent": sum(r["sent"] for r in log),
+        "seconds": round(seconds, 3),
+    }
 
 
 # --- ROIs per second ---------------------------------------------------------------------------
@@ -220,18 +231,24 @@ def throughput(store: Path, levels: list[int], rois: int) -> Iterator[dict[str, 
             seconds = time.perf_counter() - started
             yield {
                 "what": f"{rois} ROIs of 30 x 30 px, {workers} requests in flight",
-                "way": "ours, scenes", "requests": source.stats["requests"],
-                "bytes_received": source.stats["bytes"], "seconds": round(seconds, 3),
+                "way": "ours, scenes",
+                "requests": source.stats["requests"],
+                "bytes_received": source.stats["bytes"],
+                "seconds": round(seconds, 3),
                 "rois_per_s": round(rois / seconds, 2),
                 "bound_rois_per_s": round(workers / (2 * LATENCY_S), 2),
-            }  # fmt: skip
+            }
 
 
 def machine() -> str:
     model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-         if line.startswith("model name")), platform.processor(),
-    )  # fmt: skip
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
     load = os.getloadavg()[0]
     return f"{model}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
 
@@ -258,8 +275,17 @@ def main() -> None:
 
 
 def write(rows: list[dict[str, Any]]) -> None:
-    columns = ["what", "way", "requests", "bytes_received", "bytes_sent", "seconds", "rois_per_s",
-               "bound_rois_per_s", "machine"]  # fmt: skip
+    columns = [
+        "what",
+        "way",
+        "requests",
+        "bytes_received",
+        "bytes_sent",
+        "seconds",
+        "rois_per_s",
+        "bound_rois_per_s",
+        "machine",
+    ]
     path = HERE / "results" / "earthengine.csv"
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:

@@ -47,8 +47,14 @@ ROIS = 4
 REPEATS = 5
 WANTED_S = 3.0
 """Seconds that the bare network is given per repeat."""
-BATCH = {"agrifm base": 2, "scalemae large": 2, "anysat base": 4, "prithvi 100m": 4, "dofa base": 4,
-         "thor base": 4}  # fmt: skip
+BATCH = {
+    "agrifm base": 2,
+    "scalemae large": 2,
+    "anysat base": 4,
+    "prithvi 100m": 4,
+    "dofa base": 4,
+    "thor base": 4,
+}
 """Tiles per pass where 16 of a model would take half a minute on two cores."""
 
 
@@ -68,8 +74,9 @@ def _append(source: h5py.File, target: h5py.File, start: int, length: int, count
     def visit(name: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset) or name == "rois":
             return
-        held = target.require_dataset(name, (count, *item.shape[1:]), item.dtype,
-                                      chunks=(1, *item.shape[1:]))  # fmt: skip
+        held = target.require_dataset(
+            name, (count, *item.shape[1:]), item.dtype, chunks=(1, *item.shape[1:])
+        )
         held[start : start + length] = item[:length]
 
     source.visititems(visit)
@@ -150,15 +157,21 @@ def measured(folder: Path, name: str, given: argparse.Namespace) -> dict[str, An
     wall, cpu = ({way: both[i] for way, both in best.items()} for i in (0, 1))
     rates = {f"{way} tiles/s": f"{bench.count / spent:.4g}" for way, spent in wall.items()}
     return {
-        "case": name, "tile": shape_of(bench.batch), "batch": bench.engine.batch,
-        "tiles": bench.count, "device": bench.engine.device.type, "precision": given.precision,
-        "compiled": given.compile, "threads": given.threads, **rates,
+        "case": name,
+        "tile": shape_of(bench.batch),
+        "batch": bench.engine.batch,
+        "tiles": bench.count,
+        "device": bench.engine.device.type,
+        "precision": given.precision,
+        "compiled": given.compile,
+        "threads": given.threads,
+        **rates,
         "ratio": round(wall["bare"] / wall["engine"], 2),
         "cpu_ratio": round(cpu["bare"] / cpu["engine"], 2),
         "against one by one": round(wall["one by one"] / wall["engine"], 2),
         "cpu_s_per_tile": f"{cpu['engine'] / bench.count:.3g}",
         "wh_per_1k_tiles": bench.job.ran.get("energy_wh_per_1k_tiles"),
-    }  # fmt: skip
+    }
 
 
 def each(given: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -31,8 +31,9 @@ def numbers(rows: list[Row], column: str) -> list[float]:
 
 def new(columns: int = 1, height: float = 3.0, **shared: bool) -> tuple[Figure, list[Axes]]:
     """A figure of some panels side by side."""
-    figure, axes = plt.subplots(1, columns, figsize=(8, height), squeeze=False,
-                                layout="constrained", **shared)  # fmt: skip
+    figure, axes = plt.subplots(
+        1, columns, figsize=(8, height), squeeze=False, layout="constrained", **shared
+    )
     for axis in axes[0]:
         axis.grid(alpha=0.3)
         axis.set_axisbelow(True)
@@ -56,9 +57,11 @@ def engine() -> Figure:
     bare = numbers(rows, "bare tiles/s")
     shares = {
         label: [rate / whole for rate, whole in zip(numbers(rows, column), bare, strict=True)]
-        for label, column in (("infer stage, HDF5 to HDF5", "engine tiles/s"),
-                              ("one ROI at a time", "one by one tiles/s"))
-    }  # fmt: skip
+        for label, column in (
+            ("infer stage, HDF5 to HDF5", "engine tiles/s"),
+            ("one ROI at a time", "one by one tiles/s"),
+        )
+    }
     bars(axis, [row["case"] for row in rows], shares)
     axis.axvline(1, color="black", linewidth=0.8)
     axis.axvline(0.9, color="black", linewidth=0.8, linestyle=":")

@@ -38,59 +38,186 @@ from rsweep.stages.registry import STAGES
 
 SYNTHETIC: Mapping[str, dict[str, Any]] = {
     # name: (places, buffer, days, settings); those of "seen" calibrate
-    "seen small tiles": {"rois": 24, "buffer_m": 160, "days": 92, "sweep": [
-        {"model": "rcf", "image_size": [32, 64], "composite": ["median", "least_cloudy"]}]},
-    "seen grids": {"rois": 10, "buffer_m": 640, "days": 46, "sweep": [
-        {"model": "rcf", "image_size": [64], "output": ["grid"],
-         "input_prep": ["tile", "resize"]}]},
-    "seen series": {"rois": 12, "buffer_m": 120, "days": 180, "sweep": [
-        {"model": "galileo", "variant": ["nano"], "weights": "random", "frames": [3, 6],
-         "image_size": [32]}]},
-    "seen transformer": {"rois": 8, "buffer_m": 300, "days": 60, "sweep": [
-        {"model": "thor", "variant": ["tiny"], "weights": "random", "image_size": [64],
-         "patch_size": [8, 16], "output": ["pooled", "grid"]}]},
-    "unseen many": {"rois": 60, "buffer_m": 90, "days": 120, "sweep": [
-        {"model": "rcf", "image_size": [32, 96], "composite": ["median"]}]},
-    "unseen large": {"rois": 6, "buffer_m": 1000, "days": 92, "sweep": [
-        {"model": "rcf", "image_size": [64, 128], "output": ["grid"]}]},
-    "unseen series": {"rois": 20, "buffer_m": 200, "days": 150, "sweep": [
-        {"model": "galileo", "variant": ["nano"], "weights": "random", "frames": [2, 4],
-         "image_size": [48]}]},
-    "unseen transformer": {"rois": 14, "buffer_m": 240, "days": 92, "sweep": [
-        {"model": "thor", "variant": ["tiny"], "weights": "random", "image_size": [96],
-         "patch_size": [8], "output": ["pooled", "grid"]}]},
-}  # fmt: skip
+    "seen small tiles": {
+        "rois": 24,
+        "buffer_m": 160,
+        "days": 92,
+        "sweep": [
+            {"model": "rcf", "image_size": [32, 64], "composite": ["median", "least_cloudy"]}
+        ],
+    },
+    "seen grids": {
+        "rois": 10,
+        "buffer_m": 640,
+        "days": 46,
+        "sweep": [
+            {
+                "model": "rcf",
+                "image_size": [64],
+                "output": ["grid"],
+                "input_prep": ["tile", "resize"],
+            }
+        ],
+    },
+    "seen series": {
+        "rois": 12,
+        "buffer_m": 120,
+        "days": 180,
+        "sweep": [
+            {
+                "model": "galileo",
+                "variant": ["nano"],
+                "weights": "random",
+                "frames": [3, 6],
+                "image_size": [32],
+            }
+        ],
+    },
+    "seen transformer": {
+        "rois": 8,
+        "buffer_m": 300,
+        "days": 60,
+        "sweep": [
+            {
+                "model": "thor",
+                "variant": ["tiny"],
+                "weights": "random",
+                "image_size": [64],
+                "patch_size": [8, 16],
+                "output": ["pooled", "grid"],
+            }
+        ],
+    },
+    "unseen many": {
+        "rois": 60,
+        "buffer_m": 90,
+        "days": 120,
+        "sweep": [{"model": "rcf", "image_size": [32, 96], "composite": ["median"]}],
+    },
+    "unseen large": {
+        "rois": 6,
+        "buffer_m": 1000,
+        "days": 92,
+        "sweep": [{"model": "rcf", "image_size": [64, 128], "output": ["grid"]}],
+    },
+    "unseen series": {
+        "rois": 20,
+        "buffer_m": 200,
+        "days": 150,
+        "sweep": [
+            {
+                "model": "galileo",
+                "variant": ["nano"],
+                "weights": "random",
+                "frames": [2, 4],
+                "image_size": [48],
+            }
+        ],
+    },
+    "unseen transformer": {
+        "rois": 14,
+        "buffer_m": 240,
+        "days": 92,
+        "sweep": [
+            {
+                "model": "thor",
+                "variant": ["tiny"],
+                "weights": "random",
+                "image_size": [96],
+                "patch_size": [8],
+                "output": ["pooled", "grid"],
+            }
+        ],
+    },
+}
 REAL: Mapping[str, dict[str, Any]] = {
-    "seen real tiles": {"part": (0, 20), "sweep": [
-        {"model": "rcf", "image_size": [32, 48], "output": ["pooled", "grid"],
-         "cloud_mask": ["cloud", "none"]}]},
-    "seen real series": {"part": (20, 30), "sweep": [
-        {"model": "galileo", "variant": ["nano"], "weights": "random", "frames": [2],
-         "image_size": [16], "cloud_mask": ["cloud", "none"]}]},
-    "unseen real tiles": {"part": (30, 52), "buffer_m": 120, "sweep": [
-        {"model": "rcf", "image_size": [16, 64], "output": ["pooled"],
-         "composite": ["median", "least_cloudy"]}]},
-    "unseen real series": {"part": (52, 63), "buffer_m": 100, "sweep": [
-        {"model": "galileo", "variant": ["nano"], "weights": "random", "frames": [3],
-         "image_size": [16, 32]}]},
-}  # fmt: skip
+    "seen real tiles": {
+        "part": (0, 20),
+        "sweep": [
+            {
+                "model": "rcf",
+                "image_size": [32, 48],
+                "output": ["pooled", "grid"],
+                "cloud_mask": ["cloud", "none"],
+            }
+        ],
+    },
+    "seen real series": {
+        "part": (20, 30),
+        "sweep": [
+            {
+                "model": "galileo",
+                "variant": ["nano"],
+                "weights": "random",
+                "frames": [2],
+                "image_size": [16],
+                "cloud_mask": ["cloud", "none"],
+            }
+        ],
+    },
+    "unseen real tiles": {
+        "part": (30, 52),
+        "buffer_m": 120,
+        "sweep": [
+            {
+                "model": "rcf",
+                "image_size": [16, 64],
+                "output": ["pooled"],
+                "composite": ["median", "least_cloudy"],
+            }
+        ],
+    },
+    "unseen real series": {
+        "part": (52, 63),
+        "buffer_m": 100,
+        "sweep": [
+            {
+                "model": "galileo",
+                "variant": ["nano"],
+                "weights": "random",
+                "frames": [3],
+                "image_size": [16, 32],
+            }
+        ],
+    },
+}
 """Cells of the Slovenian scenes of eo-learn: rows of the table of config/studies/slovenia.yaml."""
 
 
 SERVICE: Mapping[str, dict[str, Any]] = {
-    "seen service": {"rois": 24, "buffer_m": 100, "end": "2022-09-01",
-                     "base": {"fetch_bands": "model", "bands": BANDS}},
-    "seen service few bands": {"rois": 10, "buffer_m": 320, "end": "2022-07-20",
-                               "base": {"fetch_bands": "model", "bands": ["B4", "B3", "B2"]}},
-    "unseen service": {"rois": 12, "buffer_m": 240, "end": "2022-08-10",
-                       "base": {"fetch_bands": "model", "bands": BANDS[:6]}},
-    "unseen service few bands": {"rois": 40, "buffer_m": 160, "end": "2022-09-01",
-                                 "base": {"fetch_bands": "model", "bands": ["B4", "B8"]}},
-}  # fmt: skip
+    "seen service": {
+        "rois": 24,
+        "buffer_m": 100,
+        "end": "2022-09-01",
+        "base": {"fetch_bands": "model", "bands": BANDS},
+    },
+    "seen service few bands": {
+        "rois": 10,
+        "buffer_m": 320,
+        "end": "2022-07-20",
+        "base": {"fetch_bands": "model", "bands": ["B4", "B3", "B2"]},
+    },
+    "unseen service": {
+        "rois": 12,
+        "buffer_m": 240,
+        "end": "2022-08-10",
+        "base": {"fetch_bands": "model", "bands": BANDS[:6]},
+    },
+    "unseen service few bands": {
+        "rois": 40,
+        "buffer_m": 160,
+        "end": "2022-09-01",
+        "base": {"fetch_bands": "model", "bands": ["B4", "B8"]},
+    },
+}
 """On the stand-in for Earth Engine, which charges for requests (tests/standins/ee_server)."""
 MEASURES: tuple[Quantity, ...] = (
-    "core_seconds", "disk_bytes", "requests", "fetched_bytes", "eecu_seconds",
-)  # fmt: skip
+    "core_seconds",
+    "disk_bytes",
+    "requests",
+    "fetched_bytes",
+    "eecu_seconds",
+)
 
 
 def synthetic_study(folder: Path, name: str, about: Mapping[str, Any], share: float) -> Path:
@@ -101,10 +228,16 @@ def synthetic_study(folder: Path, name: str, about: Mapping[str, Any], share: fl
     ]
     last = 152 + about["days"]  # from 1 June
     end = f"2022-{_month(last)}"
-    return _write(folder, name, rows, {
-        "temporal": {"start": "2022-06-01", "end": end}, "base": {"provider": "synthetic"},
-        "sweep": about["sweep"],
-    })  # fmt: skip
+    return _write(
+        folder,
+        name,
+        rows,
+        {
+            "temporal": {"start": "2022-06-01", "end": end},
+            "base": {"provider": "synthetic"},
+            "sweep": about["sweep"],
+        },
+    )
 
 
 def _month(day: int) -> str:
@@ -125,8 +258,9 @@ def real_study(folder: Path, name: str, about: Mapping[str, Any], share: float) 
         row[place] = str(about.get("buffer_m", row[place]))
     table = [head, *(",".join(row) for row in cells)]
     base = {**told["base"], "local": local}
-    return _write(folder, name, table, {"temporal": told["temporal"], "base": base,
-                                        "sweep": about["sweep"]})  # fmt: skip
+    return _write(
+        folder, name, table, {"temporal": told["temporal"], "base": base, "sweep": about["sweep"]}
+    )
 
 
 def _write(folder: Path, name: str, rows: list[str], config: dict[str, Any]) -> Path:
@@ -134,10 +268,19 @@ def _write(folder: Path, name: str, rows: list[str], config: dict[str, Any]) -> 
     own.mkdir(parents=True, exist_ok=True)
     (own / "rois.csv").write_text("\n".join(rows) + "\n")
     path = own / "study.yaml"
-    path.write_text(json.dumps({
-        "study": own.name, "rois": str(own / "rois.csv"), "results": str(own / "results"),
-        "store": str(folder / "store"), "shard_size": 16, **config,
-    }, default=str))  # fmt: skip
+    path.write_text(
+        json.dumps(
+            {
+                "study": own.name,
+                "rois": str(own / "rois.csv"),
+                "results": str(own / "results"),
+                "store": str(folder / "store"),
+                "shard_size": 16,
+                **config,
+            },
+            default=str,
+        )
+    )
     return path
 
 
@@ -160,8 +303,11 @@ def cost(study: Study) -> dict[str, dict[str, float]]:
             whole = seconds / max(seconds - reused, 0.05 * seconds) if reused else 1.0
             found[node.stage]["core_seconds"] += record["core_seconds"] * whole
             found[node.stage]["disk_bytes"] += store.path(node, shard.name).stat().st_size
-            for ours, theirs in (("requests", "requests"), ("fetched_bytes", "bytes"),
-                                 ("eecu_seconds", "eecu_seconds")):  # fmt: skip
+            for ours, theirs in (
+                ("requests", "requests"),
+                ("fetched_bytes", "bytes"),
+                ("eecu_seconds", "eecu_seconds"),
+            ):
                 found[node.stage][ours] += record.get(theirs, 0)
     return found
 
@@ -185,9 +331,14 @@ def compared(name: str, study: Study, costs: Any, basis: str) -> Iterator[dict[s
                 sums = {n: sums[n] + row[n] for n in sums}
             if not row["cost"]:
                 continue
-            yield {"study": name, "calibrated": basis, "measure": measure, "stage": stage,
-                   **{n: round(v, 3) for n, v in row.items()},
-                   "error_percent": round(100 * (row["said"] / row["cost"] - 1), 1)}  # fmt: skip
+            yield {
+                "study": name,
+                "calibrated": basis,
+                "measure": measure,
+                "stage": stage,
+                **{n: round(v, 3) for n, v in row.items()},
+                "error_percent": round(100 * (row["said"] / row["cost"] - 1), 1),
+            }
 
 
 def service_study(
@@ -199,8 +350,13 @@ def service_study(
         lon, lat = to_lonlat.transform(LEFT + 900 + 170 * (i % 12), TOP - 900 - 190 * (i // 12))
         rows.append(f"{name}{i},{lon},{lat},{about['buffer_m']}")
     service = {"url": url, "project": "benchmark", "profile": "always"}
-    base = {"provider": "earthengine", "earthengine": service, "context_m": 0, "model": "rcf",
-            **about["base"]}  # fmt: skip
+    base = {
+        "provider": "earthengine",
+        "earthengine": service,
+        "context_m": 0,
+        "model": "rcf",
+        **about["base"],
+    }
     window = {"start": "2022-06-01", "end": about["end"]}
     return _write(folder, name, rows, {"temporal": window, "base": base})
 
@@ -241,9 +397,11 @@ def server_process(folder: Path) -> Iterator[str]:
     standins = ROOT / "tests" / "standins"
     build_store(folder / "ee", 8, 600)
     process = subprocess.Popen(
-        [sys.executable, "-m", "ee_server", str(folder / "ee")], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "ee_server", str(folder / "ee")],
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(standins)},
-    )  # fmt: skip
+    )
     try:
         assert process.stdout
         url = process.stdout.readline().strip()

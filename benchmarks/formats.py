@@ -42,8 +42,14 @@ WAYS: Mapping[str, dict[str, Any]] = {
     "lzf": {"compression": "lzf", "shuffle": True},
     "gzip-1": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
 }
-PROFILE = {"model": "thor", "variant": "tiny", "weights": "random", "image_size": 96,
-           "patch_size": 8, "input_prep": "tile"}  # fmt: skip
+PROFILE = {
+    "model": "thor",
+    "variant": "tiny",
+    "weights": "random",
+    "image_size": 96,
+    "patch_size": 8,
+    "input_prep": "tile",
+}
 
 
 def best(ways: Mapping[str, Callable[[], object]]) -> dict[str, float]:
@@ -59,8 +65,11 @@ def sample(chain: Chain) -> dict[str, NDArray[Any]]:
     with chain.store.read(chain.at("infer")[0], chain.shard.name) as file:
         maps = tokens(file, int(next(iter(file)))).maps
         stored = next(iter(maps.values()))[()]
-    return {"scenes": grown(scenes.reshape(-1, *scenes.shape[-2:])), "token maps": grown(stored),
-            "token maps, float16": grown(stored.astype(np.float16))}  # fmt: skip
+    return {
+        "scenes": grown(scenes.reshape(-1, *scenes.shape[-2:])),
+        "token maps": grown(stored),
+        "token maps, float16": grown(stored.astype(np.float16)),
+    }
 
 
 def grown(array: NDArray[Any]) -> NDArray[Any]:
@@ -77,17 +86,21 @@ def formats(arrays: Mapping[str, NDArray[Any]], folder: Path) -> Iterator[dict[s
         mb = array.nbytes / 1e6
         for way, path in files.items():
             yield {
-                "what": what, "way": way, "dtype": str(array.dtype), "mb": round(mb),
+                "what": what,
+                "way": way,
+                "dtype": str(array.dtype),
+                "mb": round(mb),
                 "write_mb_per_s": round(mb / writing[way]),
                 "read_mb_per_s": round(mb / reading[way]),
                 "compression": round(array.nbytes / path.stat().st_size, 2),
-            }  # fmt: skip
+            }
 
 
 def write(path: Path, array: NDArray[Any], options: Mapping[str, Any]) -> None:
     with h5py.File(path, "w") as file:
-        held = file.create_dataset("a", array.shape, array.dtype, chunks=(1, *array.shape[1:]),
-                                   **options)  # fmt: skip
+        held = file.create_dataset(
+            "a", array.shape, array.dtype, chunks=(1, *array.shape[1:]), **options
+        )
         for start in range(0, len(array), 16):
             held[start : start + 16] = array[start : start + 16]
 
@@ -106,13 +119,20 @@ def blending() -> Iterator[dict[str, Any]]:
     maps = [rng.standard_normal((14, 14, 768), np.float32) for _ in lattice.starts()]
     stack = np.stack(maps)
     copy = np.empty_like(stack)
-    ways = {f"assemble, {blend}": partial(assemble, maps, lattice, blend)
-            for blend in ("none", "linear", "hann")}  # fmt: skip
+    ways = {
+        f"assemble, {blend}": partial(assemble, maps, lattice, blend)
+        for blend in ("none", "linear", "hann")
+    }
     took = best({"copy": lambda: np.copyto(copy, stack), **ways})
     for way, spent in took.items():
-        yield {"what": "64 token maps 14 x 14 x 768", "way": way, "dtype": "float32",
-               "mb": round(stack.nbytes / 1e6), "read_mb_per_s": round(stack.nbytes / 1e6 / spent),
-               "share_of_copy": round(took["copy"] / spent, 3)}  # fmt: skip
+        yield {
+            "what": "64 token maps 14 x 14 x 768",
+            "way": way,
+            "dtype": "float32",
+            "mb": round(stack.nbytes / 1e6),
+            "read_mb_per_s": round(stack.nbytes / 1e6 / spent),
+            "share_of_copy": round(took["copy"] / spent, 3),
+        }
 
 
 def stages(chain: Chain) -> Iterator[dict[str, Any]]:
@@ -121,16 +141,21 @@ def stages(chain: Chain) -> Iterator[dict[str, Any]]:
     (frames,) = cut.inputs.values()
     with chain.store.read(cut, chain.shard.name) as file:
         count = sum(len(block.roi) for block in blocks(file).values())
-    took = best({
-        "prep, HDF5 to HDF5": partial(again, chain, cut, prep.run),
-        "reading its frames": partial(read_all, chain, frames),
-        "reading its tiles": partial(read_all, chain, cut),
-        "stitch, HDF5 to HDF5": partial(again, chain, stitched, stitch.run),
-        "reading its tokens": partial(read_all, chain, stitched.inputs["tokens"]),
-    })  # fmt: skip
+    took = best(
+        {
+            "prep, HDF5 to HDF5": partial(again, chain, cut, prep.run),
+            "reading its frames": partial(read_all, chain, frames),
+            "reading its tiles": partial(read_all, chain, cut),
+            "stitch, HDF5 to HDF5": partial(again, chain, stitched, stitch.run),
+            "reading its tokens": partial(read_all, chain, stitched.inputs["tokens"]),
+        }
+    )
     for way, spent in took.items():
-        yield {"what": f"{count} tiles of 96 px, 10 bands", "way": way,
-               "tiles_per_s": round(count / spent)}  # fmt: skip
+        yield {
+            "what": f"{count} tiles of 96 px, 10 bands",
+            "way": way,
+            "tiles_per_s": round(count / spent),
+        }
 
 
 def again(chain: Chain, node: Node, run: Callable[[Job], object]) -> None:

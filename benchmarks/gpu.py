@@ -42,11 +42,14 @@ QUICK_VITS = {"ViT-Ti/16": "timm:vit_tiny_patch16_224"}
 SHARES = {"engine": 0.55, "mfu": 0.15, "packs": 0.15, "rs_embed": 0.1}
 """Of the minutes; tests take what they take."""
 PEAK_TFLOPS = {
-    "H100 PCIe": {"fp32": 51.0, "bf16": 756.0}, "H100": {"fp32": 67.0, "bf16": 989.0},
-    "H200": {"fp32": 67.0, "bf16": 989.0}, "A100": {"fp32": 19.5, "bf16": 312.0},
-    "L40S": {"fp32": 91.6, "bf16": 362.0}, "L4": {"fp32": 30.3, "bf16": 121.0},
+    "H100 PCIe": {"fp32": 51.0, "bf16": 756.0},
+    "H100": {"fp32": 67.0, "bf16": 989.0},
+    "H200": {"fp32": 67.0, "bf16": 989.0},
+    "A100": {"fp32": 19.5, "bf16": 312.0},
+    "L40S": {"fp32": 91.6, "bf16": 362.0},
+    "L4": {"fp32": 30.3, "bf16": 121.0},
     "A10": {"fp32": 31.2, "bf16": 125.0},
-}  # fmt: skip
+}
 """Part of a GPU's name -> dense 1e12 operations per second without TF32, of NVIDIA's data sheets;
 the first that fits counts."""
 
@@ -105,12 +108,16 @@ def mfu(plan: Plan) -> Rows:
             matrix = matrix_tflops(device, DTYPES[precision], 256 if plan.quick else 8192)
             rate, sheet = operations * engine.batch / spent / 1e12, sheet_tflops(precision)
             yield {
-                "model": name, "precision": precision, "compiled": compiled,
-                "device": device_name(device), "batch": engine.batch,
-                "tiles/s": f"{engine.batch / spent:.4g}", "tflop/s": f"{rate:.4g}",
+                "model": name,
+                "precision": precision,
+                "compiled": compiled,
+                "device": device_name(device),
+                "batch": engine.batch,
+                "tiles/s": f"{engine.batch / spent:.4g}",
+                "tflop/s": f"{rate:.4g}",
                 "mfu_of_data_sheet": f"{rate / sheet:.3f}" if sheet else None,
                 "mfu_of_matrix_product": f"{rate / matrix:.3f}",
-            }  # fmt: skip
+            }
 
 
 def operations_of(model: str, device: Any, plan: Plan) -> float:
@@ -211,8 +218,12 @@ def rs_embed(plan: Plan) -> Rows:
 
 
 PARTS: dict[str, Callable[[Plan], Rows]] = {
-    "tests": tests, "engine": engine, "mfu": mfu, "packs": packs, "rs_embed": rs_embed,
-}  # fmt: skip
+    "tests": tests,
+    "engine": engine,
+    "mfu": mfu,
+    "packs": packs,
+    "rs_embed": rs_embed,
+}
 
 
 def run_part(name: str, plan: Plan) -> list[dict[str, Any]]:

@@ -44,8 +44,10 @@ def each(turns: int) -> Iterator[dict[str, Any]]:
     alone = {stage: f"{imports_of('stage')}; import rsweep.stages.{stage}.run" for stage in STAGES}
     alone |= {name: imports_of(name) for name in RESULTS}
     for job, imports in alone.items():
-        taken = [(cpu_seconds("-S", "-c", client), cpu_seconds("-c", source + imports))
-                 for _ in range(turns)]  # fmt: skip
+        taken = [
+            (cpu_seconds("-S", "-c", client), cpu_seconds("-c", source + imports))
+            for _ in range(turns)
+        ]
         least = [round(min(times), 3) for times in zip(*taken, strict=True)]
         yield {"job": job, "client_cpu_s": least[0], "alone_cpu_s": least[1]}
 

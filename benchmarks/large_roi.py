@@ -50,11 +50,20 @@ def write_scenes(folder: Path, side_km: float) -> None:
     pattern = (np.add.outer(np.arange(size), np.arange(size)) // 16 % 900 + 500).astype("uint16")
     for month in range(1, 13):
         with rasterio.open(
-            folder / f"S2_2022{month:02d}15.tif", "w", driver="GTiff", dtype="uint16",
-            count=len(BANDS) + 1, height=size, width=size, crs="EPSG:32632", nodata=0, tiled=True,
-            blockxsize=256, blockysize=256,
+            folder / f"S2_2022{month:02d}15.tif",
+            "w",
+            driver="GTiff",
+            dtype="uint16",
+            count=len(BANDS) + 1,
+            height=size,
+            width=size,
+            crs="EPSG:32632",
+            nodata=0,
+            tiled=True,
+            blockxsize=256,
+            blockysize=256,
             transform=rasterio.Affine(PIXEL_M, 0, X - half, 0, -PIXEL_M, Y + half),
-        ) as file:  # fmt: skip
+        ) as file:
             for i in range(len(BANDS)):
                 file.write(pattern + np.uint16(37 * i + 11 * month), i + 1)
             file.write(np.full((size, size), 4, "uint16"), len(BANDS) + 1)
@@ -68,14 +77,29 @@ def write_study(folder: Path, given: argparse.Namespace) -> None:
     table = folder / "rois.csv"
     table.write_text(f"id,lon,lat,buffer_m\nbig,{lon},{lat},{500 * given.side_km}\n")
     frames = {"frames": given.frames, "frame_policy": "month"} if given.frames > 1 else {}
-    (folder / "study.json").write_text(json.dumps({
-        "study": "large", "rois": str(table), "results": str(folder / "results"),
-        "temporal": {"year": 2022},
-        "base": {"provider": "local", "local": {"path": str(folder / "scenes")},
-                 "model": given.model, "variant": given.variant, "weights": "random",
-                 "image_size": given.image_size, "patch_size": 8, "max_tiles": 1_000_000,
-                 "context_m": 0, "output": "grid", **frames},
-    }))  # fmt: skip
+    (folder / "study.json").write_text(
+        json.dumps(
+            {
+                "study": "large",
+                "rois": str(table),
+                "results": str(folder / "results"),
+                "temporal": {"year": 2022},
+                "base": {
+                    "provider": "local",
+                    "local": {"path": str(folder / "scenes")},
+                    "model": given.model,
+                    "variant": given.variant,
+                    "weights": "random",
+                    "image_size": given.image_size,
+                    "patch_size": 8,
+                    "max_tiles": 1_000_000,
+                    "context_m": 0,
+                    "output": "grid",
+                    **frames,
+                },
+            }
+        )
+    )
 
 
 def one_stage(folder: Path, key: str) -> dict[str, Any]:
@@ -86,10 +110,12 @@ def one_stage(folder: Path, key: str) -> dict[str, Any]:
     run_job(Job(node, shard, store, study.node_options(), threads=THREADS))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
-        "stage": node.stage, "asked_mb": memory_mb(node, [shard], 1), "peak_mb": round(peak),
+        "stage": node.stage,
+        "asked_mb": memory_mb(node, [shard], 1),
+        "peak_mb": round(peak),
         "seconds": round(time.monotonic() - began),
         "file_mb": round(store.path(node, shard.name).stat().st_size / 2**20),
-    }  # fmt: skip
+    }
 
 
 def measured(given: argparse.Namespace) -> list[dict[str, Any]]:
@@ -106,8 +132,15 @@ def measured(given: argparse.Namespace) -> list[dict[str, Any]]:
             if done.returncode:
                 raise SystemExit(done.stderr[-3000:])
             row = json.loads(done.stdout.splitlines()[-1])
-            rows.append({"side_km": given.side_km, "frames": given.frames, "model": given.model,
-                         "variant": given.variant, **row})  # fmt: skip
+            rows.append(
+                {
+                    "side_km": given.side_km,
+                    "frames": given.frames,
+                    "model": given.model,
+                    "variant": given.variant,
+                    **row,
+                }
+            )
             print(rows[-1], flush=True)
     return rows
 

@@ -35,10 +35,13 @@ def facts() -> dict[str, Any]:
     """The machine, how busy it is, and what is installed: in every row of every CSV file."""
     versions = {name: importlib.metadata.version(name) for name in ("torch", "h5py", "snakemake")}
     return {
-        "machine": f"{_processor()}, shared with other work", "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1), "python": platform.python_version(),
-        **versions, "commit": _git("rev-parse", "--short", "HEAD"),
-    }  # fmt: skip
+        "machine": f"{_processor()}, shared with other work",
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        **versions,
+        "commit": _git("rev-parse", "--short", "HEAD"),
+    }
 
 
 def _processor() -> str:
@@ -48,8 +51,9 @@ def _processor() -> str:
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True,
-                          check=True).stdout.strip()  # fmt: skip
+    return subprocess.run(
+        ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def write_csv(name: str, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
@@ -79,17 +83,26 @@ def in_turn(
     for turn in range(repeats):
         for way in list(ways)[:: 1 if turn % 2 else -1]:
             took[way].append(ways[way]())
-    return {way: (min(wall for wall, _ in runs), min(cpu for _, cpu in runs))
-            for way, runs in took.items()}  # fmt: skip
+    return {
+        way: (min(wall for wall, _ in runs), min(cpu for _, cpu in runs))
+        for way, runs in took.items()
+    }
 
 
 def squares(count: int, buffer_m: float) -> tuple[Roi, ...]:
     """ROIs a kilometre or two apart in the synthetic world."""
     return tuple(
-        Roi(f"roi-{i:04d}", {"type": "point", "lon": 8.4 + 0.02 * (i % 32),
-                             "lat": 50.3 + 0.015 * (i // 32), "buffer_m": buffer_m})
+        Roi(
+            f"roi-{i:04d}",
+            {
+                "type": "point",
+                "lon": 8.4 + 0.02 * (i % 32),
+                "lat": 50.3 + 0.015 * (i // 32),
+                "buffer_m": buffer_m,
+            },
+        )
         for i in range(count)
-    )  # fmt: skip
+    )
 
 
 @dataclass
@@ -121,8 +134,9 @@ class Chain:
 
     def job(self, node: Node, networks: Any = None) -> Job:
         """A node's job, with networks that stay loaded."""
-        return Job(node, self.shard, self.store, self.options, "fail", self.threads,
-                   networks=networks)  # fmt: skip
+        return Job(
+            node, self.shard, self.store, self.options, "fail", self.threads, networks=networks
+        )
 
     def run(self, *stages: str) -> None:
         """Run stages, what is there already excepted."""

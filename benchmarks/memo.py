@@ -25,8 +25,13 @@ from rsweep.core.store import Store
 from rsweep.stages.prep.format import blocks
 
 ROIS = squares(24, 240)
-BASE = {"model": "dofa", "weights": "random", "image_size": 32, "input_prep": "tile",
-        "context_m": 160}  # fmt: skip
+BASE = {
+    "model": "dofa",
+    "weights": "random",
+    "image_size": 32,
+    "input_prep": "tile",
+    "context_m": 160,
+}
 SWEEPS: Mapping[str, tuple[Any, ...]] = {
     "cloudy_pct": (100, 90, 80, 60, 40, 20),
     "fetch_cloudy_pct": (100, 80, 60),
@@ -37,10 +42,12 @@ SWEEPS: Mapping[str, tuple[Any, ...]] = {
     "tile_overlap": (0, 16),
     "edge": ("reflect", "fill"),
     "temporal": (
-        {"start": "2022-06-01", "end": "2022-09-01"}, {"start": "2022-06-01", "end": "2022-08-25"},
-        {"start": "2022-06-08", "end": "2022-09-01"}, {"start": "2022-05-15", "end": "2022-09-15"},
+        {"start": "2022-06-01", "end": "2022-09-01"},
+        {"start": "2022-06-01", "end": "2022-08-25"},
+        {"start": "2022-06-08", "end": "2022-09-01"},
+        {"start": "2022-05-15", "end": "2022-09-15"},
     ),
-}  # fmt: skip
+}
 
 
 def tiles(file: h5py.File, told: bool) -> Iterator[str]:
@@ -74,10 +81,15 @@ def measure(store: Store, knob: str, told: bool) -> dict[str, Any]:
             spent += time.perf_counter() - began
     saved = len(found) - len(set(found))
     return {
-        "knob": knob, "values": len(SWEEPS[knob]), "preps": len(keys), "told": told,
-        "tiles": len(found), "coincide": saved,
-        "share": f"{saved / len(found):.3f}", "hash_ms": f"{1000 * spent / len(found):.2f}",
-    }  # fmt: skip
+        "knob": knob,
+        "values": len(SWEEPS[knob]),
+        "preps": len(keys),
+        "told": told,
+        "tiles": len(found),
+        "coincide": saved,
+        "share": f"{saved / len(found):.3f}",
+        "hash_ms": f"{1000 * spent / len(found):.2f}",
+    }
 
 
 def main() -> None:

@@ -30,10 +30,16 @@ SIZES = [(8, 6), (32, 6), (128, 6), (8, 24), (8, 96)]
 BUFFER_M = 240
 FIRST_DAY = date(2022, 3, 1)
 PROFILE = {
-    "model": "thor", "variant": "tiny", "weights": "random", "image_size": 32, "patch_size": 8,
-    "input_prep": "tile", "output": "grid", "cloudy_pct": 100,
+    "model": "thor",
+    "variant": "tiny",
+    "weights": "random",
+    "image_size": 32,
+    "patch_size": 8,
+    "input_prep": "tile",
+    "output": "grid",
+    "cloudy_pct": 100,
     "synthetic": {"revisit_days": 1},
-}  # fmt: skip
+}
 
 
 def chain(folder: str, rois: int, scenes: int) -> Chain:
@@ -59,8 +65,11 @@ def one_stage(folder: str, rois: int, scenes: int, stage: str) -> dict[str, Any]
     for node in work.at(stage):
         run_job(work.job(node))
         size += work.store.path(node, work.shard.name).stat().st_size / 2**20
-    return {"peak_mb": round(status_mb("VmHWM") - base, 1), "base_mb": round(base, 1),
-            "output_mb": round(size, 1)}  # fmt: skip
+    return {
+        "peak_mb": round(status_mb("VmHWM") - base, 1),
+        "base_mb": round(base, 1),
+        "output_mb": round(size, 1),
+    }
 
 
 def measured(rois: int, scenes: int) -> Iterator[dict[str, Any]]:

@@ -57,5 +57,6 @@ def batch_of(file: h5py.File, rows: range) -> TileBatch:
 
 def shape_of(batch: TileBatch) -> str:
     """Sensors, frames, bands and pixels of one tile, for a table."""
-    return " ".join(f"{name} {'x'.join(map(str, pixels.shape[1:]))}"
-                    for name, pixels in batch.pixels.items())  # fmt: skip
+    return " ".join(
+        f"{name} {'x'.join(map(str, pixels.shape[1:]))}" for name, pixels in batch.pixels.items()
+    )

@@ -62,22 +62,36 @@ def ran(root: Path, folder: Path, *words: str) -> tuple[dict[str, Any], str]:
     """Seconds and peak memory of a Python process with a version's library, and what it said."""
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
     began = time.perf_counter()
-    child = subprocess.Popen([sys.executable, *words], cwd=folder, env=environment, text=True,
-                             stdout=subprocess.PIPE)  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, *words], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE
+    )
     assert child.stdout is not None
     output = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         raise SystemExit(f"{words} failed in {folder}: {output[-2000:]}")
-    return {"seconds": round(time.perf_counter() - began, 3),
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
-            "memory_mb": round(usage.ru_maxrss / 1024)}, output  # fmt: skip
+    return {
+        "seconds": round(time.perf_counter() - began, 3),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+        "memory_mb": round(usage.ru_maxrss / 1024),
+    }, output
 
 
 def snakemake(root: Path, folder: Path, snakefile: Path) -> dict[str, Any]:
     """What parsing a workflow costs."""
-    return ran(root, folder, "-m", "snakemake", "--list-rules", "--snakefile", str(snakefile),
-               "--configfile", "study.yaml", "--workflow-profile", "none")[0]  # fmt: skip
+    return ran(
+        root,
+        folder,
+        "-m",
+        "snakemake",
+        "--list-rules",
+        "--snakefile",
+        str(snakefile),
+        "--configfile",
+        "study.yaml",
+        "--workflow-profile",
+        "none",
+    )[0]
 
 
 def job(root: Path, folder: Path, cell: list[str]) -> dict[str, Any]:
@@ -110,8 +124,14 @@ def measure(roots: dict[str, Path], rois: int, shard_size: int) -> Iterator[dict
                     if found["cpu_seconds"] < least["cpu_seconds"]:
                         best[version, what] = found
     for (version, what), found in best.items():
-        yield {"version": version, "rois": rois, "profiles": 24, "shard_size": shard_size,
-               "what": what, **found}  # fmt: skip
+        yield {
+            "version": version,
+            "rois": rois,
+            "profiles": 24,
+            "shard_size": shard_size,
+            "what": what,
+            **found,
+        }
 
 
 TABLE = """
@@ -160,8 +180,10 @@ def main() -> None:
     parser.add_argument("--command", action="store_true", help="measure `rsweep plan`")
     given = parser.parse_args()
     if given.command:
-        rows = [{"rois": given.rois, "profiles": 24, **row}
-                for row in measure_command(given.rois, given.shard_size)]  # fmt: skip
+        rows = [
+            {"rois": given.rois, "profiles": 24, **row}
+            for row in measure_command(given.rois, given.shard_size)
+        ]
         write_csv("plan_command", rows, facts())
         return
     roots = {"this": ROOT, **({"other": given.against.resolve()} if given.against else {})}

@@ -47,9 +47,11 @@ def compare(reference: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str,
         tokens += len(a)
     every = torch.cat(cosines)
     return {
-        "tokens": tokens, "cosine_min": f"{every.min():.6f}",
-        "cosine_mean": f"{every.mean():.6f}", "largest_relative_error": f"{error:.2e}",
-    }  # fmt: skip
+        "tokens": tokens,
+        "cosine_min": f"{every.min():.6f}",
+        "cosine_mean": f"{every.mean():.6f}",
+        "largest_relative_error": f"{error:.2e}",
+    }
 
 
 def rows(store: Store, names: list[str]) -> Iterator[dict[str, Any]]:

@@ -61,10 +61,14 @@ WORLDS = (
     replace(WORLD, name="spread, table from west to east", sorted=True),
     replace(WORLD, name="spread, numbers", task="regression"),
     replace(WORLD, name="equal", strengths=(1.0,) * 6, rois=400),
-    replace(WORLD, name="crossing", strengths=(0.2, 0.5, 1.0, 1.4, 1.8, 2.6),
-            extra=(0, 0, 0, 64, 96, 128)),
+    replace(
+        WORLD,
+        name="crossing",
+        strengths=(0.2, 0.5, 1.0, 1.4, 1.8, 2.6),
+        extra=(0, 0, 0, 64, 96, 128),
+    ),
     replace(WORLD, name="spread, three repeats", repeats=3),
-)  # fmt: skip
+)
 
 
 def draw_study(world: Race, rng: np.random.Generator) -> tuple[Design, np.ndarray, np.ndarray]:
@@ -78,9 +82,12 @@ def draw_study(world: Race, rng: np.random.Generator) -> tuple[Design, np.ndarra
     if world.task == "regression":
         labels = [repr(float(v)) for v in hidden[:, 0]]
     options = {n: k.default for n, k in OPTIONS.items()} | {
-        "label": "y", "task": world.task, "repeats": world.repeats,
-        "strength": 10.0, "block_km": 2 * world.range_km,
-    }  # fmt: skip
+        "label": "y",
+        "task": world.task,
+        "repeats": world.repeats,
+        "strength": 10.0,
+        "block_km": 2 * world.range_km,
+    }
     rois = [replace(roi, id=f"{roi.id}-{rng.integers(1 << 30)}") for roi in places(lonlat, labels)]
     sizes = [len(shard.rois) for shard in make_shards(rois, SHARD)]
     return make_design(rois, options), np.repeat(np.arange(len(sizes)), sizes), hidden
@@ -118,8 +125,10 @@ def replay(world: Race, seed: int) -> dict[str, np.ndarray]:
         there = np.isin(shard_of, part)
         reached[number - 1] = there.mean()
         going = np.flatnonzero(stopped == 0)
-        seen = {str(p): evaluate(np.where(there[:, None], embedded[p], np.nan), design, options)[1]
-                for p in going}  # fmt: skip
+        seen = {
+            str(p): evaluate(np.where(there[:, None], embedded[p], np.nan), design, options)[1]
+            for p in going
+        }
         look = take_look(seen, design, MATTERS, look_confidence(CONFIDENCE, len(SHARES)))
         quality[number - 1, going] = look.quality
         for one in look.beaten:
@@ -150,9 +159,13 @@ def summary(world: Race, runs: list[dict[str, np.ndarray]]) -> dict[str, object]
     top = quality[whole, -1].argmax(axis=1)
     top_kept = stopped[whole][np.arange(len(top)), top] == 0
     return {
-        "world": world.name, "profiles": len(true), "rois": world.rois, "replays": len(runs),
+        "world": world.name,
+        "profiles": len(true),
+        "rois": world.rois,
+        "replays": len(runs),
         "of these on all places too": int(whole.sum()),
-        "matters": MATTERS, "confidence": CONFIDENCE,
+        "matters": MATTERS,
+        "confidence": CONFIDENCE,
         "parts": " ".join(f"{value:.2f}" for value in reached.mean(axis=0)[:-1]),
         "true quality": " ".join(f"{value:.3f}" for value in true),
         "quality on the first part": " ".join(f"{value:.3f}" for value in early),
@@ -165,7 +178,7 @@ def summary(world: Race, runs: list[dict[str, np.ndarray]]) -> dict[str, object]
         "share of the full cost": round(cost.mean(), 4),
         "share of places times profiles": round(share.mean(), 4),
         "5 to 95 %": " ".join(f"{v:.2f}" for v in np.quantile(cost, [0.05, 0.95])),
-    }  # fmt: skip
+    }
 
 
 def main(replays: int, processes: int, *worlds: int) -> None:

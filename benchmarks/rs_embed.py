@@ -61,8 +61,12 @@ SIDE_PX, PIXEL_M = 96, 10
 APART_M = 1200
 DOFA_ROIS = 8
 """What rs-embed takes in one batch; a pass takes a second or so."""
-GIVEN = {"context_m": 0, "input_prep": "resize", "final_norm": False,
-         "synthetic": {"cloudiness": 0, "revisit_days": 30}}  # fmt: skip
+GIVEN = {
+    "context_m": 0,
+    "input_prep": "resize",
+    "final_norm": False,
+    "synthetic": {"cloudiness": 0, "revisit_days": 30},
+}
 GRID = {"mode": "grid"}
 WEIGHTS = {"thor": "RS_EMBED_THOR_CKPT", "dofa": "RS_EMBED_DOFA_BASE_WEIGHTS"}
 """Where rs-embed is told of a model's weights."""
@@ -103,8 +107,9 @@ def thor_profile(normalization: str, patch: int, output: str) -> Profile:
     ours = {"normalization": normalization, "patch_size": patch}
     if output == "grid":
         return Profile(ours | {"output": "grid"}, GRID, environment)
-    return Profile(ours | {"pooling": output}, {"mode": "pooled", "pooling": output}, environment,
-                   alike=False)  # fmt: skip
+    return Profile(
+        ours | {"pooling": output}, {"mode": "pooled", "pooling": output}, environment, alike=False
+    )
 
 
 def cases(rois: int) -> list[Case]:
@@ -123,13 +128,17 @@ def cases(rois: int) -> list[Case]:
 def aligned_squares(count: int) -> tuple[Roi, ...]:
     """ROIs whose squares are whole pixels: their centres lie on multiples of 60 m in UTM."""
     to_lonlat = Transformer.from_crs(UTM, 4326, always_xy=True)
-    places = [to_lonlat.transform(EAST_M + APART_M * (i % 16), NORTH_M + APART_M * (i // 16))
-              for i in range(count)]  # fmt: skip
+    places = [
+        to_lonlat.transform(EAST_M + APART_M * (i % 16), NORTH_M + APART_M * (i // 16))
+        for i in range(count)
+    ]
     return tuple(
-        Roi(f"roi-{i:04d}", {"type": "point", "lon": lon, "lat": lat,
-                             "buffer_m": SIDE_PX * PIXEL_M / 2})
+        Roi(
+            f"roi-{i:04d}",
+            {"type": "point", "lon": lon, "lat": lat, "buffer_m": SIDE_PX * PIXEL_M / 2},
+        )
         for i, (lon, lat) in enumerate(places)
-    )  # fmt: skip
+    )
 
 
 class Ours:
@@ -141,9 +150,12 @@ class Ours:
         self.chains = [Chain.of(store, rois, **given, **p.ours) for p in case.profiles]
         networks = Networks()
         networks.limit_mb(1 << 20)
-        self.jobs = {node.key: chain.job(node, networks=networks)
-                     for chain in self.chains for node in chain.node.upstream()
-                     if node.stage in STAGES[2:]}  # fmt: skip
+        self.jobs = {
+            node.key: chain.job(node, networks=networks)
+            for chain in self.chains
+            for node in chain.node.upstream()
+            if node.stage in STAGES[2:]
+        }
         for job in self.jobs.values():
             job.threads = THREADS
         self.chains[0].run(*STAGES[:2])
@@ -179,9 +191,13 @@ class Theirs:
     def __init__(self, python: str) -> None:
         quiet = {"PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": str(THREADS)}
         # -P: in this folder `rs_embed` is this file.
-        self.process = subprocess.Popen([python, "-P", str(HERE / "rs_embed_child.py")], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env=os.environ | quiet)  # fmt: skip
+        self.process = subprocess.Popen(
+            [python, "-P", str(HERE / "rs_embed_child.py")],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | quiet,
+        )
         self.versions = self._answer()
 
     def ask(self, request: Mapping[str, Any]) -> tuple[float, float]:
@@ -212,12 +228,16 @@ def request_of(folder: Path, case: Case, weights: Path, ours: Ours) -> dict[str,
     np.save(folder / "arrays.npy", arrays)
     given = {WEIGHTS[case.model["model"]]: str(weights)}
     return {
-        "model": case.model["model"], "options": {"variant": case.model["variant"]},
-        "arrays": str(folder / "arrays.npy"), "save": str(folder / "theirs.npz"),
-        "bands": bands, "window": WINDOW,
-        "profiles": [{"output": p.output, "environment": given | p.environment}
-                     for p in case.profiles],
-    }  # fmt: skip
+        "model": case.model["model"],
+        "options": {"variant": case.model["variant"]},
+        "arrays": str(folder / "arrays.npy"),
+        "save": str(folder / "theirs.npz"),
+        "bands": bands,
+        "window": WINDOW,
+        "profiles": [
+            {"output": p.output, "environment": given | p.environment} for p in case.profiles
+        ],
+    }
 
 
 def agreement(case: Case, ours: Ours, theirs: Mapping[str, Any]) -> dict[str, str]:
@@ -226,8 +246,10 @@ def agreement(case: Case, ours: Ours, theirs: Mapping[str, Any]) -> dict[str, st
     for index, (profile, chain) in enumerate(zip(case.profiles, ours.chains, strict=True)):
         if not profile.alike:
             continue
-        a, b = (np.moveaxis(x.astype(np.float64), 1, -1)
-                for x in (theirs[str(index)], ours.embeddings(chain.node)))  # fmt: skip
+        a, b = (
+            np.moveaxis(x.astype(np.float64), 1, -1)
+            for x in (theirs[str(index)], ours.embeddings(chain.node))
+        )
         lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
         cosine = min(cosine, float(((a * b).sum(-1) / lengths).min()))
         error = max(error, float(np.abs(a - b).max() / np.abs(a).max()))
@@ -242,11 +264,20 @@ def compare(folder: Path, case: Case, child: Theirs) -> dict[str, Any]:
     ways = {"rs-embed": functools.partial(child.ask, request), "rsweep": ours.run}
     best = in_turn(ways, case.repeats)
     count = len(case.profiles) * case.rois
-    row = {"case": case.name, "profiles": len(case.profiles), "rois": case.rois,
-           "threads": THREADS, "repeats": case.repeats, "rsweep nodes": len(ours.jobs)}  # fmt: skip
+    row = {
+        "case": case.name,
+        "profiles": len(case.profiles),
+        "rois": case.rois,
+        "threads": THREADS,
+        "repeats": case.repeats,
+        "rsweep nodes": len(ours.jobs),
+    }
     for way, (wall, cpu) in best.items():
-        row |= {f"{way} wall_s": round(wall, 2), f"{way} cpu_s": round(cpu, 2),
-                f"{way} embeddings/s": f"{count / wall:.3g}"}  # fmt: skip
+        row |= {
+            f"{way} wall_s": round(wall, 2),
+            f"{way} cpu_s": round(cpu, 2),
+            f"{way} embeddings/s": f"{count / wall:.3g}",
+        }
     for name, column in (("wall_ratio", 0), ("cpu_ratio", 1)):
         row[name] = round(best["rs-embed"][column] / best["rsweep"][column], 2)
     return row | agreement(case, ours, np.load(request["save"]))

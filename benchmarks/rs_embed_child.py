@@ -54,9 +54,13 @@ def call(
     """One profile: what rs-embed reads from the environment at each call is set there."""
     os.environ.update(profile["environment"])
     return rs_embed.get_embeddings_batch_from_data(
-        request["model"], datas, output=rs_embed.OutputSpec(**profile["output"]), device="cpu",
-        input_prep="resize", **request["options"],
-    )  # fmt: skip
+        request["model"],
+        datas,
+        output=rs_embed.OutputSpec(**profile["output"]),
+        device="cpu",
+        input_prep="resize",
+        **request["options"],
+    )
 
 
 def main() -> None:
@@ -64,8 +68,12 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     register_provider("none", NoProvider)
     os.environ["RS_EMBED_DEFAULT_PROVIDER"] = "none"
-    versions = {"rs-embed": rs_embed.__version__, "its python": platform.python_version(),
-                "its torch": torch.__version__, "its timm": timm.__version__}  # fmt: skip
+    versions = {
+        "rs-embed": rs_embed.__version__,
+        "its python": platform.python_version(),
+        "its torch": torch.__version__,
+        "its timm": timm.__version__,
+    }
     print(json.dumps(versions), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(embed(json.loads(line))), file=answers, flush=True)

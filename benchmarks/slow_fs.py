@@ -34,10 +34,36 @@ try:
 except (ImportError, OSError) as missing:
     sys.exit(f"{missing}; slow_fs needs `apt-get install fuse3` and `pip install mfusepy`")
 
-OPERATIONS = ("getattr", "access", "readdir", "readlink", "open", "create", "mkdir", "unlink",
-              "rmdir", "rename", "link", "symlink", "chmod", "truncate", "utimens")  # fmt: skip
-ATTRIBUTES = ("st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size", "st_blocks",
-              "st_atime_ns", "st_mtime_ns", "st_ctime_ns")  # fmt: skip
+OPERATIONS = (
+    "getattr",
+    "access",
+    "readdir",
+    "readlink",
+    "open",
+    "create",
+    "mkdir",
+    "unlink",
+    "rmdir",
+    "rename",
+    "link",
+    "symlink",
+    "chmod",
+    "truncate",
+    "utimens",
+)
+ATTRIBUTES = (
+    "st_mode",
+    "st_ino",
+    "st_dev",
+    "st_nlink",
+    "st_uid",
+    "st_gid",
+    "st_size",
+    "st_blocks",
+    "st_atime_ns",
+    "st_mtime_ns",
+    "st_ctime_ns",
+)
 START_S = 20.0
 
 
@@ -170,10 +196,15 @@ class Mount:
 def serve(folder: Path, mount: Mount, latency_ms: float, cache_s: float) -> None:
     """Answer requests until the mount is gone."""
     mfusepy.FUSE(
-        SlowFs(folder.resolve(), latency_ms / 1000, mount.counts), str(mount.path),
-        foreground=True, use_ino=True, fsname="slow_fs", entry_timeout=cache_s,
-        attr_timeout=cache_s, negative_timeout=cache_s,
-    )  # fmt: skip
+        SlowFs(folder.resolve(), latency_ms / 1000, mount.counts),
+        str(mount.path),
+        foreground=True,
+        use_ino=True,
+        fsname="slow_fs",
+        entry_timeout=cache_s,
+        attr_timeout=cache_s,
+        negative_timeout=cache_s,
+    )
 
 
 @contextmanager

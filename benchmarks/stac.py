@@ -75,25 +75,39 @@ def item(root: Path, number: int) -> dict[str, Any]:
         kind = "uint8" if key == "scl" else "uint16"
         side = SIDE_M // scale
         assets[key] = {
-            "href": f"@BASE@/{name}/{key}.tif", "roles": ["data"],
+            "href": f"@BASE@/{name}/{key}.tif",
+            "roles": ["data"],
             "type": "image/tiff; application=geotiff; profile=cloud-optimized",
             "raster:bands": [{"nodata": 0, "data_type": kind, "spatial_resolution": scale}],
-            "proj:shape": [side, side], "proj:transform": [scale, 0, LEFT, 0, -scale, TOP],
-        }  # fmt: skip
+            "proj:shape": [side, side],
+            "proj:transform": [scale, 0, LEFT, 0, -scale, TOP],
+        }
     box = Transformer.from_crs(EPSG, 4326, always_xy=True).transform_bounds(
         LEFT, TOP - SIDE_M, LEFT + SIDE_M, TOP
     )
     west, south, east, north = box
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {
-        "type": "Feature", "stac_version": "1.0.0", "id": name, "collection": COLLECTION,
-        "stac_extensions": ["https://stac-extensions.github.io/projection/v1.1.0/schema.json",
-                            "https://stac-extensions.github.io/raster/v1.1.0/schema.json"],
-        "bbox": list(box), "geometry": {"type": "Polygon", "coordinates": [ring]}, "links": [],
-        "properties": {"datetime": f"{day}T10:00:00Z", "proj:epsg": EPSG, "eo:cloud_cover": 5.0,
-                       "s2:processing_baseline": "05.09", "platform": "sentinel-2a"},
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": name,
+        "collection": COLLECTION,
+        "stac_extensions": [
+            "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
+            "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+        ],
+        "bbox": list(box),
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "links": [],
+        "properties": {
+            "datetime": f"{day}T10:00:00Z",
+            "proj:epsg": EPSG,
+            "eo:cloud_cover": 5.0,
+            "s2:processing_baseline": "05.09",
+            "platform": "sentinel-2a",
+        },
         "assets": assets,
-    }  # fmt: skip
+    }
 
 
 def write_cog(path: Path, draw: np.random.Generator, key: str, scale: int) -> None:
@@ -108,10 +122,20 @@ def write_cog(path: Path, draw: np.random.Generator, key: str, scale: int) -> No
         values = values + draw.integers(0, 64, (side, side))
         values[draw.random((side, side)) < 0.001] = 0
     with rasterio.open(
-        path, "w", driver="COG", width=side, height=side, count=1, nodata=0, crs=EPSG,
-        dtype="uint8" if key == "scl" else "uint16", blocksize=TILE, compress="deflate",
-        predictor=2, transform=Affine(scale, 0, LEFT, 0, -scale, TOP),
-    ) as raster:  # fmt: skip
+        path,
+        "w",
+        driver="COG",
+        width=side,
+        height=side,
+        count=1,
+        nodata=0,
+        crs=EPSG,
+        dtype="uint8" if key == "scl" else "uint16",
+        blocksize=TILE,
+        compress="deflate",
+        predictor=2,
+        transform=Affine(scale, 0, LEFT, 0, -scale, TOP),
+    ) as raster:
         raster.write(values.astype(raster.dtypes[0]), 1)
 
 
@@ -127,9 +151,9 @@ def ours() -> Callable[[str], Stack]:
     def read(url: str) -> Stack:
         source = open_source({"url": url, "workers": WORKERS}, COLLECTION, list(BANDS.values()))
         scenes = source.scenes(GRID, *WINDOW)
-        return np.stack([
-            exact([*pixels.bands, pixels.quality["scl"]]) for pixels in source.read(scenes, GRID)
-        ])  # fmt: skip
+        return np.stack(
+            [exact([*pixels.bands, pixels.quality["scl"]]) for pixels in source.read(scenes, GRID)]
+        )
 
     return read
 
@@ -150,11 +174,16 @@ def odc() -> Callable[[str], Stack]:
             datetime="/".join(f"{d}T00:00:00Z" for d in WINDOW),
         )
         data = odc.stac.load(
-            list(found.items()), bands=list(SCALES), geobox=box, resampling="nearest",
-            groupby="time", pool=WORKERS,
-        )  # fmt: skip
-        return np.stack([exact([data[key].values[i] for key in SCALES])
-                         for i in range(data.sizes["time"])])  # fmt: skip
+            list(found.items()),
+            bands=list(SCALES),
+            geobox=box,
+            resampling="nearest",
+            groupby="time",
+            pool=WORKERS,
+        )
+        return np.stack(
+            [exact([data[key].values[i] for key in SCALES]) for i in range(data.sizes["time"])]
+        )
 
     return read
 
@@ -193,7 +222,7 @@ def measured(server: StacServer, way: str, packages: str, to: Path) -> dict[str,
         "requests": len(log),
         "range_bytes": sum(file_bytes(server.root, r) for r in log if r.range),
         "whole_bytes_at_most": sum(file_bytes(server.root, r) for r in log if not r.range),
-    }  # fmt: skip
+    }
 
 
 def file_bytes(root: Path, request: Request) -> int:
@@ -223,12 +252,16 @@ def compare(
     best = {way: min(runs[way], key=lambda run: run["seconds"]) for way in ways}
     shape = " x ".join(map(str, stacks[0].shape))
     return [
-        {"what": shape, "way": way, **best[way],
-         "repeats_s": " ".join(str(run["seconds"]) for run in runs[way]),
-         "times_ours": round(best[way]["seconds"] / best["ours"]["seconds"], 2),
-         "identical": "yes" if len(ways) > 1 else ""}
+        {
+            "what": shape,
+            "way": way,
+            **best[way],
+            "repeats_s": " ".join(str(run["seconds"]) for run in runs[way]),
+            "times_ours": round(best[way]["seconds"] / best["ours"]["seconds"], 2),
+            "identical": "yes" if len(ways) > 1 else "",
+        }
         for way in ways
-    ]  # fmt: skip
+    ]
 
 
 def versions(ways: list[str]) -> dict[str, str]:

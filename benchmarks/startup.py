@@ -32,10 +32,15 @@ from rsweep.stages.job import Job
 RUN = ROOT / "scripts/run.py"
 MODELS = {
     "rcf": {"model": "rcf", "image_size": 32},
-    "thor tiny": {"model": "thor", "weights": "random", "variant": "tiny", "image_size": 48,
-                  "patch_size": 12},
+    "thor tiny": {
+        "model": "thor",
+        "weights": "random",
+        "variant": "tiny",
+        "image_size": 48,
+        "patch_size": 12,
+    },
     "dofa base": {"model": "dofa", "weights": "random", "image_size": 64},
-}  # fmt: skip
+}
 
 
 def prepare(folder: Path, settings: dict[str, Any], cells: int) -> list[list[str]]:
@@ -43,10 +48,13 @@ def prepare(folder: Path, settings: dict[str, Any], cells: int) -> list[list[str
     rows = [f"r{i},{14 + i / 50},46.0,160" for i in range(cells)]
     (folder / "rois.csv").write_text("\n".join(["id,lon,lat,buffer_m", *rows]) + "\n")
     config = {
-        "study": "s", "rois": str(folder / "rois.csv"), "results": str(folder / "results"),
-        "shard_size": 1, "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
+        "study": "s",
+        "rois": str(folder / "rois.csv"),
+        "results": str(folder / "results"),
+        "shard_size": 1,
+        "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
         "base": {"provider": "synthetic", **settings},
-    }  # fmt: skip
+    }
     plan = Plan(config)
     for node in plan.nodes.values():
         for shard in plan.shards.values():
@@ -54,8 +62,9 @@ def prepare(folder: Path, settings: dict[str, Any], cells: int) -> list[list[str
                 run_job(Job(node, shard, Store(plan.store), plan.study.node_options()))
     (infer,) = [node for node in plan.nodes.values() if node.stage == "infer"]
     tell(plan.path)
-    return [[str(folder / "log"), "2", "infer", infer.key, shard, "2", "4000"]
-            for shard in plan.shards]  # fmt: skip
+    return [
+        [str(folder / "log"), "2", "infer", infer.key, shard, "2", "4000"] for shard in plan.shards
+    ]
 
 
 def seconds(cells: list[list[str]], **environment: str) -> list[float]:
@@ -63,8 +72,9 @@ def seconds(cells: list[list[str]], **environment: str) -> list[float]:
     found = []
     for cell in cells:
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-S", str(RUN), *cell], check=True,
-                       env=os.environ | environment)  # fmt: skip
+        subprocess.run(
+            [sys.executable, "-S", str(RUN), *cell], check=True, env=os.environ | environment
+        )
         found.append(time.perf_counter() - began)
     return found
 
@@ -80,9 +90,14 @@ def measured(names: list[str], count: int, root: Path) -> Iterator[dict[str, Any
                 for made in ("infer", "memo"):  # else the next way finds them made
                     shutil.rmtree(Path(folder) / "results/store" / made, ignore_errors=True)
                 rest = sorted(taken[1:])[len(taken[1:]) // 2]
-                yield {"model": model, "worker": way, "cells": count,
-                       "total_s": round(sum(taken), 2), "first_s": round(taken[0], 2),
-                       "median_of_rest_s": round(rest, 2)}  # fmt: skip
+                yield {
+                    "model": model,
+                    "worker": way,
+                    "cells": count,
+                    "total_s": round(sum(taken), 2),
+                    "first_s": round(taken[0], 2),
+                    "median_of_rest_s": round(rest, 2),
+                }
 
 
 def main() -> None:

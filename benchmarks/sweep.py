@@ -47,23 +47,40 @@ from rsweep.stages.job import Job
 CORES = 2
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
 THREADS = {"fetch": 2, "composite": 1, "prep": 1, "infer": 2, "stitch": 1}  # as in rules/
-RCF = {"model": "rcf", "image_size": [32, 64], "pooling": ["mean", "max"],
-       "composite": ["median", "mean"]}  # fmt: skip
-THOR = {"model": "thor", "weights": "random", "variant": "tiny", "image_size": 48,
-        "patch_size": [6, 8, 12, 24], "composite": ["median", "mean"],
-        "output": ["pooled", "grid"]}  # fmt: skip
+RCF = {
+    "model": "rcf",
+    "image_size": [32, 64],
+    "pooling": ["mean", "max"],
+    "composite": ["median", "mean"],
+}
+THOR = {
+    "model": "thor",
+    "weights": "random",
+    "variant": "tiny",
+    "image_size": 48,
+    "patch_size": [6, 8, 12, 24],
+    "composite": ["median", "mean"],
+    "output": ["pooled", "grid"],
+}
 PROFILES = 24
 PR_SET_CHILD_SUBREAPER = 36
 
 
 def study(folder: Path, name: str, rois: Path, **content: Any) -> dict[str, Any]:
-    return {"study": name, "rois": str(rois), "temporal": WINDOW, "results": str(folder / name),
-            "base": {"provider": "synthetic", "model": "rcf"}, **content}  # fmt: skip
+    return {
+        "study": name,
+        "rois": str(rois),
+        "temporal": WINDOW,
+        "results": str(folder / name),
+        "base": {"provider": "synthetic", "model": "rcf"},
+        **content,
+    }
 
 
 def write_rois(path: Path, count: int) -> Path:
-    lines = [f"r{i:03d},{8.4 + 0.02 * (i % 32)},{50.3 + 0.015 * (i // 32)},240"
-             for i in range(count)]  # fmt: skip
+    lines = [
+        f"r{i:03d},{8.4 + 0.02 * (i % 32)},{50.3 + 0.015 * (i // 32)},240" for i in range(count)
+    ]
     path.write_text("\n".join(["id,lon,lat,buffer_m", *lines]) + "\n")
     return path
 
@@ -93,10 +110,22 @@ def snakemake(folder: Path, config: Mapping[str, Any], *targets: str, root: Path
     """Run a study in a folder of its own, by the version of rsweep that is in `root`."""
     file = folder / f"{config['study']}.json"
     file.write_text(json.dumps(config))
-    command = [Path(sys.executable).with_name("snakemake"), *targets, "--cores", str(CORES),
-               "--snakefile", root / "Snakefile", "--directory", folder, "--quiet", "all",
-               "--workflow-profile", root / "profiles" / "default",
-               "--configfile", file]  # fmt: skip
+    command = [
+        Path(sys.executable).with_name("snakemake"),
+        *targets,
+        "--cores",
+        str(CORES),
+        "--snakefile",
+        root / "Snakefile",
+        "--directory",
+        folder,
+        "--quiet",
+        "all",
+        "--workflow-profile",
+        root / "profiles" / "default",
+        "--configfile",
+        file,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -109,8 +138,12 @@ def library(config: dict[str, Any]) -> None:
     plan = plan_of(text)
     with ProcessPoolExecutor(CORES, get_context("forkserver")) as pool:
         for stage in STAGES:
-            cells = [(text, node.key, shard) for node in plan.nodes.values()
-                     for shard in plan.shards if node.stage == stage]  # fmt: skip
+            cells = [
+                (text, node.key, shard)
+                for node in plan.nodes.values()
+                for shard in plan.shards
+                if node.stage == stage
+            ]
             list((map if THREADS[stage] == CORES else pool.map)(run_node, cells))
 
 
@@ -132,36 +165,58 @@ def run_node(cell: tuple[str, str, str]) -> None:
     plan = plan_of(text)
     node, store = plan.nodes[key], Store(plan.store)
     kept = networks() if node.stage == "infer" else None
-    run_job(Job(node, plan.shards[shard], store, plan.study.node_options(),
-                threads=THREADS[node.stage], networks=kept))  # fmt: skip
+    run_job(
+        Job(
+            node,
+            plan.shards[shard],
+            store,
+            plan.study.node_options(),
+            threads=THREADS[node.stage],
+            networks=kept,
+        )
+    )
 
 
 def records(*folders: Path) -> dict[str, float]:
     """How many stages ran, and the seconds that they took, as they recorded it."""
-    found = [json.loads(path.read_text()) for folder in folders
-             for path in folder.glob("store/*/*/*.run.json")]  # fmt: skip
+    found = [
+        json.loads(path.read_text())
+        for folder in folders
+        for path in folder.glob("store/*/*/*.run.json")
+    ]
     return {"stages": len(found), "stage_seconds": round(sum(r["seconds"] for r in found), 1)}
 
 
 def run_all(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     rois = write_rois(folder / "rois.csv", count)
     whole = study(folder, "sweep", rois, sweep=[RCF, THOR])
-    yield {"case": "sweep", **measured(lambda: snakemake(folder, whole)),
-           **records(folder / "sweep")}  # fmt: skip
+    yield {
+        "case": "sweep",
+        **measured(lambda: snakemake(folder, whole)),
+        **records(folder / "sweep"),
+    }
     yield {"case": "no-op", **measured(lambda: snakemake(folder, whole)), "stages": 0}
 
     direct = study(folder, "library", rois, sweep=[RCF, THOR])
-    yield {"case": "library", **measured(lambda: library_process(direct)),
-           **records(folder / "library")}  # fmt: skip
+    yield {
+        "case": "library",
+        **measured(lambda: library_process(direct)),
+        **records(folder / "library"),
+    }
     stages = study(folder, "stages", rois, sweep=[RCF, THOR])
     plan = Plan(stages)
     assert len(plan.profiles) == PROFILES
     targets = sorted({file for name in plan.profiles for file in plan.stitched(name)})
-    yield {"case": "workflow, stages", **measured(lambda: snakemake(folder, stages, *targets)),
-           **records(folder / "stages")}  # fmt: skip
+    yield {
+        "case": "workflow, stages",
+        **measured(lambda: snakemake(folder, stages, *targets)),
+        **records(folder / "stages"),
+    }
 
-    singles = [study(folder, f"single{i}", rois, profiles={name: without_temporal(p.settings)})
-               for i, (name, p) in enumerate(plan.profiles.items())]  # fmt: skip
+    singles = [
+        study(folder, f"single{i}", rois, profiles={name: without_temporal(p.settings)})
+        for i, (name, p) in enumerate(plan.profiles.items())
+    ]
     took = measured(lambda: [snakemake(folder, single) for single in singles])
     yield {"case": "independent", **took, **records(*(folder / s["study"] for s in singles))}
 
@@ -171,8 +226,11 @@ def run_versions(folder: Path, count: int, other: Path) -> Iterator[dict[str, An
     rois = write_rois(folder / "rois.csv", count)
     both = {"before": other, "after": ROOT}
     direct = study(folder, "library", rois, sweep=[RCF, THOR])
-    yield {"case": "library", **measured(lambda: library_process(direct)),
-           **records(folder / "library")}  # fmt: skip
+    yield {
+        "case": "library",
+        **measured(lambda: library_process(direct)),
+        **records(folder / "library"),
+    }
     for what, words in (("stages", ("--until", "stitch")), ("sweep", ())):
         for version, root in both.items():
             name = f"{what}-{version}"

@@ -89,10 +89,15 @@ def noise(lonlat: np.ndarray, world: World, rng: np.random.Generator) -> np.ndar
 def places(lonlat: np.ndarray, labels: list[str]) -> list[Roi]:
     """A ROI table."""
     return [
-        Roi(f"r{i}", {"type": "point", "lon": lon, "lat": lat, "buffer_m": 50}, None, None,
-            {"y": label})
+        Roi(
+            f"r{i}",
+            {"type": "point", "lon": lon, "lat": lat, "buffer_m": 50},
+            None,
+            None,
+            {"y": label},
+        )
         for i, ((lon, lat), label) in enumerate(zip(lonlat.tolist(), labels, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def replay(world: World, seed: int) -> dict[str, np.ndarray | int | float]:
@@ -107,9 +112,14 @@ def replay(world: World, seed: int) -> dict[str, np.ndarray | int | float]:
     if world.task == "regression":
         labels = [repr(float(v)) for v in hidden[:, 0]]
     options = {n: k.default for n, k in OPTIONS.items()} | {
-        "label": "y", "task": world.task, "cv": world.cv, "repeats": world.repeats,
-        "probes": list(world.probes), "strength": 10.0, "block_km": 2 * world.range_km,
-    }  # fmt: skip
+        "label": "y",
+        "task": world.task,
+        "cv": world.cv,
+        "repeats": world.repeats,
+        "probes": list(world.probes),
+        "strength": 10.0,
+        "block_km": 2 * world.range_km,
+    }
     design = make_design(places(lonlat, labels), options)
     predictions, naive = {}, []
     common = noise(lonlat, world, rng)
@@ -128,11 +138,16 @@ def replay(world: World, seed: int) -> dict[str, np.ndarray | int | float]:
     apart = means[top] - means > 2 * np.sqrt((spreads**2 + spreads[top] ** 2) / 5)
     chosen = compared.decision.recommended
     return {
-        "quality": compared.draws.quality, "low": compared.pairs.low, "high": compared.pairs.high,
-        "recommended": -1 if chosen is None else chosen, "apart": apart, "top": top,
+        "quality": compared.draws.quality,
+        "low": compared.pairs.low,
+        "high": compared.pairs.high,
+        "recommended": -1 if chosen is None else chosen,
+        "apart": apart,
+        "top": top,
         "cheapest tied": int(np.flatnonzero(~apart)[0]),
-        "more": compared.decision.more or np.nan, "critical": compared.pairs.critical,
-    }  # fmt: skip
+        "more": compared.decision.more or np.nan,
+        "critical": compared.pairs.critical,
+    }
 
 
 def by_fold(found: dict, design: Design) -> tuple[float, float]:
@@ -172,8 +187,12 @@ def summary(world: World, runs: list[dict]) -> dict[str, object]:
     naive_better = np.array([(r["apart"] & (true >= true[r["top"]])).any() for r in runs])
     more = np.array([r["more"] for r in runs])
     return {
-        "world": world.name, "profiles": len(true), "rois": world.rois, "replays": len(runs),
-        "best": round(true.max(), 4), "cheapest": round(true[0], 4),
+        "world": world.name,
+        "profiles": len(true),
+        "rois": world.rois,
+        "replays": len(runs),
+        "best": round(true.max(), 4),
+        "cheapest": round(true[0], 4),
         "error of these": round(error, 5),
         "matters": MATTERS,
         "falsely better": round(false_better.mean(), 4),
@@ -183,8 +202,9 @@ def summary(world: World, runs: list[dict]) -> dict[str, object]:
         "median ROIs to decide": int(np.nanmedian(more) * world.rois) if (~decided).any() else "",
         "old rule: falsely better": round(naive_better.mean(), 4),
         "old rule: recommended is within matters": round(
-            (true.max() - true[naive] <= MATTERS).mean(), 4),
-    }  # fmt: skip
+            (true.max() - true[naive] <= MATTERS).mean(), 4
+        ),
+    }
 
 
 def main(replays: int, processes: int, chosen: Sequence[str]) -> None:
@@ -240,11 +260,17 @@ def large(processes: int = 2) -> None:
     start = time.perf_counter(), time.process_time()
     compare_profiles(found, design, dict.fromkeys(found, 1.0), MATTERS)
     comparing = time.perf_counter() - start[0], time.process_time() - start[1]
-    row = {"profiles": PROFILES, "rois": ROIS, "dims": DIMENSIONS, "probes": "knn, linear",
-           "repeats": options["repeats"], "processes": processes,
-           "CPU s to evaluate": round(sum(cpu for _, cpu in runs)),
-           "CPU s to compare": round(comparing[1], 1),
-           "min by the clock": round((evaluating + comparing[0]) / 60, 1)}  # fmt: skip
+    row = {
+        "profiles": PROFILES,
+        "rois": ROIS,
+        "dims": DIMENSIONS,
+        "probes": "knn, linear",
+        "repeats": options["repeats"],
+        "processes": processes,
+        "CPU s to evaluate": round(sum(cpu for _, cpu in runs)),
+        "CPU s to compare": round(comparing[1], 1),
+        "min by the clock": round((evaluating + comparing[0]) / 60, 1),
+    }
     write_csv("verdict_large", [row], facts())
 
 

@@ -61,8 +61,9 @@ def worldcereal(data: Path, sensor: str) -> Iterator[Scene]:
     with h5py.File(data / "worldcereal/worldcereal_preprocessed_inputs.nc") as file:
         names = [name for name in file if prefix and name.startswith(prefix)]
         for month in range(12 if names else 0):
-            scene = {_band(name): file[name][month].view(np.uint16).astype(np.float32)
-                     for name in names}  # fmt: skip
+            scene = {
+                _band(name): file[name][month].view(np.uint16).astype(np.float32) for name in names
+            }
             for values in scene.values():
                 values[values == 65535] = np.nan
                 if sensor == "s1":
@@ -97,8 +98,11 @@ def rows(data: Path) -> Iterator[list[str]]:
 def alone(card: ModelCard) -> dict[str, SensorInput]:
     """Modalities of one sensor whose scenes there are."""
     known = ("s2", "s1", "s2_l1c")
-    return {name: needed[0] for name, needed in card.modalities.items()
-            if len(needed) == 1 and needed[0].sensor in known}  # fmt: skip
+    return {
+        name: needed[0]
+        for name, needed in card.modalities.items()
+        if len(needed) == 1 and needed[0].sensor in known
+    }
 
 
 def fed(

@@ -48,9 +48,10 @@ def main(crate: str) -> int:
     for name in ("get", "head", "fetch_fresh"):
         setattr(HttpRequester, name, answer)
     settings = services.ValidationSettings(
-        rocrate_uri=crate, profile_identifier="workflow-run-crate",
+        rocrate_uri=crate,
+        profile_identifier="workflow-run-crate",
         requirement_severity=models.Severity.REQUIRED,
-    )  # fmt: skip
+    )
     result = services.validate(settings)
     issues = [f"{i.severity.name}: {i.check.identifier}: {i.message}" for i in result.get_issues()]
     print("\n".join(issues) or json.dumps({"valid": True, "profile": "workflow-run-crate"}))

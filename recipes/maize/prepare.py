@@ -34,10 +34,16 @@ def main(recipe: Path) -> None:
     tested = order[: int(np.ceil(TEST * len(found)))]
     split = np.full(len(found), "train", object)
     split[tested] = "test"
-    table = pd.DataFrame({
-        "id": [f"c{code}" for code in found.index], "lon": found["x"], "lat": found["y"],
-        "buffer_m": BUFFER_M, "yield_t_ha": found["yield_kg_ha"] / KG_PER_T, "split": split,
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "id": [f"c{code}" for code in found.index],
+            "lon": found["x"],
+            "lat": found["y"],
+            "buffer_m": BUFFER_M,
+            "yield_t_ha": found["yield_kg_ha"] / KG_PER_T,
+            "split": split,
+        }
+    )
     table.to_csv(data / "rois.csv", index=False)
 
 

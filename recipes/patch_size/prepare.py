@@ -36,8 +36,9 @@ def main(recipe: Path) -> None:
         for number, row in enumerate(csv.DictReader(source), start=1):
             start, end = window(row["support_time_start_ms"], row["support_time_end_ms"])
             label = row.get("label_name") or row["label"]
-            writer.writerow([f"sample_{number}", row["x"], row["y"], BUFFER_M, start, end, label,
-                             row["split"]])  # fmt: skip
+            writer.writerow(
+                [f"sample_{number}", row["x"], row["y"], BUFFER_M, start, end, label, row["split"]]
+            )
 
 
 if __name__ == "__main__":

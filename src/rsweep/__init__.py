@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["__version__", "embed", "open"]
 
-_HOMES = {"embed": ("rsweep.library.embed", "embed"),
-          "open": ("rsweep.library.results", "open_results")}  # fmt: skip
+_HOMES = {
+    "embed": ("rsweep.library.embed", "embed"),
+    "open": ("rsweep.library.results", "open_results"),
+}
 
 
 def __getattr__(name: str) -> Any:

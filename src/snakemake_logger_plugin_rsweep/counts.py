@@ -110,12 +110,16 @@ class RunCounts:
         left = [stage for stage in stages if stage.waiting]
         if not begun or any(not stage.done for stage in left):
             return None
-        spent = sum(stage.worked + sum(now - at for at in stage.running.values())
-                    for stage in stages)  # fmt: skip
+        spent = sum(
+            stage.worked + sum(now - at for at in stage.running.values()) for stage in stages
+        )
         at_once = max(spent / max(now - min(begun), 1e-3), 1e-3)
         work = sum(stage.waiting * stage.worked / stage.done for stage in left)
-        under_way = sum(min(now - at, stage.worked / stage.done)
-                        for stage in left for at in stage.running.values())  # fmt: skip
+        under_way = sum(
+            min(now - at, stage.worked / stage.done)
+            for stage in left
+            for at in stage.running.values()
+        )
         return max(work - under_way, 0.0) / at_once
 
     def _stage(self, rule: str) -> StageCount:

@@ -24,16 +24,21 @@ def progress_of(stage: StageCount, counts: RunCounts, now: float) -> Progress:
     left = 60 * stage.waiting / rate if rate else None
     rules = counts.rules_running(stage) if stage.name == RESULTS else []
     note = f"took {format_duration(stage.took)}" if stage.done == stage.total else ", ".join(rules)
-    return Progress(stage.name, stage.total, stage.done, len(stage.running), len(stage.failed),
-                    rate, left, note)  # fmt: skip
+    return Progress(
+        stage.name, stage.total, stage.done, len(stage.running), len(stage.failed), rate, left, note
+    )
 
 
 def progress_of_all(counts: RunCounts, now: float) -> Progress:
     """How far the run is."""
     stages = counts.stages.values()
-    return Progress("all", sum(s.total for s in stages), sum(s.done for s in stages),
-                    failed=sum(len(s.failed) for s in stages),
-                    seconds_left=counts.seconds_left(now))  # fmt: skip
+    return Progress(
+        "all",
+        sum(s.total for s in stages),
+        sum(s.done for s in stages),
+        failed=sum(len(s.failed) for s in stages),
+        seconds_left=counts.seconds_left(now),
+    )
 
 
 class StageLines:
@@ -80,8 +85,9 @@ class StageTable:
     def changed(self) -> None:
         """A job was started, or failed: from the first one on there is a table."""
         if self._live is None:
-            self._live = Live(console=self.console, get_renderable=self._table,
-                              refresh_per_second=2)  # fmt: skip
+            self._live = Live(
+                console=self.console, get_renderable=self._table, refresh_per_second=2
+            )
             self._live.start()
 
     def finished(self, stage: StageCount) -> None:

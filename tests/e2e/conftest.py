@@ -36,8 +36,12 @@ class Workplace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.write_rois([{"id": f"r{i}", "lon": lon, "lat": lat, "buffer_m": 100}
-                         for i, (lon, lat) in enumerate(PLACES[:2])])  # fmt: skip
+        self.write_rois(
+            [
+                {"id": f"r{i}", "lon": lon, "lat": lat, "buffer_m": 100}
+                for i, (lon, lat) in enumerate(PLACES[:2])
+            ]
+        )
 
     def write_rois(self, rows: list[dict[str, Any]], name: str = "rois.csv") -> None:
         with (self.folder / name).open("w", newline="") as file:
@@ -57,15 +61,31 @@ class Workplace:
         (self.folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "snakemake", "-s", str(REPO / "Snakefile"),
-                "--workflow-profile", str(REPO / "profiles/default"),
-                "--configfile", "study.yaml", "--cores", "2", *arguments]  # fmt: skip
+        return [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(REPO / "Snakefile"),
+            "--workflow-profile",
+            str(REPO / "profiles/default"),
+            "--configfile",
+            "study.yaml",
+            "--cores",
+            "2",
+            *arguments,
+        ]
 
     def run(self, *arguments: str) -> Run:
         done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=ENVIRONMENT, timeout=580,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            self.command(*arguments),
+            cwd=self.folder,
+            env=ENVIRONMENT,
+            timeout=580,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         return Run(done.returncode, done.stdout)
 
     def ran(self) -> Run:
@@ -88,8 +108,10 @@ class Workplace:
     def state(self) -> dict[str, tuple[str, int]]:
         """Every file of the store: its digest and modification time."""
         store = self.folder / "results/store"
-        return {str(p.relative_to(store)): (_digest(p), p.stat().st_mtime_ns)
-                for p in sorted(store.rglob("*.h5"))}  # fmt: skip
+        return {
+            str(p.relative_to(store)): (_digest(p), p.stat().st_mtime_ns)
+            for p in sorted(store.rglob("*.h5"))
+        }
 
 
 def _digest(path: Path) -> str:

@@ -35,17 +35,37 @@ def test_chips_go_through_the_five_stages_to_scores(workplace: Workplace) -> Non
     write_eurosat(workplace.folder / "eurosat", each=5, side=SIDE)
     lists = {split: f"eurosat-{split}.txt" for split in ("train", "val", "test")}
     workplace.write_study(
-        rois="chips.csv", temporal={"year": 2018}, shard_size=16,
-        base={"provider": "chips", "bands": READ, "features": FEATURES, "seed": 3,
-              "variant": "torchgeo", "input_prep": "resize", "image_size": SIDE,
-              "patch_size": SIDE, "weights": None,
-              "chips": {"path": "eurosat", "bands": list(BANDS), "splits": lists}},
+        rois="chips.csv",
+        temporal={"year": 2018},
+        shard_size=16,
+        base={
+            "provider": "chips",
+            "bands": READ,
+            "features": FEATURES,
+            "seed": 3,
+            "variant": "torchgeo",
+            "input_prep": "resize",
+            "image_size": SIDE,
+            "patch_size": SIDE,
+            "weights": None,
+            "chips": {"path": "eurosat", "bands": list(BANDS), "splits": lists},
+        },
         profiles={"whole": {}, "native": {"input_prep": "native"}},
-        evaluate={"label": "label", "cv": "column", "column": "split", "probes": ["knn"], "k": 3,
-                  "buffer_m": "none"},
-    )  # fmt: skip
-    subprocess.run([sys.executable, "-m", "rsweep.cli", "chips", "study.yaml"],
-                   cwd=workplace.folder, env=ENVIRONMENT, check=True)  # fmt: skip
+        evaluate={
+            "label": "label",
+            "cv": "column",
+            "column": "split",
+            "probes": ["knn"],
+            "k": 3,
+            "buffer_m": "none",
+        },
+    )
+    subprocess.run(
+        [sys.executable, "-m", "rsweep.cli", "chips", "study.yaml"],
+        cwd=workplace.folder,
+        env=ENVIRONMENT,
+        check=True,
+    )
     workplace.ran()
     names = [f"{kind}_{number}" for kind in CLASSES for number in range(1, 6)]
     at = [BANDS.index(band) for band in READ]
@@ -63,8 +83,9 @@ def test_chips_go_through_the_five_stages_to_scores(workplace: Workplace) -> Non
     scale = StandardScaler().fit([row["embedding"] for row in learnt])
     knn = KNeighborsClassifier(3)
     knn.fit(scale.transform([r["embedding"] for r in learnt]), [r["label"] for r in learnt])
-    accuracy = knn.score(scale.transform([r["embedding"] for r in scored]),
-                         [r["label"] for r in scored])  # fmt: skip
+    accuracy = knn.score(
+        scale.transform([r["embedding"] for r in scored]), [r["label"] for r in scored]
+    )
     row = workplace.table()["whole"]
     assert float(row["knn_accuracy"]) == pytest.approx(accuracy, abs=1e-6)
     before = workplace.state()

@@ -70,18 +70,26 @@ class Study:
         self.at: StandIn = serve(builder.root)
         self.workplace = Workplace(folder)
         self.workplace.write_rois(rois(made.GRID.x0 + 80, made.GRID.y0 - 100, 8, 50))
-        self.workplace.write_study(base={
-            "provider": "earthengine", "context_m": 0, "bands": ["B4", "B3", "B2"],
-            "earthengine": {"url": self.at.url, "project": "test", "parallel": 1},
-        })  # fmt: skip
+        self.workplace.write_study(
+            base={
+                "provider": "earthengine",
+                "context_m": 0,
+                "bands": ["B4", "B3", "B2"],
+                "earthengine": {"url": self.at.url, "project": "test", "parallel": 1},
+            }
+        )
 
     def killed(self) -> list[dict[str, Any]]:
         """Start the study on a slow service, kill it, and say which ROIs were complete."""
         self.at.latency_s = 0.5
         process = subprocess.Popen(
-            self.workplace.command(), cwd=self.workplace.folder, env=ENVIRONMENT,
-            start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            self.workplace.command(),
+            cwd=self.workplace.folder,
+            env=ENVIRONMENT,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + 200
         while self.at.count(PIXELS, 200) < 4 and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -160,8 +168,11 @@ def _copy_scene(path: Path, index: str) -> None:
     for suffix in (".tif", ".json"):
         shutil.copy(path.with_name(index + suffix), path.with_suffix(suffix))
     told = json.loads(path.with_suffix(".json").read_text())
-    told |= {"system:time_start": told["system:time_start"] + 2 * made.DAY_MS,
-             "DATATAKE_IDENTIFIER": "another", "DATASTRIP_ID": "another"}  # fmt: skip
+    told |= {
+        "system:time_start": told["system:time_start"] + 2 * made.DAY_MS,
+        "DATATAKE_IDENTIFIER": "another",
+        "DATASTRIP_ID": "another",
+    }
     path.with_suffix(".json").write_text(json.dumps(told))
 
 
@@ -196,10 +207,16 @@ def test_a_frozen_study_on_a_stac_service(tmp_path: Path) -> None:
         return make_item(tmp_path, f"day{day}", f"2022-06-{day:02d}T10:00:00Z", values)
 
     with StacServer(tmp_path, [item(3), item(13)]) as server:
-        workplace.write_study(base={
-            "provider": "stac", "stac": {"url": server.url}, "context_m": 0,
-            "fetch_bands": "model", "bands": ["B4", "B3", "B2"], "cloud_mask": "none",
-        })  # fmt: skip
+        workplace.write_study(
+            base={
+                "provider": "stac",
+                "stac": {"url": server.url},
+                "context_m": 0,
+                "fetch_bands": "model",
+                "bands": ["B4", "B3", "B2"],
+                "cloud_mask": "none",
+            }
+        )
         workplace.ran()
         held = fetched(workplace)
         target = next((tmp_path / "results/store").glob("fetch/*/*.h5")).relative_to(tmp_path)

@@ -22,9 +22,19 @@ def write_scene(folder: Path, day: str) -> Path:
     path = folder / f"S2_{day}.tif"
     path.unlink(missing_ok=True)
     x, y = 478000, 5595000
-    profile = {"driver": "GTiff", "dtype": "uint16", "count": 4, "height": 100, "width": 100,
-               "crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, x, 0, -10, y), "nodata": 0,
-               "tiled": True, "blockxsize": 16, "blockysize": 16}  # fmt: skip
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint16",
+        "count": 4,
+        "height": 100,
+        "width": 100,
+        "crs": "EPSG:32632",
+        "transform": rasterio.Affine(10, 0, x, 0, -10, y),
+        "nodata": 0,
+        "tiled": True,
+        "blockxsize": 16,
+        "blockysize": 16,
+    }
     rng = np.random.default_rng(int(day))
     data = rng.integers(1000, 1500, (4, 100, 100)).astype("uint16")
     data[3] = 4
@@ -52,15 +62,22 @@ def local(workplace: Workplace) -> Workplace:
         write_scene(scenes, day)
     (scenes / "layout.yaml").write_text(LAYOUT)
     lon, lat = 8.694, 50.500
-    workplace.write_rois([
-        {"id": "inside", "lon": lon, "lat": lat, "buffer_m": 100},
-        {"id": "elsewhere", "lon": 12.0, "lat": 45.0, "buffer_m": 100},
-        {"id": "pole", "lon": 0.0, "lat": 89.0, "buffer_m": 100},
-    ])  # fmt: skip
-    workplace.write_study(base={
-        "provider": "local", "local": {"path": "scenes"}, "bands": ["B4", "B3", "B2"],
-        "context_m": 0,
-    }, max_failed=0.7)  # fmt: skip
+    workplace.write_rois(
+        [
+            {"id": "inside", "lon": lon, "lat": lat, "buffer_m": 100},
+            {"id": "elsewhere", "lon": 12.0, "lat": 45.0, "buffer_m": 100},
+            {"id": "pole", "lon": 0.0, "lat": 89.0, "buffer_m": 100},
+        ]
+    )
+    workplace.write_study(
+        base={
+            "provider": "local",
+            "local": {"path": "scenes"},
+            "bands": ["B4", "B3", "B2"],
+            "context_m": 0,
+        },
+        max_failed=0.7,
+    )
     return workplace
 
 
@@ -117,14 +134,34 @@ def test_a_truncated_scene_fails_only_the_rois_that_need_it(local: Workplace) ->
 
 
 def test_windows_without_scenes_and_clouds_everywhere_are_said(local: Workplace) -> None:
-    local.write_rois([
-        {"id": "winter", "lon": 8.694, "lat": 50.5, "buffer_m": 100, "start": "2022-01-01",
-         "end": "2022-02-01"},
-        {"id": "cloudy", "lon": 8.694, "lat": 50.5, "buffer_m": 120, "start": "2022-06-01",
-         "end": "2022-06-10"},
-        {"id": "clear", "lon": 8.694, "lat": 50.5, "buffer_m": 140, "start": "2022-06-10",
-         "end": "2022-07-01"},
-    ])  # fmt: skip
+    local.write_rois(
+        [
+            {
+                "id": "winter",
+                "lon": 8.694,
+                "lat": 50.5,
+                "buffer_m": 100,
+                "start": "2022-01-01",
+                "end": "2022-02-01",
+            },
+            {
+                "id": "cloudy",
+                "lon": 8.694,
+                "lat": 50.5,
+                "buffer_m": 120,
+                "start": "2022-06-01",
+                "end": "2022-06-10",
+            },
+            {
+                "id": "clear",
+                "lon": 8.694,
+                "lat": 50.5,
+                "buffer_m": 140,
+                "start": "2022-06-10",
+                "end": "2022-07-01",
+            },
+        ]
+    )
     with rasterio.open(local.folder / "scenes/S2_20220605.tif", "r+") as file:
         file.write(np.full((100, 100), 9, "uint16"), 4)
     local.ran()
@@ -135,8 +172,12 @@ def test_windows_without_scenes_and_clouds_everywhere_are_said(local: Workplace)
 
 
 def test_every_problem_of_a_study_is_said_before_any_work(workplace: Workplace) -> None:
-    workplace.write_rois([{"id": "a", "lon": 8.7, "lat": 50.5, "buffer_m": 100},
-                          {"id": "a", "lon": 8.8, "lat": 50.5, "buffer_m": -1}])  # fmt: skip
+    workplace.write_rois(
+        [
+            {"id": "a", "lon": 8.7, "lat": 50.5, "buffer_m": 100},
+            {"id": "a", "lon": 8.8, "lat": 50.5, "buffer_m": -1},
+        ]
+    )
     workplace.write_study(base={"composit": "mean", "model": "rfc", "cloudy_pct": 120})
     run = workplace.run()
     assert not run
@@ -166,9 +207,13 @@ def test_a_damaged_file_is_said_and_rebuilt(workplace: Workplace) -> None:
 def test_a_killed_run_goes_on_from_what_is_there(workplace: Workplace) -> None:
     workplace.write_study(sweep=[{"image_size": [16, 32, 48], "output": ["pooled", "grid"]}])
     process = subprocess.Popen(
-        workplace.command(), cwd=workplace.folder, env=ENVIRONMENT, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        workplace.command(),
+        cwd=workplace.folder,
+        env=ENVIRONMENT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     store = workplace.folder / "results/store"
     deadline = time.monotonic() + 120
     while not list(store.glob("prep/*/*.h5")) and time.monotonic() < deadline:
@@ -221,9 +266,17 @@ def test_two_studies_make_one_store_at_once(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         places.append(Workplace(tmp_path / name))
         places[-1].write_study(store=str(store))
-    runs = [subprocess.Popen(place.command(), cwd=place.folder, env=ENVIRONMENT, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            for place in places]  # fmt: skip
+    runs = [
+        subprocess.Popen(
+            place.command(),
+            cwd=place.folder,
+            env=ENVIRONMENT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for place in places
+    ]
     said = [run.communicate(timeout=580)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], "\n".join(said)
     assert len(list(store.rglob("*.h5"))) == 5

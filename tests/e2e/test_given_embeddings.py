@@ -16,13 +16,19 @@ def write(workplace: Workplace, shift: float = 0.0) -> None:
 
 
 def sections(**given: Any) -> dict[str, Any]:
-    return {"evaluate": {"label": "crop", "cv": "random", "folds": 2, "k": 1, "probes": ["knn"]},
-            "given": [{"name": "theirs", "path": "theirs.npz", **given}]}  # fmt: skip
+    return {
+        "evaluate": {"label": "crop", "cv": "random", "folds": 2, "k": 1, "probes": ["knn"]},
+        "given": [{"name": "theirs", "path": "theirs.npz", **given}],
+    }
 
 
 def test_given_embeddings_rerun_their_own_evaluation_and_no_stage(workplace: Workplace) -> None:
-    workplace.write_rois([{"id": f"r{i}", "lon": 8.6 + 0.05 * i, "lat": 50.5, "buffer_m": 80,
-                           "crop": "ab"[i % 2]} for i in range(6)])  # fmt: skip
+    workplace.write_rois(
+        [
+            {"id": f"r{i}", "lon": 8.6 + 0.05 * i, "lat": 50.5, "buffer_m": 80, "crop": "ab"[i % 2]}
+            for i in range(6)
+        ]
+    )
     write(workplace)
     workplace.write_study(**sections())
     workplace.ran()

@@ -17,19 +17,43 @@ from rsweep.stages.registry import STAGES
 NAMES = list(STAGES)
 FIXED = {"context_m": 160}  # else what is read around a ROI follows from the tiles
 RCF = {**FIXED, "model": "rcf", "image_size": 16, "patch_size": 8, "features": 8}
-THOR = {**FIXED, "model": "thor", "variant": "tiny", "weights": "random", "image_size": 32,
-        "patch_size": 8}  # fmt: skip
-GALILEO = {**FIXED, "model": "galileo", "variant": "nano", "weights": "random", "image_size": 16,
-           "patch_size": 8, "frames": 2, "frame_policy": "equal"}  # fmt: skip
-LOCAL = {**RCF, "provider": "local", "bands": ["B4", "B3", "B2"], "context_m": 0,
-         "local": {"path": "scenes", "layout": "scenes/layout.yaml"}}  # fmt: skip
+THOR = {
+    **FIXED,
+    "model": "thor",
+    "variant": "tiny",
+    "weights": "random",
+    "image_size": 32,
+    "patch_size": 8,
+}
+GALILEO = {
+    **FIXED,
+    "model": "galileo",
+    "variant": "nano",
+    "weights": "random",
+    "image_size": 16,
+    "patch_size": 8,
+    "frames": 2,
+    "frame_policy": "equal",
+}
+LOCAL = {
+    **RCF,
+    "provider": "local",
+    "bands": ["B4", "B3", "B2"],
+    "context_m": 0,
+    "local": {"path": "scenes", "layout": "scenes/layout.yaml"},
+}
 CONTEXTS = {
-    "rcf": RCF, "thor": THOR, "galileo": GALILEO, "local": LOCAL,
-    "radar": {**RCF, "modality": "s1"}, "cloud": {**RCF, "cloud_mask": "cloud"},
-    "resized": {**RCF, "input_prep": "resize"}, "native": {**RCF, "input_prep": "native"},
+    "rcf": RCF,
+    "thor": THOR,
+    "galileo": GALILEO,
+    "local": LOCAL,
+    "radar": {**RCF, "modality": "s1"},
+    "cloud": {**RCF, "cloud_mask": "cloud"},
+    "resized": {**RCF, "input_prep": "resize"},
+    "native": {**RCF, "input_prep": "native"},
     "months": {**GALILEO, "temporal": {"start": "2022-05-20", "end": "2022-07-01"}},
     "overlap": {**RCF, "image_size": 32, "tile_overlap": 8},
-}  # fmt: skip
+}
 
 # knob: (context, new value, first stage that runs again; None if nothing does)
 CASES: dict[str, tuple[str, Any, str | None]] = {
@@ -84,7 +108,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "group_merge": ("thor", "concat", "stitch"),
     "blend": ("overlap", "linear", "stitch"),
     "storage_dtype": ("rcf", "float16", "stitch"),
-}  # fmt: skip
+}
 ELSEWHERE = {
     "collection": "every provider that runs offline has one collection per sensor",
     "fetch_granularity": "earthengine alone composites: tests/unit/sources/test_granularity.py",

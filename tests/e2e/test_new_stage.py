@@ -53,8 +53,14 @@ def copy_repository(to: Path) -> Path:
 
 def say(repository: Path, folder: Path, *words: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(repository / "src"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-m", *words], cwd=folder, env=environment, text=True,
-                          capture_output=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=folder,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -76,8 +82,13 @@ def test_a_sixth_stage_is_one_folder_and_one_rule(workplace: Workplace, tmp_path
     assert six[0]["settings"]["divisor"] == 2.0
     store = workplace.folder / "results/store"
     before = workplace.state()
-    say(other, workplace.folder, *workplace.command("-s", str(other / "Snakefile"), "results/"
-        "tiny/profiles/base/embeddings.parquet")[2:])  # fmt: skip
+    say(
+        other,
+        workplace.folder,
+        *workplace.command(
+            "-s", str(other / "Snakefile"), "results/tiny/profiles/base/embeddings.parquet"
+        )[2:],
+    )
     assert np.allclose(vectors(workplace), whole / 2)
     after = workplace.state()
     assert {name: after[name] for name in before} == before

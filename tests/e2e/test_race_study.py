@@ -47,29 +47,60 @@ def raced(workplace: Workplace) -> Workplace:
     for row, column in np.ndindex(kinds.shape):
         x, y = WEST + (column + 0.5) * STEP_M, NORTH - (row + 0.5) * STEP_M
         lon, lat = to_degrees(x, y)
-        rows.append({"id": f"p{row}{column}", "lon": lon, "lat": lat, "buffer_m": 60,
-                     "kind": f"class {kinds[row, column]}"})  # fmt: skip
+        rows.append(
+            {
+                "id": f"p{row}{column}",
+                "lon": lon,
+                "lat": lat,
+                "buffer_m": 60,
+                "kind": f"class {kinds[row, column]}",
+            }
+        )
     workplace.write_rois(rows)
     return workplace
 
 
 def write_scene(path: Path, values: Any) -> None:
     with rasterio.open(
-        path, "w", driver="GTiff", count=3, height=values.shape[1], width=values.shape[2],
-        dtype="uint16", crs="EPSG:32633", transform=Affine(10, 0, WEST, 0, -10, NORTH),
-    ) as raster:  # fmt: skip
+        path,
+        "w",
+        driver="GTiff",
+        count=3,
+        height=values.shape[1],
+        width=values.shape[2],
+        dtype="uint16",
+        crs="EPSG:32633",
+        transform=Affine(10, 0, WEST, 0, -10, NORTH),
+    ) as raster:
         raster.write(values.clip(0, 10_000).astype("uint16"))
 
 
 def write_study(workplace: Workplace, name: str = "tiny", **sections: Any) -> None:
-    workplace.write_study(**{
-        "study": name, "temporal": JUNE, "shard_size": 14, "profiles": PROFILES,
-        "base": {"provider": "local", "local": {"path": "scenes"}, "bands": ["B4", "B3", "B2"],
-                 "cloud_mask": "none", "context_m": 0, "least_side_m": 0},
-        "evaluate": {"label": "kind", "probes": ["linear"], "strength": 10, "repeats": 1,
-                     "block_km": 0.6, "matters": 0.05},
-        **sections,
-    })  # fmt: skip
+    workplace.write_study(
+        **{
+            "study": name,
+            "temporal": JUNE,
+            "shard_size": 14,
+            "profiles": PROFILES,
+            "base": {
+                "provider": "local",
+                "local": {"path": "scenes"},
+                "bands": ["B4", "B3", "B2"],
+                "cloud_mask": "none",
+                "context_m": 0,
+                "least_side_m": 0,
+            },
+            "evaluate": {
+                "label": "kind",
+                "probes": ["linear"],
+                "strength": 10,
+                "repeats": 1,
+                "block_km": 0.6,
+                "matters": 0.05,
+            },
+            **sections,
+        }
+    )
 
 
 RACE = {"design": "race", "parts": [0.45, 0.7]}
@@ -87,9 +118,14 @@ def vectors(workplace: Workplace, study: str, profile: str) -> Any:
 
 
 def command_line(workplace: Workplace, *words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "rsweep.cli", *words], cwd=workplace.folder,
-                          env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "rsweep.cli", *words],
+        cwd=workplace.folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -98,8 +134,14 @@ def kill_after_the_first_round(workplace: Workplace) -> None:
     """Start the study and kill all of its processes once a round is decided."""
     decided = workplace.folder / "results/tiny/race/round-1.json"
     with (workplace.folder / "killed.log").open("w") as log:
-        run = subprocess.Popen(workplace.command(), cwd=workplace.folder, env=ENVIRONMENT,
-                               stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+        run = subprocess.Popen(
+            workplace.command(),
+            cwd=workplace.folder,
+            env=ENVIRONMENT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         while not decided.exists():
             assert run.poll() is None, (workplace.folder / "killed.log").read_text()
             time.sleep(0.1)

@@ -13,10 +13,16 @@ from conftest import ENVIRONMENT, Run, Workplace
 from rsweep.results.published import read_regenerated
 
 TOLD = {
-    "title": "A table", "paper": "arXiv 0000.00000", "bibtex": "@misc{a}", "needs": "nothing",
-    "verified": "in a test", "not_run": "", "studies": ["study.yaml"], "prepare": "prepare.py",
+    "title": "A table",
+    "paper": "arXiv 0000.00000",
+    "bibtex": "@misc{a}",
+    "needs": "nothing",
+    "verified": "in a test",
+    "not_run": "",
+    "studies": ["study.yaml"],
+    "prepare": "prepare.py",
     "data": [{"name": "labels", "to": "labels.csv", "licence": "own", "where": "a friend"}],
-}  # fmt: skip
+}
 PREPARE = """
 import csv, sys
 from pathlib import Path
@@ -33,8 +39,15 @@ FOLDER = "recipes/tiny"
 
 def rsweep(workplace: Workplace, *arguments: str) -> Run:
     command = [sys.executable, "-m", "rsweep.cli", *arguments]
-    done = subprocess.run(command, cwd=workplace.folder, env=ENVIRONMENT, timeout=580, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+    done = subprocess.run(
+        command,
+        cwd=workplace.folder,
+        env=ENVIRONMENT,
+        timeout=580,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     return Run(done.returncode, done.stdout)
 
 
@@ -42,13 +55,21 @@ def write_recipe(workplace: Workplace, published: float = 0.0, **study: object) 
     folder = workplace.folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     told = {
-        "study": "tiny", "rois": f"{FOLDER}/data/rois.csv", "published": f"{FOLDER}/published.csv",
+        "study": "tiny",
+        "rois": f"{FOLDER}/data/rois.csv",
+        "published": f"{FOLDER}/published.csv",
         "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
         "base": {"model": "rcf", "image_size": 16, "patch_size": 8, "features": 8},
         "profiles": {"mean": {}, "max": {"pooling": "max"}},
-        "evaluate": {"label": "v", "task": "regression", "cv": "column", "column": "split",
-                     "probes": ["knn"], "k": 2},
-    }  # fmt: skip
+        "evaluate": {
+            "label": "v",
+            "task": "regression",
+            "cv": "column",
+            "column": "split",
+            "probes": ["knn"],
+            "k": 2,
+        },
+    }
     (folder / "study.yaml").write_text(yaml.safe_dump({**told, **study}, sort_keys=False))
     (folder / "recipe.yaml").write_text(yaml.safe_dump(TOLD))
     (folder / "prepare.py").write_text(PREPARE)
@@ -94,8 +115,14 @@ def test_a_recipe_asks_for_data_runs_compares_and_notices_another_setting(
     done = subprocess.run(target, cwd=workplace.folder, env=ENVIRONMENT, timeout=580)
     assert done.returncode == 0
     # Another number of neighbours does not give it.
-    evaluate = {"label": "v", "task": "regression", "cv": "column", "column": "split",
-                "probes": ["knn"], "k": 4}  # fmt: skip
+    evaluate = {
+        "label": "v",
+        "task": "regression",
+        "cv": "column",
+        "column": "split",
+        "probes": ["knn"],
+        "k": 4,
+    }
     write_recipe(workplace, float(row["regenerated"]), evaluate=evaluate)
     assert rsweep(workplace, "regenerate", FOLDER).code == 1
     done = subprocess.run(target, cwd=workplace.folder, env=ENVIRONMENT, timeout=580)

@@ -29,8 +29,10 @@ def run(
     tokens = network.norm(raw)
     side = asked["image_size"] // asked["patch_size"]
     grids = tokens[:, 1:].reshape(len(tokens), len(groups), side, side, -1)
-    patches = {f"patch_tokens_{n}": embed(pixels[:, groups[n]])
-               for n, embed in enumerate(network.patch_embed)}  # fmt: skip
+    patches = {
+        f"patch_tokens_{n}": embed(pixels[:, groups[n]])
+        for n, embed in enumerate(network.patch_embed)
+    }
     outputs = {
         **patches,
         "block0_in": seen[0],

@@ -39,9 +39,13 @@ def run(
     merge = MERGES[call.get("merge_method", "mean")]
     tokens = merge(network.encoder_norm(raw).chunk(len(images), dim=1))
     outputs = {
-        "block0_in": seen[0], "block0": block0, "tokens_raw": raw, "tokens": tokens,
-        "pooled": tokens.mean(1), f"tokens_layer{layer - 1}": merge(middle.chunk(len(images), 1)),
-    }  # fmt: skip
+        "block0_in": seen[0],
+        "block0": block0,
+        "tokens_raw": raw,
+        "tokens": tokens,
+        "pooled": tokens.mean(1),
+        f"tokens_layer{layer - 1}": merge(middle.chunk(len(images), 1)),
+    }
     for modality, tensor in pixels.items():
         part = network.encoder_embeddings[CHANNELS[modality][0]]
         grid = (side // PATCH_PX for side in tensor.shape[2:])

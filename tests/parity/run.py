@@ -230,8 +230,11 @@ def _read_kept(path: Path) -> dict[str, Array]:
 
 def _same_keys(ours: Mapping[str, tuple[int, ...]], theirs: Mapping[str, tuple[int, ...]]) -> None:
     missing, extra = sorted(theirs.keys() - ours.keys()), sorted(ours.keys() - theirs.keys())
-    shapes = [f"{k} {ours[k]}, expected {theirs[k]}" for k in ours.keys() & theirs.keys()
-              if ours[k] != theirs[k]]  # fmt: skip
+    shapes = [
+        f"{k} {ours[k]}, expected {theirs[k]}"
+        for k in ours.keys() & theirs.keys()
+        if ours[k] != theirs[k]
+    ]
     found = (("missing", missing), ("unexpected", extra), ("other shapes", sorted(shapes)))
     problems = [
         f"{len(keys)} {what}: {', '.join(keys[:5])}{', …' if len(keys) > 5 else ''}"

@@ -39,9 +39,15 @@ def tiny_case(tmp_path, monkeypatch) -> Path:
     """A case of a linear layer on a constant input, with a runner that may be broken on purpose."""
     spec = {"kind": "values", "shape": [1, 2], "dtype": "float32", "values": [1.0, 2.0]}
     expected = np.array([[1.0, 3.0]], np.float32)
-    output = {"shape": [1, 2], "stored": "full", "stride": 1, "mean": 2.0, "std": 1.0,
-              "l2": float(np.linalg.norm(expected)),
-              "tolerance": {"rel_l2": 1e-5, "max_abs_over_std": 1e-4}}  # fmt: skip
+    output = {
+        "shape": [1, 2],
+        "stored": "full",
+        "stride": 1,
+        "mean": 2.0,
+        "std": 1.0,
+        "l2": float(np.linalg.norm(expected)),
+        "tolerance": {"rel_l2": 1e-5, "max_abs_over_std": 1e-4},
+    }
     meta = {"model": "fake", "variant": "v", "inputs": {"x": spec}, "outputs": {"y": output}}
     (tmp_path / "meta.json").write_text(json.dumps(meta))
     np.savez(tmp_path / "arrays.npz", y=expected)
@@ -92,9 +98,10 @@ def test_exit_code_2_for_a_case_that_cannot_be_read(tiny_case, capsys):
 
 def test_weights_that_are_not_the_variants_fail(tiny_case, monkeypatch, capsys):
     network = torch.nn.Linear(2, 2)
-    keys = {"columns": ["key", "shape", "dtype", "kept", "crc32_of_bytes"],
-            "keys": [["weight", [2, 2], "float32", False, 0],
-                     ["bias", [3], "float32", False, 0]]}  # fmt: skip
+    keys = {
+        "columns": ["key", "shape", "dtype", "kept", "crc32_of_bytes"],
+        "keys": [["weight", [2, 2], "float32", False, 0], ["bias", [3], "float32", False, 0]],
+    }
     (tiny_case / "v.keys.json").write_text(json.dumps(keys))
     change(tiny_case, keys_file="v.keys.json")
     monkeypatch.setattr(sys.modules["cases_fake"], "run", lambda meta, inputs, fill: fill(network))

@@ -22,9 +22,17 @@ STUDY = HERE / "study.yaml"
 DEFAULT = ROOT / "config/studies/land_cover.yaml"
 # What differs from profiles/slurm on a cluster without accounting whose users cannot wait.
 QUICK = [
-    "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
-    "--seconds-between-status-checks", "2", "--latency-wait", "20", "--retries", "3",
-]  # fmt: skip
+    "--slurm-status-command",
+    "squeue",
+    "--slurm-init-seconds-before-status-checks",
+    "2",
+    "--seconds-between-status-checks",
+    "2",
+    "--latency-wait",
+    "20",
+    "--retries",
+    "3",
+]
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
 
@@ -54,8 +62,9 @@ def on_slurm(results, *more, study=STUDY):
 
 def assert_same_as_one_machine(results, folder, study=STUDY):
     """Every stage file of a study holds the bytes that one machine makes."""
-    done = subprocess.run(command(folder, "--cores", "2", study=study), cwd=ROOT,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        command(folder, "--cores", "2", study=study), cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
     here, there = outputs(folder), outputs(results)
     assert set(here) == set(there)
@@ -152,8 +161,11 @@ def sweep(tmp_path_factory):
     trouble = Trouble()
     trouble.start()
     # The first attempt of inference asks for less than torch alone takes.
-    memory = ["--set-resources", "infer:mem_mb=250 if attempt == 1 else 3000",
-              "infer:slurm_partition=gpu"]  # fmt: skip
+    memory = [
+        "--set-resources",
+        "infer:mem_mb=250 if attempt == 1 else 3000",
+        "infer:slurm_partition=gpu",
+    ]
     code, log = on_slurm(folder / "results", *memory)
     trouble.over.set()
     (folder / "log").write_text(log)

@@ -14,8 +14,18 @@ from numpy.typing import NDArray
 
 TIF = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif"
 BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "B8A")
-CLASSES = ("AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture",
-           "PermanentCrop", "Residential", "River", "SeaLake")  # fmt: skip
+CLASSES = (
+    "AnnualCrop",
+    "Forest",
+    "HerbaceousVegetation",
+    "Highway",
+    "Industrial",
+    "Pasture",
+    "PermanentCrop",
+    "Residential",
+    "River",
+    "SeaLake",
+)
 SPLITS = ("train", "val", "test")
 
 
@@ -51,7 +61,14 @@ def write_eurosat(root: Path, each: int = 6, side: int = 64) -> None:
 def _write(path: Path, values: NDArray[np.uint16], corner: tuple[float, float]) -> None:
     count, height, width = values.shape
     with rasterio.open(
-        path, "w", driver="GTiff", count=count, height=height, width=width, dtype="uint16",
-        crs="EPSG:32632", transform=Affine(10, 0, corner[0], 0, -10, corner[1]),
-    ) as raster:  # fmt: skip
+        path,
+        "w",
+        driver="GTiff",
+        count=count,
+        height=height,
+        width=width,
+        dtype="uint16",
+        crs="EPSG:32632",
+        transform=Affine(10, 0, corner[0], 0, -10, corner[1]),
+    ) as raster:
         raster.write(values)

@@ -30,9 +30,12 @@ CONFORMANCE = [
     for part in ("core", "item-search", "item-search#query", "collections", "ogcapi-features")
 ]
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
-    "lt": lambda a, b: a < b, "lte": lambda a, b: a <= b, "gte": lambda a, b: a >= b,
-    "eq": lambda a, b: a == b, "in": lambda a, b: a in b,
-}  # fmt: skip
+    "lt": lambda a, b: a < b,
+    "lte": lambda a, b: a <= b,
+    "gte": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b,
+    "in": lambda a, b: a in b,
+}
 
 
 class Request(NamedTuple):
@@ -92,9 +95,11 @@ class StacServer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
 
@@ -125,8 +130,9 @@ class StacServer:
         links = []
         if start + size < len(found):
             body = {**query, "token": str(start + size)}
-            links.append({"rel": "next", "href": f"{self.url}/search", "method": "POST",
-                          "body": body})  # fmt: skip
+            links.append(
+                {"rel": "next", "href": f"{self.url}/search", "method": "POST", "body": body}
+            )
         page = json.dumps(found[start : start + size]).replace("@BASE@", self.url)
         return {"type": "FeatureCollection", "features": json.loads(page), "links": links}
 
@@ -134,20 +140,32 @@ class StacServer:
         """The landing page."""
         links = [{"rel": rel, "href": f"{self.url}/"} for rel in ("self", "root")]
         links += [
-            {"rel": "search", "href": f"{self.url}/search", "method": method,
-             "type": "application/geo+json"}
+            {
+                "rel": "search",
+                "href": f"{self.url}/search",
+                "method": method,
+                "type": "application/geo+json",
+            }
             for method in ("GET", "POST")
-        ]  # fmt: skip
-        return {"type": "Catalog", "stac_version": "1.0.0", "id": "loopback",
-                "description": "stand-in", "conformsTo": CONFORMANCE, "links": links}  # fmt: skip
+        ]
+        return {
+            "type": "Catalog",
+            "stac_version": "1.0.0",
+            "id": "loopback",
+            "description": "stand-in",
+            "conformsTo": CONFORMANCE,
+            "links": links,
+        }
 
     def token(self) -> dict[str, Any]:
         """A new token, as the Planetary Computer's token service gives them."""
         with self._lock:
             self.tokens += 1
         expiry = time.gmtime(time.time() + self.token_life_s)
-        return {"msft:expiry": time.strftime("%Y-%m-%dT%H:%M:%SZ", expiry),
-                "token": f"sig=token{self.tokens}"}  # fmt: skip
+        return {
+            "msft:expiry": time.strftime("%Y-%m-%dT%H:%M:%SZ", expiry),
+            "token": f"sig=token{self.tokens}",
+        }
 
 
 def _matches(item: Mapping[str, Any], query: Mapping[str, Any]) -> bool:

@@ -32,9 +32,17 @@ def write_scene(day: str, place: str, seed: int = 0) -> Path:
     path.unlink(missing_ok=True)
     values = np.random.default_rng(int(day) + seed).integers(1000, 1500, (3, 100, 100))
     with rasterio.open(
-        path, "w", driver="GTiff", dtype="uint16", count=3, height=100, width=100, nodata=0,
-        crs="EPSG:32632", transform=rasterio.Affine(10, 0, x, 0, -10, y),
-    ) as file:  # fmt: skip
+        path,
+        "w",
+        driver="GTiff",
+        dtype="uint16",
+        count=3,
+        height=100,
+        width=100,
+        nodata=0,
+        crs="EPSG:32632",
+        transform=rasterio.Affine(10, 0, x, 0, -10, y),
+    ) as file:
         file.write(values.astype("uint16"))
     return path
 
@@ -49,11 +57,21 @@ def write_study(**other: object) -> Path:
         rows.append(f"{place},{lon},{lat},100")
     Path("rois.csv").write_text("\n".join(rows) + "\n")
     config = {
-        "study": "tiny", "rois": "rois.csv", "shard_size": 1,
+        "study": "tiny",
+        "rois": "rois.csv",
+        "shard_size": 1,
         "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
-        "base": {"model": "rcf", "features": 8, "image_size": 32, "context_m": 60,
-                 "bands": "B4,B3,B2", "provider": "local", "local": {"path": "scenes"}}, **other,
-    }  # fmt: skip
+        "base": {
+            "model": "rcf",
+            "features": 8,
+            "image_size": 32,
+            "context_m": 60,
+            "bands": "B4,B3,B2",
+            "provider": "local",
+            "local": {"path": "scenes"},
+        },
+        **other,
+    }
     Path("study.yaml").write_text(json.dumps(config))
     return Path("study.yaml")
 

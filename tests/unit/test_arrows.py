@@ -63,10 +63,12 @@ def test_no_stage_runs_another():
     runs = [
         f"{path} imports {module}"
         for path, room, module in arrows()
-        if room == "stages" and len(path.parts) == 3
+        if room == "stages"
+        and len(path.parts) == 3
         and (parts := module.split("."))[1] == "stages"
-        and parts[3:4] == ["run"] and parts[2] != path.parts[1]
-    ]  # fmt: skip
+        and parts[3:4] == ["run"]
+        and parts[2] != path.parts[1]
+    ]
     assert not runs, "\n".join(runs)
 
 

@@ -9,10 +9,32 @@ from rsweep.stages.registry import STAGES
 REPO = Path(__file__).resolve().parents[2]
 TEXT = (REPO / "docs/glossary.md").read_text()
 WORDS = {
-    "ROI", "scene", "frame", "composite", "tile", "token", "token map", "grid", "pooled", "setting",
-    "knob", "option", "profile, setting profile", "study", "plan", "sweep", "stage", "node", "key",
-    "shard", "job", "pack", "worker", "store", "lock",
-}  # fmt: skip
+    "ROI",
+    "scene",
+    "frame",
+    "composite",
+    "tile",
+    "token",
+    "token map",
+    "grid",
+    "pooled",
+    "setting",
+    "knob",
+    "option",
+    "profile, setting profile",
+    "study",
+    "plan",
+    "sweep",
+    "stage",
+    "node",
+    "key",
+    "shard",
+    "job",
+    "pack",
+    "worker",
+    "store",
+    "lock",
+}
 
 
 def rows() -> list[tuple[str, str]]:

@@ -31,17 +31,31 @@ VERSIONS = {name: stage.version for name, stage in STAGES.items()}
 NOW = {**VERSIONS, "world": WORLD_VERSION}
 GOLDEN = Path(__file__).parent / "golden.json"
 PLACES = ((8.705, 50.503, 90.0), (8.745, 50.493, 140.0))
-ROIS = tuple(Roi(f"r{i}", {"type": "point", "lon": lon, "lat": lat, "buffer_m": buffer_m})
-             for i, (lon, lat, buffer_m) in enumerate(PLACES))  # fmt: skip
-BASE = {"model": "rcf", "temporal": {"start": "2022-06-01", "end": "2022-07-01"}, "features": 8,
-        "patch_size": 8, "context_m": 60}  # fmt: skip
+ROIS = tuple(
+    Roi(f"r{i}", {"type": "point", "lon": lon, "lat": lat, "buffer_m": buffer_m})
+    for i, (lon, lat, buffer_m) in enumerate(PLACES)
+)
+BASE = {
+    "model": "rcf",
+    "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
+    "features": 8,
+    "patch_size": 8,
+    "context_m": 60,
+}
 PROFILES = {
     "tile": {**BASE, "image_size": 16, "tile_overlap": 8, "output": "grid"},
-    "resize": {**BASE, "image_size": 24, "input_prep": "resize", "composite": "mean",
-               "resample": "bicubic", "bands": "B4,B3,B2", "variant": "patches",
-               "pooling": "stats"},
+    "resize": {
+        **BASE,
+        "image_size": 24,
+        "input_prep": "resize",
+        "composite": "mean",
+        "resample": "bicubic",
+        "bands": "B4,B3,B2",
+        "variant": "patches",
+        "pooling": "stats",
+    },
     "radar": {**BASE, "modality": "s1", "image_size": 32, "edge": "fill"},
-}  # fmt: skip
+}
 
 
 def summary(values: np.ndarray) -> dict[str, Any]:
@@ -52,8 +66,11 @@ def summary(values: np.ndarray) -> dict[str, Any]:
     # Fixed weights from the golden ratio: no generator whose stream may change.
     waves = [np.cos((k + 1) * 2.399963 * np.arange(numbers.size)) for k in range(6)]
     found = [numbers.mean(), numbers.std(), *(float(w @ numbers) / numbers.size for w in waves)]
-    return {"shape": list(values.shape), "kind": values.dtype.kind,
-            "sketch": [float(f"{x:.8g}") for x in found]}  # fmt: skip
+    return {
+        "shape": list(values.shape),
+        "kind": values.dtype.kind,
+        "sketch": [float(f"{x:.8g}") for x in found],
+    }
 
 
 def sketches(path: Path) -> dict[str, Any]:
@@ -118,8 +135,9 @@ def test_a_stage_makes_what_it_made_under_its_version(stage, made):
             f"the version of {name} was raised: run `python tests/unit/test_golden.py`"
         )
     before, after = golden["outputs"][stage], made[stage]
-    other = [name for name in sorted({*before, *after})
-             if not agrees(before.get(name), after.get(name))]  # fmt: skip
+    other = [
+        name for name in sorted({*before, *after}) if not agrees(before.get(name), after.get(name))
+    ]
     assert not other, (
         f"{stage} makes other {', '.join(other)}. If on purpose, raise its version in "
         f"stages/{stage}/spec.py (else stores are mixed); run `python tests/unit/test_golden.py`"

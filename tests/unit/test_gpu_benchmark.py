@@ -12,8 +12,13 @@ GPU = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 
 
 def run(folder, *words):
-    return subprocess.run([sys.executable, str(GPU), "--to", str(folder), *words], text=True,
-                          capture_output=True, timeout=540, env=os.environ)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, str(GPU), "--to", str(folder), *words],
+        text=True,
+        capture_output=True,
+        timeout=540,
+        env=os.environ,
+    )
 
 
 @pytest.mark.timeout(560)

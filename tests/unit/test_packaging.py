@@ -21,8 +21,10 @@ def bounds() -> dict[str, str]:
 
 def locked() -> dict[str, str]:
     lines = (REPO / "requirements.lock").read_text().split()
-    found = {name.lower().replace("_", "-"): version
-             for name, version in (line.split("==") for line in lines)}  # fmt: skip
+    found = {
+        name.lower().replace("_", "-"): version
+        for name, version in (line.split("==") for line in lines)
+    }
     return {NAMES_IN_CONDA.get(name, name): version for name, version in found.items()}
 
 

@@ -17,11 +17,15 @@ def write_study(folder: Path, **other) -> Path:
         "id,lon,lat,buffer_m\na,8.7,50.5,90\nb,8.71,50.5,90\nc,8.72,50.5,90\n"
     )
     config = {
-        "study": "tiny", "rois": str(folder / "rois.csv"), "results": str(folder / "results"),
-        "temporal": {"start": "2022-06-01", "end": "2022-06-20"}, "shard_size": 2,
+        "study": "tiny",
+        "rois": str(folder / "rois.csv"),
+        "results": str(folder / "results"),
+        "temporal": {"start": "2022-06-01", "end": "2022-06-20"},
+        "shard_size": 2,
         "base": {"model": "rcf", "features": 8, "image_size": 32, "context_m": 60},
-        "profiles": {"pooled": {}, "grid": {"output": "grid", "patch_size": 8}}, **other,
-    }  # fmt: skip
+        "profiles": {"pooled": {}, "grid": {"output": "grid", "patch_size": 8}},
+        **other,
+    }
     path = folder / "study.yaml"
     path.write_text(json.dumps(config))
     return path

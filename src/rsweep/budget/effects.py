@@ -70,8 +70,10 @@ def sweep_effects(
     for first, second in interactions:
         for knob in (first, second):
             if knob not in columns:
-                raise ValueError(f"interaction {first} x {second}: {knob} does not vary; "
-                                 f"varying: {', '.join(columns) or 'none'}")  # fmt: skip
+                raise ValueError(
+                    f"interaction {first} x {second}: {knob} does not vary; "
+                    f"varying: {', '.join(columns) or 'none'}"
+                )
         pairs = itertools.product(columns[first].items(), columns[second].items())
         named += [(f"{a} x {b}", u * v) for (a, u), (b, v) in pairs]
     return _independent(len(candidates), named)

@@ -19,8 +19,12 @@ ABOUT = "judge embeddings that others computed beside a study's profiles, on the
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("results", type=Path, help="a folder of results, such as results/demo")
-    parser.add_argument("files", nargs="+", metavar="NAME=FILE",
-                        help="Parquet, GeoParquet or NPZ with ids of the ROI table")  # fmt: skip
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="NAME=FILE",
+        help="Parquet, GeoParquet or NPZ with ids of the ROI table",
+    )
 
 
 def run(given: argparse.Namespace) -> int:

@@ -35,8 +35,10 @@ def run(given: argparse.Namespace) -> int:
     before, after = read_sides(given.before), read_sides(given.after)
     pairs = _pairs(before, after)
     found = [compare(one, other) for one, other in pairs]
-    alone = {"before": sorted(set(before) - {a.name for a, _ in pairs}),
-             "after": sorted(set(after) - {b.name for _, b in pairs})}  # fmt: skip
+    alone = {
+        "before": sorted(set(before) - {a.name for a, _ in pairs}),
+        "after": sorted(set(after) - {b.name for _, b in pairs}),
+    }
     differ = any(d.parted or d.settings for d in found) or any(alone.values())
     data = {"profiles": [_plain(d) for d in found], "only": alone}
     answer(given.json, data, _lines(found, alone))
@@ -52,11 +54,13 @@ def _pairs(before: dict[str, Side], after: dict[str, Side]) -> list[tuple[Side, 
 
 def _plain(found: Difference) -> dict[str, Any]:
     return {
-        "before": found.before, "after": found.after,
+        "before": found.before,
+        "after": found.after,
         "settings": [_change(c) for c in found.settings],
         "causes": [{"kind": c.kind, "stage": c.stage, **_change(c.change)} for c in found.causes],
-        "shared": found.shared, "parted": found.parted,
-    }  # fmt: skip
+        "shared": found.shared,
+        "parted": found.parted,
+    }
 
 
 def _change(change: Change) -> dict[str, Any]:

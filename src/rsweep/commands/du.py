@@ -19,8 +19,12 @@ ABOUT = "disk of a store by study, stage and profile: shared with others, or its
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("store", type=Path, help="a store, such as results/store")
-    parser.add_argument("study", type=Path, nargs="*", help="studies or locks; those beside the "
-                        "store and pinned in it are read too")  # fmt: skip
+    parser.add_argument(
+        "study",
+        type=Path,
+        nargs="*",
+        help="studies or locks; those beside the store and pinned in it are read too",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -67,8 +71,14 @@ def _profiles(files: Sequence[Artefact], needs: Sequence[Need]) -> Iterator[dict
 
 def _row(kind: str, name: str, files: Sequence[Artefact], shared: int) -> dict[str, Any]:
     size = sum(file.size for file in files)
-    return {"kind": kind, "name": name, "files": len(files), "bytes": size, "shared": shared,
-            "own": size - shared}  # fmt: skip
+    return {
+        "kind": kind,
+        "name": name,
+        "files": len(files),
+        "bytes": size,
+        "shared": shared,
+        "own": size - shared,
+    }
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:

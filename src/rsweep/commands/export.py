@@ -13,12 +13,18 @@ ABOUT = "write a study's results for an archive: as an RO-Crate or a STAC catalo
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("results", type=Path, help="a folder of results, such as results/demo")
-    parser.add_argument("--crate", type=Path, metavar="OUT",
-                        help="a new folder for a Workflow Run RO-Crate")  # fmt: skip
-    parser.add_argument("--stac", type=Path, metavar="OUT",
-                        help="a new folder for a static STAC catalogue")  # fmt: skip
-    parser.add_argument("--zarr", type=Path, metavar="OUT",
-                        help="a new folder for grids as Zarr v3, a store per profile")  # fmt: skip
+    parser.add_argument(
+        "--crate", type=Path, metavar="OUT", help="a new folder for a Workflow Run RO-Crate"
+    )
+    parser.add_argument(
+        "--stac", type=Path, metavar="OUT", help="a new folder for a static STAC catalogue"
+    )
+    parser.add_argument(
+        "--zarr",
+        type=Path,
+        metavar="OUT",
+        help="a new folder for grids as Zarr v3, a store per profile",
+    )
     parser.add_argument("--study", type=Path, help="the study file; a crate needs it")
     parser.add_argument("--author", action="append", default=[], help="who publishes; repeatable")
     parser.add_argument(
@@ -44,8 +50,10 @@ def run(given: argparse.Namespace) -> int:
     if given.crate:
         _crate(given)
         made["crate"] = str(given.crate)
-        lines.append(f"{given.crate} holds the study; check it there with: rsweep verify "
-                     f"results/{given.results.name} --study study.yaml")  # fmt: skip
+        lines.append(
+            f"{given.crate} holds the study; check it there with: rsweep verify "
+            f"results/{given.results.name} --study study.yaml"
+        )
     if given.stac:
         from rsweep.publish.stac import write_stac
 

@@ -21,15 +21,30 @@ RECENT_DAYS = 1 / 24
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("store", type=Path, help="a store, such as results/store")
-    parser.add_argument("--keep", type=Path, action="append", default=[], metavar="FILE",
-                        help="a study file, a lock or a folder of results that needs its files; "
-                        "locks beside the store and in its folder pins are read too")  # fmt: skip
-    parser.add_argument("--older", type=float, default=RECENT_DAYS, metavar="DAYS",
-                        help="only files older than this; unset: an hour")  # fmt: skip
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a study file, a lock or a folder of results that needs its files; "
+        "locks beside the store and in its folder pins are read too",
+    )
+    parser.add_argument(
+        "--older",
+        type=float,
+        default=RECENT_DAYS,
+        metavar="DAYS",
+        help="only files older than this; unset: an hour",
+    )
     parser.add_argument("--larger", default="0", metavar="SIZE", help="only files of at least this")
-    parser.add_argument("--free", metavar="SIZE", help="free this much, such as 200GB: also files "
-                        "that studies need, those first that cost least to make again; never one "
-                        "that a lock names")  # fmt: skip
+    parser.add_argument(
+        "--free",
+        metavar="SIZE",
+        help="free this much, such as 200GB: also files "
+        "that studies need, those first that cost least to make again; never one "
+        "that a lock names",
+    )
     parser.add_argument("--delete", action="store_true", help="remove them; else they are listed")
 
 
@@ -93,8 +108,10 @@ def _lines(files: Sequence[Artefact], removed: bool) -> Iterator[str]:
         own = [file for file in files if file.stage == stage]
         seconds = sum(file.seconds for file in own)
         size, oldest = sum(file.size for file in own), max(file.age_days for file in own)
-        yield (f"{stage:<10} {len(own)} files, {size_text(size)}, up to {oldest:.1f} days old, "
-               f"{format_duration(seconds)} to make again")  # fmt: skip
+        yield (
+            f"{stage:<10} {len(own)} files, {size_text(size)}, up to {oldest:.1f} days old, "
+            f"{format_duration(seconds)} to make again"
+        )
     total = size_text(sum(file.size for file in files))
     done = "removed" if removed else "may go (--delete removes them)"
     yield f"{len(files)} files, {total}, {done}"

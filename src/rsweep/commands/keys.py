@@ -24,8 +24,9 @@ def run(given: argparse.Namespace) -> int:
     from rsweep.plan.study import load_study
 
     study = load_study(given.study)
-    rows = [{"profile": p.name, "keys": p.keys(), "settings": dict(p.settings)}
-            for p in study.profiles]  # fmt: skip
+    rows = [
+        {"profile": p.name, "keys": p.keys(), "settings": dict(p.settings)} for p in study.profiles
+    ]
     answer(given.json, rows, _lines(study))
     return 0
 

@@ -48,8 +48,10 @@ class Rows:
     @property
     def right(self) -> list[bool]:
         """For each column, whether all its cells begin with a digit."""
-        return [all(row[i][:1].isdigit() or not row[i] for row in self.rows)
-                for i in range(len(self.heads))]  # fmt: skip
+        return [
+            all(row[i][:1].isdigit() or not row[i] for row in self.rows)
+            for i in range(len(self.heads))
+        ]
 
     def drawn(self) -> Table:
         """The table for a terminal."""

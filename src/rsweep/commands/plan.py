@@ -16,14 +16,30 @@ if TYPE_CHECKING:
     from rsweep.plan.study import Study
     from rsweep.sources.earthengine.ledger import Month
 
-HEADS = ("stage", "nodes", "shared", "files", "there", "to do", "core time", "disk", "memory",
-         "basis")  # fmt: skip
+HEADS = (
+    "stage",
+    "nodes",
+    "shared",
+    "files",
+    "there",
+    "to do",
+    "core time",
+    "disk",
+    "memory",
+    "basis",
+)
 NAMES: dict[str, str] = {
-    "requests": "requests", "fetched_bytes": "bytes to fetch", "eecu_seconds": "Earth Engine",
-    "tiles": "tiles", "flops": "operations", "device_seconds": "GPU time",
-    "core_seconds": "core time", "memory_mb": "memory of a job", "disk_bytes": "disk",
+    "requests": "requests",
+    "fetched_bytes": "bytes to fetch",
+    "eecu_seconds": "Earth Engine",
+    "tiles": "tiles",
+    "flops": "operations",
+    "device_seconds": "GPU time",
+    "core_seconds": "core time",
+    "memory_mb": "memory of a job",
+    "disk_bytes": "disk",
     "money": "money",
-}  # fmt: skip
+}
 ABOUT = "what of a study is there, what will run, what that costs; which profiles to run first"
 
 
@@ -33,10 +49,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     slots = parser.add_mutually_exclusive_group()
     slots.add_argument("--cores", type=_count, default=1, help="cores of the machine; unset: 1")
     slots.add_argument("--jobs", type=_count, help="jobs that a cluster runs at once")
-    parser.add_argument("--budget", metavar="AMOUNT", help="name the profiles to run first for "
-                        "2 core-hours, 2 gpu-hours, 12 profiles, 5 GB, 20 EUR, …")  # fmt: skip
-    parser.add_argument("--interaction", action="append", default=[], metavar="KNOB,KNOB",
-                        help="two knobs whose joint effect the budget is to tell too")  # fmt: skip
+    parser.add_argument(
+        "--budget",
+        metavar="AMOUNT",
+        help="name the profiles to run first for "
+        "2 core-hours, 2 gpu-hours, 12 profiles, 5 GB, 20 EUR, …",
+    )
+    parser.add_argument(
+        "--interaction",
+        action="append",
+        default=[],
+        metavar="KNOB,KNOB",
+        help="two knobs whose joint effect the budget is to tell too",
+    )
 
 
 def _count(text: str) -> int:
@@ -103,23 +128,35 @@ def _plain(told: Told) -> dict[str, Any]:
     study, month, (slots, of) = told.study, told.month, told.slots
     race = race_cost(study, told.costs)
     return {
-        "study": study.name, "profiles": [p.name for p in study.profiles],
+        "study": study.name,
+        "profiles": [p.name for p in study.profiles],
         "rois": len(study.rois),
         "cannot_run": [{"name": s.name, "reason": s.reason} for s in study.skipped],
-        "nodes": [{"stage": c.node.stage, "key": c.node.key, "files": c.files,
-                   "present": c.present, "profiles": c.users,
-                   **{name: asdict(amount) for name, amount in c.amounts.items()}}
-                  for c in told.costs],
+        "nodes": [
+            {
+                "stage": c.node.stage,
+                "key": c.node.key,
+                "files": c.files,
+                "present": c.present,
+                "profiles": c.users,
+                **{name: asdict(amount) for name, amount in c.amounts.items()},
+            }
+            for c in told.costs
+        ],
         "totals": {name: asdict(amount) for name, amount in told.totals.items()},
         "currency": study.options["prices"].get("currency", ""),
         "wall_seconds": {**asdict(told.wall), of.replace(" ", "_"): slots},
-        "earthengine": month and {"project": month.project, "month": month.month,
-                                  "eecu_seconds": month.eecu_seconds,
-                                  "budget_hours": study.options["budget"].get("eecu_hours")},
+        "earthengine": month
+        and {
+            "project": month.project,
+            "month": month.month,
+            "eecu_seconds": month.eecu_seconds,
+            "budget_hours": study.options["budget"].get("eecu_hours"),
+        },
         "outside_training": list(departure_lines(study.profiles)),
         "first": asdict(told.design) if told.design else None,
         "race": asdict(race) if race else None,
-    }  # fmt: skip
+    }
 
 
 def _parts(told: Told) -> Iterator[Part]:
@@ -136,12 +173,16 @@ def _parts(told: Told) -> Iterator[Part]:
         yield Rows(("what", "about", "from", "to", "basis"), [*_total_rows(told)])
     wall = told.wall
     about, low, high = (format_duration(s) for s in (wall.seconds, wall.low, wall.high))
-    yield (f"about {about} on {told.slots[0]} {told.slots[1]} ({low} to {high}), without starting "
-           f"processes and waiting for services")  # fmt: skip
+    yield (
+        f"about {about} on {told.slots[0]} {told.slots[1]} ({low} to {high}), without starting "
+        f"processes and waiting for services"
+    )
     if race := race_cost(study, costs):
         first, every = format_duration(race.first), format_duration(race.every)
-        yield (f"race: {first} of core time for all profiles on the first {race.first_share:.0%} "
-               f"of the ROIs, up to {every} if none stops")  # fmt: skip
+        yield (
+            f"race: {first} of core time for all profiles on the first {race.first_share:.0%} "
+            f"of the ROIs, up to {every} if none stops"
+        )
     if told.month:
         yield _month_line(told.month, study.options["budget"].get("eecu_hours"))
     for skipped in study.skipped:
@@ -184,8 +225,12 @@ def _text(name: str, value: float, currency: str = "") -> str:
         return format_duration(value)
     if name in ("requests", "tiles"):
         return f"{value:,.0f}"
-    units = {"eecu_seconds": (3600.0, "EECU-hours"), "flops": (1e12, "TFLOP"),
-             "memory_mb": (1.0, "MB"), "money": (1.0, currency)}  # fmt: skip
+    units = {
+        "eecu_seconds": (3600.0, "EECU-hours"),
+        "flops": (1e12, "TFLOP"),
+        "memory_mb": (1.0, "MB"),
+        "money": (1.0, currency),
+    }
     scale, unit = units[name]
     number = value / scale
     return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}".strip()
@@ -198,12 +243,16 @@ def _month_line(month: Month, budget: float | None) -> str:
 
 
 def _design_lines(design: Design) -> Iterator[str]:
-    yield (f"first, for {design.cost:.4g} of {design.budget:.4g}: {len(design.chosen)} profiles "
-           f"tell {len(design.estimated)} effects")  # fmt: skip
+    yield (
+        f"first, for {design.cost:.4g} of {design.budget:.4g}: {len(design.chosen)} profiles "
+        f"tell {len(design.estimated)} effects"
+    )
     yield from (f"  {name}" for name in design.chosen)
     if design.missing:
         yield f"not told at this budget: {'; '.join(design.missing)}"
     if design.aliased:
         yield f"never told apart in this sweep: {'; '.join(design.aliased)}"
-    yield (f"all effects take {design.least:.4g}; no choice can take less than {design.bound:.4g} "
-           f"(gap {100 * design.gap:.1f} %)")  # fmt: skip
+    yield (
+        f"all effects take {design.least:.4g}; no choice can take less than {design.bound:.4g} "
+        f"(gap {100 * design.gap:.1f} %)"
+    )

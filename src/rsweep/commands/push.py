@@ -21,7 +21,9 @@ def run(given: argparse.Namespace) -> int:
     from rsweep.plan.study import load_study
 
     counts = push(load_study(given.study), given.target)
-    line = (f"{given.target} has {counts['copied']} stage files of the study; "
-            f"{counts['absent']} were not there to copy")  # fmt: skip
+    line = (
+        f"{given.target} has {counts['copied']} stage files of the study; "
+        f"{counts['absent']} were not there to copy"
+    )
     answer(given.json, {"target": given.target, **counts}, [line])
     return 0

@@ -48,5 +48,7 @@ def run(given: argparse.Namespace) -> int:
 def _sum(outcome: Outcome) -> str:
     if not outcome.rows:
         return f"no number is published to compare with; {outcome.folder}/report.html"
-    return (f"{outcome.failed} of {len(outcome.rows)} published numbers did not come out again; "
-            f"{outcome.folder}/report.html, published.csv, published.svg")  # fmt: skip
+    return (
+        f"{outcome.failed} of {len(outcome.rows)} published numbers did not come out again; "
+        f"{outcome.folder}/report.html, published.csv, published.svg"
+    )

@@ -22,8 +22,10 @@ LINES = 24
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("profile", help="results/study:profile; the profile alone where only one "
-                        "study in results/ has it")  # fmt: skip
+    parser.add_argument(
+        "profile",
+        help="results/study:profile; the profile alone where only one study in results/ has it",
+    )
     parser.add_argument("roi", nargs="?", help="id of a ROI; unset: the first with an embedding")
     parser.add_argument("--png", type=Path, metavar="FILE", help="write a picture to this file")
 
@@ -60,8 +62,10 @@ def find_profile(text: str, results: Path) -> tuple[Path, str]:
     if found:
         which = " or ".join(f"{path}:{text}" for path in found)
         raise RsweepError(f"{text}: several studies have this profile; say {which}")
-    raise RsweepError(f"{text}: no study in {results}/ has this profile; say results/STUDY:PROFILE "
-                      "(`rsweep keys STUDY` lists profiles)")  # fmt: skip
+    raise RsweepError(
+        f"{text}: no study in {results}/ has this profile; say results/STUDY:PROFILE "
+        "(`rsweep keys STUDY` lists profiles)"
+    )
 
 
 def _data(shown: Embedding, facts: dict[str, Any]) -> dict[str, Any]:
@@ -74,14 +78,18 @@ def _lines(facts: dict[str, Any], others: int) -> Iterator[str]:
     yield f"{facts['profile']}, ROI {facts['roi']}{more}"
     size = f"{facts['dimensions']} dimensions"
     if "rows" in facts:
-        yield (f"  grid        {facts['rows']} x {facts['columns']} cells of {facts['cell_m']:g} m "
-               f"in {facts['crs']}, {size}, {facts['missing_cells']} cells missing")  # fmt: skip
+        yield (
+            f"  grid        {facts['rows']} x {facts['columns']} cells of {facts['cell_m']:g} m "
+            f"in {facts['crs']}, {size}, {facts['missing_cells']} cells missing"
+        )
     else:
         yield f"  vector      {size}"
     yield f"  seen        {100 * facts['valid_share']:.0f} % of the ground"
     if "mean" in facts:
-        yield (f"  values      {facts['least']:.4g} to {facts['largest']:.4g}, mean "
-               f"{facts['mean']:.4g}, deviation {facts['deviation']:.4g}")  # fmt: skip
+        yield (
+            f"  values      {facts['least']:.4g} to {facts['largest']:.4g}, mean "
+            f"{facts['mean']:.4g}, deviation {facts['deviation']:.4g}"
+        )
         yield f"  norm        {facts['norm']:.4g}"
     if "png" in facts:
         yield f"  picture     {facts['png']}"
@@ -91,8 +99,11 @@ def _draw(shown: Embedding) -> None:
     from rsweep.commands.half_blocks import half_blocks
     from rsweep.library.picture import colours
 
-    what = ("three principal components as red, green, blue" if shown.is_grid
-            else "values by dimension, in rows: blue below 0, red above")  # fmt: skip
+    what = (
+        "three principal components as red, green, blue"
+        if shown.is_grid
+        else "values by dimension, in rows: blue below 0, red above"
+    )
     size = shutil.get_terminal_size()
     console = make_console()
     console.print(f"\n{what}")

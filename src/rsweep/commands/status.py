@@ -67,8 +67,11 @@ def _lines(stages: Sequence[StageProgress]) -> Iterator[str]:
     for stage in stages:
         rate = stage.per_minute if stage.done < stage.files else 0.0
         left = 60 * stage.minutes_left if stage.minutes_left is not None else None
-        yield str(Progress(stage.stage, stage.files, stage.done, stage.running, len(stage.failed),
-                           rate, left))  # fmt: skip
+        yield str(
+            Progress(
+                stage.stage, stage.files, stage.done, stage.running, len(stage.failed), rate, left
+            )
+        )
     for stage in stages:
         for failure in stage.failed:
             yield f"failed: {stage.stage} {failure.key}/{failure.shard}: {failure.reason}"

@@ -43,9 +43,13 @@ def run(given: argparse.Namespace) -> int:
         *(f"not asked: {service} (--online asks it for bands and scenes)" for service in unasked),
     ]
     data = {
-        "profiles": len(study.profiles), "rois": len(study.rois), "shards": len(study.shards),
-        "stages": stages, "skipped": [{"name": s.name, "reason": s.reason} for s in study.skipped],
-        "outside_training": outside, "not_asked": list(unasked),
-    }  # fmt: skip
+        "profiles": len(study.profiles),
+        "rois": len(study.rois),
+        "shards": len(study.shards),
+        "stages": stages,
+        "skipped": [{"name": s.name, "reason": s.reason} for s in study.skipped],
+        "outside_training": outside,
+        "not_asked": list(unasked),
+    }
     answer(given.json, data, lines)
     return 0

@@ -23,8 +23,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", type=Path, help="a folder of results, such as results/demo")
     parser.add_argument("--study", type=Path, help="the study file, where the lock lacks its paths")
     parser.add_argument("--store", type=Path, help="the store, if not where the study says")
-    parser.add_argument("--sample", type=share, default=0.0, metavar="5%",
-                        help="make this part of the results again from scratch")  # fmt: skip
+    parser.add_argument(
+        "--sample",
+        type=share,
+        default=0.0,
+        metavar="5%",
+        help="make this part of the results again from scratch",
+    )
     parser.add_argument("--all", action="store_true", help="make everything again from scratch")
     parser.add_argument("--seed", type=int, default=0, help="of the random part")
 

@@ -24,8 +24,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("what", help="a profile, a stage, or a file of the store")
     parser.add_argument("study", help="a study file, such as config/config.yaml")
-    parser.add_argument("--against", type=Path, metavar="LOCK", help="say what differs from a "
-                        "study.lock.json, and not whether the store has it")  # fmt: skip
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="LOCK",
+        help="say what differs from a study.lock.json, and not whether the store has it",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -74,9 +78,12 @@ def _against(study: Study, given: argparse.Namespace) -> int:
                 if departure.node.key in wanted:
                     found.setdefault(departure.node.key, departure)
     packages = package_changes(lock)
-    data = {"nodes": {key: _departure(one) for key, one in found.items()},
-            "packages": [{"name": c.name, "before": repr(c.before), "after": repr(c.after)}
-                         for c in packages]}  # fmt: skip
+    data = {
+        "nodes": {key: _departure(one) for key, one in found.items()},
+        "packages": [
+            {"name": c.name, "before": repr(c.before), "after": repr(c.after)} for c in packages
+        ],
+    }
     lines = [line for one in found.values() for line in _departure_lines(one, given.against)]
     answer(given.json, data, [*lines, *(f"package {change}" for change in packages)])
     return 0
@@ -84,10 +91,12 @@ def _against(study: Study, given: argparse.Namespace) -> int:
 
 def _departure(found: Departure) -> dict[str, Any]:
     return {
-        "stage": found.node.stage, "same": found.same,
+        "stage": found.node.stage,
+        "same": found.same,
         "before": found.before.key if found.before else None,
-        "causes": [_cause(cause) for cause in found.causes], "scenes": asdict(found.scenes),
-    }  # fmt: skip
+        "causes": [_cause(cause) for cause in found.causes],
+        "scenes": asdict(found.scenes),
+    }
 
 
 def _departure_lines(found: Departure, lock: Path) -> Iterator[str]:
@@ -119,15 +128,18 @@ def _wanted(study: Study, what: str) -> set[str]:
         return {node.key for node in profiles[what].upstream()}
     if what in stages:
         return {key for key, node in nodes.items() if node.stage == what}
-    key = next((part for part in (what, Path(what).parent.name, Path(what).name) if part in nodes),
-               None)  # fmt: skip
+    key = next(
+        (part for part in (what, Path(what).parent.name, Path(what).name) if part in nodes), None
+    )
     if key:
         return {key}
     if Path(what).exists():
         raise RsweepError(f"{what}: no profile of this study needs it")
     options = (*profiles, *stages)
-    raise RsweepError(f"{what!r} is no profile, stage ({', '.join(stages)}), key or file of this "
-                      f"study{nearest(what, options)}")  # fmt: skip
+    raise RsweepError(
+        f"{what!r} is no profile, stage ({', '.join(stages)}), key or file of this "
+        f"study{nearest(what, options)}"
+    )
 
 
 def _users(study: Study, key: str) -> list[str]:
@@ -136,17 +148,26 @@ def _users(study: Study, key: str) -> list[str]:
 
 def _plain(reason: Reason, profiles: list[str]) -> dict[str, Any]:
     return {
-        "stage": reason.node.stage, "present": reason.present, "wanted": reason.wanted,
-        "runs": reason.runs, "profiles": profiles,
+        "stage": reason.node.stage,
+        "present": reason.present,
+        "wanted": reason.wanted,
+        "runs": reason.runs,
+        "profiles": profiles,
         "nearest": reason.nearest.key if reason.nearest else None,
-        "causes": [_cause(cause) for cause in reason.causes], "scenes": asdict(reason.scenes),
-    }  # fmt: skip
+        "causes": [_cause(cause) for cause in reason.causes],
+        "scenes": asdict(reason.scenes),
+    }
 
 
 def _cause(cause: Cause) -> dict[str, str]:
     change = cause.change
-    return {"kind": cause.kind, "stage": cause.stage, "name": change.name,
-            "before": repr(change.before), "after": repr(change.after)}  # fmt: skip
+    return {
+        "kind": cause.kind,
+        "stage": cause.stage,
+        "name": change.name,
+        "before": repr(change.before),
+        "after": repr(change.after),
+    }
 
 
 def _lines(key: str, reason: Reason, profiles: list[str], study: Study) -> Iterator[str]:
@@ -158,8 +179,10 @@ def _lines(key: str, reason: Reason, profiles: list[str], study: Study) -> Itera
         absent = reason.wanted - reason.present
         yield f"  runs for {absent} of {reason.wanted} shards: {reason.scenes}"
     elif reason.present:
-        yield (f"  runs for {reason.wanted - reason.present} of {reason.wanted} shards: ROIs of "
-               "these were added or changed, or their files are not there")  # fmt: skip
+        yield (
+            f"  runs for {reason.wanted - reason.present} of {reason.wanted} shards: ROIs of "
+            "these were added or changed, or their files are not there"
+        )
     elif reason.nearest is None:
         yield f"  runs: the store has no {reason.node.stage} yet"
     else:

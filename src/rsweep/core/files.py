@@ -36,8 +36,17 @@ BLOCK_BYTES = 16 << 20
 COMPRESSED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 """How a dataset is compressed. Equal values give equal bytes, which HDF5's LZF does not hold:
 it reads memory that it has not set. Files of older stores stay readable."""
-REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
-            errno.EEXIST, errno.EFBIG, errno.EIO)  # fmt: skip
+REFUSALS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EIO,
+)
 
 
 @contextmanager
@@ -78,8 +87,10 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in REFUSALS or not _concerns(error.filename, path.parent):
             raise
-        raise RsweepError(f"cannot write {path}: {os.strerror(error.errno)}; what is complete is "
-                          f"kept, so fix that and run again") from error  # fmt: skip
+        raise RsweepError(
+            f"cannot write {path}: {os.strerror(error.errno)}; what is complete is "
+            f"kept, so fix that and run again"
+        ) from error
 
 
 def _concerns(name: Any, folder: Path) -> bool:
@@ -245,8 +256,11 @@ def _digest_start(file: BinaryIO, size: int) -> bytes:
 
 
 def put(
-    group: h5py.Group, name: str, array: NDArray[Any], chunks: tuple[int, ...] | None = None,
-) -> h5py.Dataset:  # fmt: skip
+    group: h5py.Group,
+    name: str,
+    array: NDArray[Any],
+    chunks: tuple[int, ...] | None = None,
+) -> h5py.Dataset:
     """Store an array compressed, which suits counts, classes and images of integers."""
     if array.size == 0 or array.ndim == 0:
         return group.create_dataset(name, data=array)

@@ -104,8 +104,9 @@ def roi_polygon(roi: Roi) -> tuple[str, BaseGeometry]:
     lonlat = shapely.union_all(parts)
     west, south, east, north = lonlat.bounds
     if max(east - west, north - south) > MAX_SIDE_DEG:
-        raise RoiError(f"is {east - west:.1f} by {north - south:.1f} degrees, too "
-                       f"large for one UTM zone")  # fmt: skip
+        raise RoiError(
+            f"is {east - west:.1f} by {north - south:.1f} degrees, too large for one UTM zone"
+        )
     epsg = _zone(lonlat.centroid.x, lonlat.centroid.y)
     polygon = shapely.transform(lonlat.segmentize(0.01), functools.partial(_project, epsg))
     if not polygon.area > 0:
@@ -175,8 +176,9 @@ def _cut_at_antimeridian(lonlat: BaseGeometry) -> BaseGeometry:
     west, _, east, _ = lonlat.bounds
     if west >= -180 and east <= 180:
         return lonlat
-    turns = [(turn, lonlat.intersection(box(turn - 180, -90, turn + 180, 90)))
-             for turn in (-360, 0, 360)]  # fmt: skip
+    turns = [
+        (turn, lonlat.intersection(box(turn - 180, -90, turn + 180, 90))) for turn in (-360, 0, 360)
+    ]
     return shapely.union_all([translate(part, -turn) for turn, part in turns if part.area > 0])
 
 
@@ -203,8 +205,10 @@ def roi_grid(
     width = math.ceil((_snap(cx + half, math.ceil) - x0) / scale_m - SLACK)
     height = math.ceil((y0 - _snap(cy - half, math.floor)) / scale_m - SLACK)
     if max(width, height) > MAX_SIDE_PX:
-        raise RoiError(f"is {max(width, height)} px wide at scale_m {scale_m:g} with "
-                       f"its context; at most {MAX_SIDE_PX}")  # fmt: skip
+        raise RoiError(
+            f"is {max(width, height)} px wide at scale_m {scale_m:g} with "
+            f"its context; at most {MAX_SIDE_PX}"
+        )
     return Grid(crs, x0, y0, scale_m, height, width), polygon
 
 

@@ -185,9 +185,18 @@ def _mapping(value: Any) -> dict[str, Any] | None:
 
 
 _KIND_WORDS = {
-    "int": "a whole number", "float": "a number", "str": "a word", "bool": "true or false",
-    "names": "a list of names", "mapping": "a mapping",
-}  # fmt: skip
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a word",
+    "bool": "true or false",
+    "names": "a list of names",
+    "mapping": "a mapping",
+}
 _PARSERS: dict[str, Any] = {
-    "int": _int, "float": _float, "str": _str, "bool": _bool, "names": _names, "mapping": _mapping,
-}  # fmt: skip
+    "int": _int,
+    "float": _float,
+    "str": _str,
+    "bool": _bool,
+    "names": _names,
+    "mapping": _mapping,
+}

@@ -23,8 +23,12 @@ def start_log(path: str) -> None:
 
     An error of rsweep's own is in the log alone, which Snakemake or its logger shows.
     """
-    logging.basicConfig(filename=path, level=logging.INFO, force=True,
-                        format="%(asctime)s %(levelname)s %(message)s")  # fmt: skip
+    logging.basicConfig(
+        filename=path,
+        level=logging.INFO,
+        force=True,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
 
     def end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         expected = isinstance(error, RsweepError)

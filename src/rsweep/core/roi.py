@@ -146,8 +146,10 @@ def _polygon(geometry: Any) -> dict[str, Any]:
     kind = geometry.get("type") if isinstance(geometry, Mapping) else type(geometry).__name__
     if kind not in ("Polygon", "MultiPolygon"):
         told = geometry.get("error") if isinstance(geometry, Mapping) else None
-        raise ValueError(f"geometry {told or f'is a {kind}'}; expected a Polygon, a MultiPolygon, "
-                         f"or a Point with buffer_m")  # fmt: skip
+        raise ValueError(
+            f"geometry {told or f'is a {kind}'}; expected a Polygon, a MultiPolygon, "
+            f"or a Point with buffer_m"
+        )
     held = geometry.get("coordinates")
     if not held:
         raise ValueError("geometry is empty")

@@ -78,9 +78,11 @@ def _require_shape(columns: list[str], names: set[str]) -> None:
         if set(required) <= names:
             return
     missing = next((c for c in ("id", *POINT) if c not in names), "id")
-    raise ValueError(f"columns are {', '.join(columns)}; expected id, {', '.join(POINT)}, or id, "
-                     f"{', '.join(BOX)}, or id, geometry (WKT)"
-                     f"{nearest(missing, columns)}")  # fmt: skip
+    raise ValueError(
+        f"columns are {', '.join(columns)}; expected id, {', '.join(POINT)}, or id, "
+        f"{', '.join(BOX)}, or id, geometry (WKT)"
+        f"{nearest(missing, columns)}"
+    )
 
 
 def _point(value: Any) -> Any:
@@ -131,8 +133,9 @@ def _to_degrees(crs: Any) -> Callable[[Any], Any]:
             shape = shapely.geometry.shape(geometry)
         except (shapely.errors.ShapelyError, AttributeError, KeyError, TypeError, ValueError):
             return geometry  # which is said to be none
-        return shapely.geometry.mapping(shapely.transform(shape, transformer.transform,
-                                                          interleaved=False))  # fmt: skip
+        return shapely.geometry.mapping(
+            shapely.transform(shape, transformer.transform, interleaved=False)
+        )
 
     return convert
 
@@ -151,9 +154,11 @@ def _in_degrees(frame: Any) -> Any:
         return frame.to_crs(4326)
     west, south, east, north = frame.total_bounds
     if west < DEGREES[0] or south < DEGREES[1] or east > DEGREES[2] or north > DEGREES[3]:
-        raise ValueError(f"it says no coordinate system, and x from {west:g} to {east:g} and y "
-                         f"from {south:g} to {north:g} are no degrees; a shapefile needs its "
-                         f".prj")  # fmt: skip
+        raise ValueError(
+            f"it says no coordinate system, and x from {west:g} to {east:g} and y "
+            f"from {south:g} to {north:g} are no degrees; a shapefile needs its "
+            f".prj"
+        )
     return frame
 
 
@@ -170,15 +175,22 @@ def _layer_rows(path: Path) -> Rows:
     try:
         layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
         if len(layers) != 1:
-            raise ValueError(f"it has the layers {', '.join(layers) or 'none'}; expected one with "
-                             f"shapes")  # fmt: skip
+            raise ValueError(
+                f"it has the layers {', '.join(layers) or 'none'}; expected one with shapes"
+            )
         return _frame_rows(geopandas.read_file(path, layer=layers[0], engine="pyogrio"))
     except pyogrio.errors.DataSourceError as error:
         raise ValueError(str(error)) from None
 
 
 READERS: Mapping[str, Callable[[Path], Rows]] = {
-    ".csv": _csv_rows, ".tsv": _csv_rows, ".geojson": _geojson_rows, ".json": _geojson_rows,
-    ".parquet": _parquet_rows, ".geoparquet": _parquet_rows, ".gpkg": _layer_rows,
-    ".shp": _layer_rows, ".fgb": _layer_rows,
-}  # fmt: skip
+    ".csv": _csv_rows,
+    ".tsv": _csv_rows,
+    ".geojson": _geojson_rows,
+    ".json": _geojson_rows,
+    ".parquet": _parquet_rows,
+    ".geoparquet": _parquet_rows,
+    ".gpkg": _layer_rows,
+    ".shp": _layer_rows,
+    ".fgb": _layer_rows,
+}

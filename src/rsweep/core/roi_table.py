@@ -33,8 +33,15 @@ def read_rois(path: str | Path) -> tuple[Sequence[Roi], list[Problem]]:
         if path.suffix.lower() == ".csv" and (columns := read_columns(path)):
             return columns, []
         rows = list(reader(path)(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error,
-            RecursionError) as error:  # fmt: skip
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        csv.Error,
+        RecursionError,
+    ) as error:
         what = f"cannot be read as a ROI table: {error or type(error).__name__}"
         return [], [Problem(str(path)[:200], what)]
     if not rows:
@@ -66,6 +73,10 @@ def _by_cause(path: Path, wrong: list[tuple[str, str]]) -> list[Problem]:
     causes: dict[str, list[tuple[str, str]]] = {}
     for where, what in wrong:
         causes.setdefault(VALUES.sub("#", what), []).append((where, what))
-    return [Problem(f"{path}: {found[0][0]}",
-                    f"{found[0][1]}{f' ({len(found) - 1} more like it)' if found[1:] else ''}")
-            for found in causes.values()]  # fmt: skip
+    return [
+        Problem(
+            f"{path}: {found[0][0]}",
+            f"{found[0][1]}{f' ({len(found) - 1} more like it)' if found[1:] else ''}",
+        )
+        for found in causes.values()
+    ]

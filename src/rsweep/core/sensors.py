@@ -46,18 +46,30 @@ class Sensor:
 
 REFLECTANCE = "reflectance x 10000"
 _S2 = {
-    "B1": Band(0.443, 60), "B2": Band(0.490, 10), "B3": Band(0.560, 10),
-    "B4": Band(0.665, 10), "B5": Band(0.705, 20), "B6": Band(0.740, 20),
-    "B7": Band(0.783, 20), "B8": Band(0.842, 10), "B8A": Band(0.865, 20),
-    "B9": Band(0.945, 60), "B10": Band(1.375, 60), "B11": Band(1.610, 20),
+    "B1": Band(0.443, 60),
+    "B2": Band(0.490, 10),
+    "B3": Band(0.560, 10),
+    "B4": Band(0.665, 10),
+    "B5": Band(0.705, 20),
+    "B6": Band(0.740, 20),
+    "B7": Band(0.783, 20),
+    "B8": Band(0.842, 10),
+    "B8A": Band(0.865, 20),
+    "B9": Band(0.945, 60),
+    "B10": Band(1.375, 60),
+    "B11": Band(1.610, 20),
     "B12": Band(2.190, 20),
-}  # fmt: skip
+}
 _S1 = {"VV": Band(0.0, 10), "VH": Band(0.0, 10)}
 _LANDSAT = {
-    "B1": Band(0.443, 30), "B2": Band(0.482, 30), "B3": Band(0.561, 30),
-    "B4": Band(0.655, 30), "B5": Band(0.865, 30), "B6": Band(1.609, 30),
+    "B1": Band(0.443, 30),
+    "B2": Band(0.482, 30),
+    "B3": Band(0.561, 30),
+    "B4": Band(0.655, 30),
+    "B5": Band(0.865, 30),
+    "B6": Band(1.609, 30),
     "B7": Band(2.201, 30),
-}  # fmt: skip
+}
 
 SENSORS: Mapping[str, Sensor] = {
     # Surface reflectance (Level-2A), and the reflectance at the top of the atmosphere (Level-1C).
@@ -70,47 +82,77 @@ SENSORS: Mapping[str, Sensor] = {
     "landsat": Sensor(_LANDSAT, REFLECTANCE, nodata=0, dtype="uint16"),
     "landsat_l1": Sensor(
         {
-            **_LANDSAT, "B8": Band(0.590, 15), "B9": Band(1.373, 30), "B10": Band(10.895, 30),
+            **_LANDSAT,
+            "B8": Band(0.590, 15),
+            "B9": Band(1.373, 30),
+            "B10": Band(10.895, 30),
             "B11": Band(12.005, 30),
         },
-        "digital number", nodata=0, dtype="uint16",
+        "digital number",
+        nodata=0,
+        dtype="uint16",
     ),
     "hls": Sensor(
         {
-            "BLUE": Band(0.490, 30), "GREEN": Band(0.560, 30), "RED": Band(0.660, 30),
-            "NIR": Band(0.865, 30), "SWIR1": Band(1.610, 30), "SWIR2": Band(2.200, 30),
+            "BLUE": Band(0.490, 30),
+            "GREEN": Band(0.560, 30),
+            "RED": Band(0.660, 30),
+            "NIR": Band(0.865, 30),
+            "SWIR1": Band(1.610, 30),
+            "SWIR2": Band(2.200, 30),
         },
-        REFLECTANCE, nodata=-9999, dtype="int16",
+        REFLECTANCE,
+        nodata=-9999,
+        dtype="int16",
     ),
     "modis": Sensor(
         {
-            "b01": Band(0.645, 500), "b02": Band(0.858, 500), "b03": Band(0.469, 500),
-            "b04": Band(0.555, 500), "b05": Band(1.240, 500), "b06": Band(1.640, 500),
+            "b01": Band(0.645, 500),
+            "b02": Band(0.858, 500),
+            "b03": Band(0.469, 500),
+            "b04": Band(0.555, 500),
+            "b05": Band(1.240, 500),
+            "b06": Band(1.640, 500),
             "b07": Band(2.130, 500),
         },
-        REFLECTANCE, nodata=-28672, dtype="int16",
+        REFLECTANCE,
+        nodata=-28672,
+        dtype="int16",
     ),
     # Level 1B at the top of the atmosphere, bands by their numbers.
     "modis_toa": Sensor(
         {
-            "1": Band(0.645, 250), "2": Band(0.858, 250), "3": Band(0.469, 500),
-            "26": Band(1.375, 1000), "6": Band(1.640, 500), "20": Band(3.750, 1000),
-            "7": Band(2.130, 500), "27": Band(6.715, 1000), "28": Band(7.325, 1000),
-            "29": Band(8.550, 1000), "31": Band(11.030, 1000), "32": Band(12.020, 1000),
-            "33": Band(13.335, 1000), "34": Band(13.635, 1000),
+            "1": Band(0.645, 250),
+            "2": Band(0.858, 250),
+            "3": Band(0.469, 500),
+            "26": Band(1.375, 1000),
+            "6": Band(1.640, 500),
+            "20": Band(3.750, 1000),
+            "7": Band(2.130, 500),
+            "27": Band(6.715, 1000),
+            "28": Band(7.325, 1000),
+            "29": Band(8.550, 1000),
+            "31": Band(11.030, 1000),
+            "32": Band(12.020, 1000),
+            "33": Band(13.335, 1000),
+            "34": Band(13.635, 1000),
         },
-        "reflectance in %, or brightness temperature in K", nodata=float("nan"), dtype="float32",
+        "reflectance in %, or brightness temperature in K",
+        nodata=float("nan"),
+        dtype="float32",
     ),
     "alphaearth": Sensor(
         {f"A{i:02d}": Band(0.0, 10) for i in range(64)},
-        "embedding", nodata=float("nan"), dtype="float32",
+        "embedding",
+        nodata=float("nan"),
+        dtype="float32",
     ),
     "tessera_annual": Sensor(
         {f"T{i:03d}": Band(0.0, 10) for i in range(128)},
-        "embedding", nodata=float("nan"), dtype="float32",
+        "embedding",
+        nodata=float("nan"),
+        dtype="float32",
     ),
-    "dem": Sensor(
-        {"DEM": Band(0.0, 30)}, "m", nodata=float("nan"), dtype="float32", static=True
-    ),
-}  # fmt: skip
+    "dem": Sensor({"DEM": Band(0.0, 30)}, "m", nodata=float("nan"), dtype="float32", static=True),
+}
 """Centres of the spectral responses published by ESA (Sentinel-2A), USGS (Landsat) and NASA."""

@@ -192,5 +192,6 @@ class Store:
             write_json(path, node.identity())
             return
         if digest(found) != digest(node.identity()):
-            raise RsweepError(f"{path} holds other settings than key {node.key} stands for; "
-                              f"move that folder away")  # fmt: skip
+            raise RsweepError(
+                f"{path} holds other settings than key {node.key} stands for; move that folder away"
+            )

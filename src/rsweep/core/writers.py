@@ -70,8 +70,11 @@ def own_name(name: str, kind: Literal["tmp", "parts"]) -> str:
 def made_by_others(folder: Path, name: str, kind: Literal["tmp", "parts"]) -> list[Path]:
     """What any process has called `own_name(name, kind)` in a folder."""
     found = [(path, OWNED.fullmatch(path.name)) for path in folder.iterdir()]
-    return [path for path, match in found
-            if match and match["name"] == name and path.name.endswith(f".{kind}")]  # fmt: skip
+    return [
+        path
+        for path, match in found
+        if match and match["name"] == name and path.name.endswith(f".{kind}")
+    ]
 
 
 def is_own(path: Path) -> bool:

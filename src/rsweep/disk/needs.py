@@ -61,8 +61,9 @@ def planned_needs(store: Store) -> Iterator[Need]:
         shards = [path.stem for path in (plan / "shards").glob("*.json")]
         if keys and shards:
             nodes = _planned(plan / "plan.json")
-            yield Need(f"{plan.parts[-3]} (plan)", {"plan": keys}, _files(nodes, shards),
-                       pinned=False)  # fmt: skip
+            yield Need(
+                f"{plan.parts[-3]} (plan)", {"plan": keys}, _files(nodes, shards), pinned=False
+            )
 
 
 def _planned(plan: Path) -> dict[str, Node]:

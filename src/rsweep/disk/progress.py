@@ -58,9 +58,7 @@ def study_progress(study: Study) -> list[StageProgress]:
     ]
 
 
-def _stage(
-    study: Study, stage: str, nodes: Sequence[tuple[Node, frozenset[str]]]
-) -> StageProgress:  # fmt: skip
+def _stage(study: Study, stage: str, nodes: Sequence[tuple[Node, frozenset[str]]]) -> StageProgress:
     """How far a stage is, of its nodes with the shards that each is needed for."""
     store, now = Store(study.store), time.time()
     made: list[float] = []

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import re
 
-UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-         "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}  # fmt: skip
+UNITS = {
+    "": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
 
 
 def parse_size(text: str) -> int:
@@ -18,8 +27,9 @@ def parse_size(text: str) -> int:
     try:
         if found is None:
             raise ValueError
-        return round(float(found[1]) * UNITS[found[2].upper().removesuffix("B") + "B"
-                                            if found[2] else ""])  # fmt: skip
+        return round(
+            float(found[1]) * UNITS[found[2].upper().removesuffix("B") + "B" if found[2] else ""]
+        )
     except (ValueError, KeyError):
         raise ValueError(f"{text!r}; expected a size such as 200GB") from None
 

@@ -19,9 +19,11 @@ Floats = NDArray[np.float64]
 
 
 def dead_knobs(
-    settings: Sequence[Mapping[str, Any]], names: Sequence[str], traits: Sequence[Traits],
+    settings: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    traits: Sequence[Traits],
     digests: Sequence[Digest],
-) -> list[DeadKnob]:  # fmt: skip
+) -> list[DeadKnob]:
     """Knobs that differ between matched profiles whose vectors are equal, or equal to rounding."""
     found: dict[tuple[str, Literal["identical", "rounding"]], list[tuple[str, str, int, int]]] = {}
     for step in Lattice(settings).steps():
@@ -30,11 +32,14 @@ def dead_knobs(
             if how:
                 found.setdefault((step.knob, how), []).append((step.low, step.high, low, high))
     return [
-        DeadKnob(knob, list(dict.fromkeys(v for *values, _, _ in those for v in values)),
-                 [names[i] for i in sorted({i for *_, low, high in those for i in (low, high)})],
-                 how)
+        DeadKnob(
+            knob,
+            list(dict.fromkeys(v for *values, _, _ in those for v in values)),
+            [names[i] for i in sorted({i for *_, low, high in those for i in (low, high)})],
+            how,
+        )
         for (knob, how), those in found.items()
-    ]  # fmt: skip
+    ]
 
 
 def _equal(a: Traits, b: Traits, x: Digest, y: Digest) -> Literal["identical", "rounding"] | None:

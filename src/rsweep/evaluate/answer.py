@@ -27,8 +27,11 @@ def answer(verdict: Verdict) -> str:
         sum(s.quality is not None for s in verdict.standings),
     )
     sure = f"is within {margin} of the best of {count} profiles with 95 % confidence"
-    costs = "what it cost its makers is not known" if chosen.given else (
-        f"costs {cost_words(chosen.cost)}")  # fmt: skip
+    costs = (
+        "what it cost its makers is not known"
+        if chosen.given
+        else (f"costs {cost_words(chosen.cost)}")
+    )
     text = f"Use {chosen.profile}: it {sure}, and {costs}"
     if verdict.recommended == verdict.best or not verdict.saving:
         return f"{text}. No cheaper profile is shown to be as good."
@@ -37,15 +40,18 @@ def answer(verdict: Verdict) -> str:
 
 def _undecided(verdict: Verdict, margin: str) -> str:
     running = [s for s in verdict.standings if s.status == "undecided"]
-    text = (f"Undecided: no profile is shown to be within {margin} of the best. "
-            f"{_listed(running)} still in the running, {verdict.best} scored highest")  # fmt: skip
+    text = (
+        f"Undecided: no profile is shown to be within {margin} of the best. "
+        f"{_listed(running)} still in the running, {verdict.best} scored highest"
+    )
     if verdict.rois_to_decide is None:
         return f"{text}. No number of ROIs would decide at this margin: set a larger `matters`."
     held = f"{verdict.compared:,}"
     if verdict.cells:
         held = f"{verdict.cells.rois:,}, with {held} cells"
-    return (f"{text}; about {verdict.rois_to_decide:,} labelled ROIs would decide "
-            f"(compared: {held}).")  # fmt: skip
+    return (
+        f"{text}; about {verdict.rois_to_decide:,} labelled ROIs would decide (compared: {held})."
+    )
 
 
 def _listed(standings: list[Standing]) -> str:
@@ -102,8 +108,9 @@ def _lost(design: Design, compared: Compared, evaluations: Mapping[str, Evaluati
     out = [name for name in evaluations if name not in compared.names]
     found = []
     if left:
-        found.append(f"{left} of {most} scored {design.unit} are not compared, as some profile "
-                     f"lacks them.")  # fmt: skip
+        found.append(
+            f"{left} of {most} scored {design.unit} are not compared, as some profile lacks them."
+        )
     if out:
         found.append(f"Not compared, as they lack too many {design.unit}: {', '.join(out)}.")
     return found
@@ -111,15 +118,20 @@ def _lost(design: Design, compared: Compared, evaluations: Mapping[str, Evaluati
 
 def _design_notes(design: Design) -> list[str]:
     blocks, found = np.asarray(design.blocks), []
-    held = {name: np.unique(blocks[design.labelled & (design.targets == name)])
-            for name in design.classes}  # fmt: skip
+    held = {
+        name: np.unique(blocks[design.labelled & (design.targets == name)])
+        for name in design.classes
+    }
     alone = [name for name, own in held.items() if len(own) == 1]
     if alone:
-        found.append(f"All {design.unit} of {', '.join(alone)} lie in one block: no probe can "
-                     f"learn it.")  # fmt: skip
+        found.append(
+            f"All {design.unit} of {', '.join(alone)} lie in one block: no probe can learn it."
+        )
     if design.range_km and design.block_km and design.block_km < design.range_km:
-        found.append(f"Blocks of {design.block_km:g} km are smaller than the {design.range_km:g} "
-                     f"km over which labels are alike: larger ones would be too few.")  # fmt: skip
+        found.append(
+            f"Blocks of {design.block_km:g} km are smaller than the {design.range_km:g} "
+            f"km over which labels are alike: larger ones would be too few."
+        )
     sharing = design.sharing() if design.cv == "random" else 0.0
     if sharing:
         found.append(f"{sharing:.0%} of scored ROIs share ground with a ROI that was trained on.")

@@ -85,8 +85,9 @@ def read_held(study: Study, design: Design, ran: Mapping[str, Ran]) -> Held:
         folder = study.folder_of(name)
         found = read_evaluation(folder)
         if found is None:
-            raise RsweepError(f"{folder} holds no evaluation.json; run the study again with "
-                              f"--forcerun evaluate")  # fmt: skip
+            raise RsweepError(
+                f"{folder} holds no evaluation.json; run the study again with --forcerun evaluate"
+            )
         evaluations[name] = found
         predictions[name] = read_predictions(folder, design)
         digests[name] = read_digest(folder)
@@ -104,12 +105,18 @@ def make_verdict(held: Held, design: Design, matters: float) -> tuple[Verdict, C
     classes = [str(name) for name in design.targets[scored]] if design.classes else []
     standings = _standings(held, compared, matters, design.unit)
     base: dict[str, Any] = {
-        "label": design.label, "task": design.task, "metric": PRIMARY[design.task],
-        "matters": matters, "chance": chance(design.task, len(design.classes)),
+        "label": design.label,
+        "task": design.task,
+        "metric": PRIMARY[design.task],
+        "matters": matters,
+        "chance": chance(design.task, len(design.classes)),
         "classes": {name: classes.count(name) for name in design.classes},
-        "rois": len(design.ids), "labelled": int(design.labelled.sum()),
-        "cv": cv_words(design), "standings": standings, "cells": _cells(design, compared),
-    }  # fmt: skip
+        "rois": len(design.ids),
+        "labelled": int(design.labelled.sum()),
+        "cv": cv_words(design),
+        "standings": standings,
+        "cells": _cells(design, compared),
+    }
     if compared is None:
         text = "No answer: the profiles have no labelled ROIs in common that could be scored."
         empty: dict[str, Any] = dict.fromkeys(("recommended", "best", "saving", "rois_to_decide"))
@@ -184,21 +191,33 @@ def _standings(held: Held, compared: Compared | None, matters: float, unit: str)
         _standing(name, held, varied, compared, place.get(name), matters, unit)
         for name in held.evaluations
     ]
-    return sorted(found, key=lambda s: (-s.quality.value if s.quality else 2,
-                                        _or_infinite(s.cost.seconds)))  # fmt: skip
+    return sorted(
+        found, key=lambda s: (-s.quality.value if s.quality else 2, _or_infinite(s.cost.seconds))
+    )
 
 
 def _standing(
-    name: str, held: Held, varied: Mapping[str, Any], compared: Compared | None,
-    place: int | None, matters: float, unit: str,
-) -> Standing:  # fmt: skip
+    name: str,
+    held: Held,
+    varied: Mapping[str, Any],
+    compared: Compared | None,
+    place: int | None,
+    matters: float,
+    unit: str,
+) -> Standing:
     own, settings = held.evaluations[name], held.settings[name]
     common: dict[str, Any] = {
-        "profile": name, "probes": own.scores, "rois": own.rois, "lost": own.lost,
-        "cost": held.costs[name], "settings": {k: settings[k] for k in varied if k in settings},
-        "rank": own.traits.rank, "nearness": own.traits.nearness, "seam": held.seams.get(name),
+        "profile": name,
+        "probes": own.scores,
+        "rois": own.rois,
+        "lost": own.lost,
+        "cost": held.costs[name],
+        "settings": {k: settings[k] for k in varied if k in settings},
+        "rank": own.traits.rank,
+        "nearness": own.traits.nearness,
+        "seam": held.seams.get(name),
         "given": name in held.given,
-    }  # fmt: skip
+    }
     if compared is None or place is None:
         all_of = own.rois + own.lost
         note = own.note or f"not compared: it has {own.rois} of {all_of} labelled {unit}"
@@ -229,8 +248,11 @@ def _compared(compared: Compared, place: int, matters: float) -> dict[str, Any]:
 def _measures(standings: Sequence[Standing]) -> list[Measure]:
     found = []
     for name, meaning in MEASURES.items():
-        known = [(getattr(s, name), s.quality.value) for s in standings
-                 if s.quality and getattr(s, name) is not None]  # fmt: skip
+        known = [
+            (getattr(s, name), s.quality.value)
+            for s in standings
+            if s.quality and getattr(s, name) is not None
+        ]
         values, qualities = np.array(known).T if known else (np.zeros(0), np.zeros(0))
         enough = len(known) >= LEAST_CORRELATED and min(np.ptp(values), np.ptp(qualities)) > 0
         follows = round(float(spearmanr(values, qualities).statistic), 3) if enough else None
@@ -258,14 +280,20 @@ def write_pairs(names: Sequence[str], pairs: Pairs, matters: float, path: Path) 
     """Write comparisons.parquet: a row per pair of profiles."""
     first, second = np.triu_indices(len(names), 1)
     held: dict[str, NDArray[Any]] = {
-        "difference": pairs.difference, "low": pairs.low, "high": pairs.high,
-        "p_better": pairs.above(matters), "p_worse": pairs.above(matters).T,
-    }  # fmt: skip
+        "difference": pairs.difference,
+        "low": pairs.low,
+        "high": pairs.high,
+        "p_better": pairs.above(matters),
+        "p_worse": pairs.above(matters).T,
+    }
     columns = {name: pa.array(values[first, second]) for name, values in held.items()}
     of = np.asarray(names)
-    table = pa.table({
-        "profile": pa.array(of[first]).dictionary_encode(),
-        "other": pa.array(of[second]).dictionary_encode(), **columns,
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "profile": pa.array(of[first]).dictionary_encode(),
+            "other": pa.array(of[second]).dictionary_encode(),
+            **columns,
+        }
+    )
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")

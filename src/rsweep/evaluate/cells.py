@@ -54,8 +54,9 @@ class Cells:
 
     def ids(self) -> list[str]:
         """A name for each: its ROI and where it lies there."""
-        return [f"{roi} {x:.10g} {y:.10g}"
-                for roi, (x, y) in zip(self.rois, self.centres, strict=True)]  # fmt: skip
+        return [
+            f"{roi} {x:.10g} {y:.10g}" for roi, (x, y) in zip(self.rois, self.centres, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,21 @@ def draw_cells(rois: Sequence[Roi], options: Mapping[str, Any]) -> tuple[Cells, 
         found = {roi.id: _draw(roi, raster, task, options) for roi in rois}
     counts = {name: sum(drawn.counts[name] for drawn in found.values()) for name in COUNTS}
     if not counts["kept"]:
-        raise RsweepError(f"evaluate.label_raster: {path} labels none of {counts['seen']} cells of "
-                          f"{options['label_cell_m']:g} m ({counts['unknown']} without a label, "
-                          f"{counts['mixed']} mixed); a smaller label_cell_m or label_purity "
-                          f"keeps more")  # fmt: skip
+        raise RsweepError(
+            f"evaluate.label_raster: {path} labels none of {counts['seen']} cells of "
+            f"{options['label_cell_m']:g} m ({counts['unknown']} without a label, "
+            f"{counts['mixed']} mixed); a smaller label_cell_m or label_purity "
+            f"keeps more"
+        )
     cells = Cells(
-        path.name, known_sha256(path), options["label_cell_m"],
+        path.name,
+        known_sha256(path),
+        options["label_cell_m"],
         [name for name, drawn in found.items() for _ in drawn.labels],
         [centre for drawn in found.values() for centre in drawn.centres.tolist()],
-        counts, options["label_valid"],
-    )  # fmt: skip
+        counts,
+        options["label_valid"],
+    )
     return cells, [label for drawn in found.values() for label in drawn.labels], task
 
 
@@ -108,8 +114,13 @@ def _draw(roi: Roi, raster: LabelRaster, task: str, options: Mapping[str, Any]) 
     rng = np.random.default_rng([options["label_seed"], int(digest(roi.id)[:12], 16)])
     chosen = np.sort(rng.permutation(good)[: options["label_cells"]])
     labelled = int((known >= purity).sum())
-    counts = {"seen": len(known), "unknown": len(known) - labelled, "mixed": labelled - len(good),
-              "beyond": len(good) - len(chosen), "kept": len(chosen)}  # fmt: skip
+    counts = {
+        "seen": len(known),
+        "unknown": len(known) - labelled,
+        "mixed": labelled - len(good),
+        "beyond": len(good) - len(chosen),
+        "kept": len(chosen),
+    }
     return Drawn(centres[chosen], _words(value[chosen], task, options["label_names"]), counts)
 
 
@@ -125,8 +136,10 @@ def whole_cells(polygon: BaseGeometry, size_m: float) -> Floats:
     Neighbouring ROIs of one UTM zone share the lattice.
     """
     left, bottom, right, top = (bound / size_m for bound in polygon.bounds)
-    x, y = np.meshgrid(np.arange(np.floor(left), np.ceil(right)) + 0.5,
-                       np.arange(np.floor(bottom), np.ceil(top))[::-1] + 0.5)  # fmt: skip
+    x, y = np.meshgrid(
+        np.arange(np.floor(left), np.ceil(right)) + 0.5,
+        np.arange(np.floor(bottom), np.ceil(top))[::-1] + 0.5,
+    )
     centres = np.stack([x.ravel(), y.ravel()], axis=1) * size_m
     half = size_m / 2 - EDGE_M
     boxes = shapely.box(*(centres - half).T, *(centres + half).T)

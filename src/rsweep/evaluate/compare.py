@@ -77,8 +77,9 @@ class Outcomes:
     @cached_property
     def _by_class(self) -> list[tuple[Floats, Floats]]:
         inside = [(self.truth == name).astype(np.float64) for name in np.unique(self.truth)]
-        return [(self._by_block(rows), self._by_block(rows[:, None] * self.gains.T))
-                for rows in inside]  # fmt: skip
+        return [
+            (self._by_block(rows), self._by_block(rows[:, None] * self.gains.T)) for rows in inside
+        ]
 
     def _by_block(self, values: Floats) -> Floats:
         total = np.zeros((self.count, *values.shape[1:]))
@@ -137,8 +138,10 @@ def draw(repeats: Sequence[Outcomes], factor: float = 1.0, seed: int = 0) -> Dra
     degrees = max(first.effective_blocks() - 1, 1.0)
     scale = np.sqrt(factor * SHAPE * (degrees + 1) / degrees)
     shape = (-(-RESAMPLES // len(repeats)), first.count)
-    scatter = [outcomes.quality(rng.gamma(SHAPE, 1 / SHAPE, shape)) - own
-               for outcomes, own in zip(repeats, quality, strict=True)]  # fmt: skip
+    scatter = [
+        outcomes.quality(rng.gamma(SHAPE, 1 / SHAPE, shape)) - own
+        for outcomes, own in zip(repeats, quality, strict=True)
+    ]
     return Draws(quality.mean(axis=0), scale * np.concatenate(scatter), degrees)
 
 

@@ -202,14 +202,25 @@ def make_design(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
         return _of_cells(rois, options)
     places = [_place(roi) for roi in rois]
     given = [roi.properties.get(options["label"]) for roi in rois]
-    labels = [None if place is None or is_missing(label) else str(label)
-              for label, place in zip(given, places, strict=True)]  # fmt: skip
+    labels = [
+        None if place is None or is_missing(label) else str(label)
+        for label, place in zip(given, places, strict=True)
+    ]
     task = task_of([label for label in labels if label is not None], options["task"])
     draft = Design(
-        options["label"], task, options["cv"], [roi.id for roi in rois], labels,
-        [place and place[0] for place in places], [place and place[1] for place in places],
-        [], [], None, None, options["buffer_m"],
-    )  # fmt: skip
+        options["label"],
+        task,
+        options["cv"],
+        [roi.id for roi in rois],
+        labels,
+        [place and place[0] for place in places],
+        [place and place[1] for place in places],
+        [],
+        [],
+        None,
+        None,
+        options["buffer_m"],
+    )
     return _parted(draft, rois, options)
 
 
@@ -219,10 +230,20 @@ def _of_cells(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
     by_id = {roi.id: roi for roi in rois}
     places = {name: centre_and_size(by_id[name]) for name in dict.fromkeys(cells.rois)}
     draft = Design(
-        options["label"], task, options["cv"], cells.ids(), labels,
-        [places[name][0] for name in cells.rois], [places[name][1] for name in cells.rois],
-        [], [], None, None, options["buffer_m"], cells=cells,
-    )  # fmt: skip
+        options["label"],
+        task,
+        options["cv"],
+        cells.ids(),
+        labels,
+        [places[name][0] for name in cells.rois],
+        [places[name][1] for name in cells.rois],
+        [],
+        [],
+        None,
+        None,
+        options["buffer_m"],
+        cells=cells,
+    )
     return _parted(draft, [by_id[name] for name in cells.rois], options)
 
 
@@ -236,8 +257,10 @@ def _place(roi: Roi) -> tuple[tuple[float, float], tuple[float, float]] | None:
 def _parted(draft: Design, rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
     known = np.flatnonzero(draft.labelled)
     if len(set(draft.targets[known].tolist())) < 2:
-        raise RsweepError(f"evaluate.label: {len(known)} {draft.unit} have a {draft.label}, and "
-                          f"fewer than two different ones")  # fmt: skip
+        raise RsweepError(
+            f"evaluate.label: {len(known)} {draft.unit} have a {draft.label}, and "
+            f"fewer than two different ones"
+        )
     column = [str(roi.properties.get(options["column"], "")) for roi in rois]
     groups = np.array(column)[known]
     block_km, range_km, own = _blocks(draft, known, groups, options)
@@ -249,8 +272,9 @@ def _parted(draft: Design, rois: Sequence[Roi], options: Mapping[str, Any]) -> D
         return replace(parted, folds=folds, validation=validation)
     fixed = draft.cv == "group" and own.max() < MOST_GROUPS
     repeats = 1 if fixed else options["repeats"]
-    drawn = [own if fixed else _draw(draft, known, own, repeat, options)
-             for repeat in range(repeats)]  # fmt: skip
+    drawn = [
+        own if fixed else _draw(draft, known, own, repeat, options) for repeat in range(repeats)
+    ]
     return replace(parted, folds=[_spread(folds, known, len(rois)) for folds in drawn])
 
 
@@ -277,8 +301,10 @@ def _draw(
     count = int(own.max()) + 1
     if count < options["folds"]:
         more = "; cells of one ROI are in one block" if draft.cells else ""
-        raise RsweepError(f"evaluate.folds is {options['folds']}, but the labelled ROIs lie in "
-                          f"{count} blocks; fewer folds, or a smaller block_km{more}")  # fmt: skip
+        raise RsweepError(
+            f"evaluate.folds is {options['folds']}, but the labelled ROIs lie in "
+            f"{count} blocks; fewer folds, or a smaller block_km{more}"
+        )
     rng = np.random.default_rng([repeat, count])
     return deal(own, strata(draft.targets[known]), options["folds"], rng)
 

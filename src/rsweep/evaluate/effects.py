@@ -25,11 +25,16 @@ def effects_of(
     values, halves = contrast(draws, _rows([step.pairs for step in steps], len(names)))
     effects = [
         Effect(
-            step.knob, step.low, step.high, _interval(value, half), _cost_ratio(step, costs),
-            [(names[low], names[high]) for low, high in step.pairs], _depends(step, interactions),
+            step.knob,
+            step.low,
+            step.high,
+            _interval(value, half),
+            _cost_ratio(step, costs),
+            [(names[low], names[high]) for low, high in step.pairs],
+            _depends(step, interactions),
         )
         for step, value, half in zip(steps, values, halves, strict=True)
-    ]  # fmt: skip
+    ]
     return effects, interactions
 
 
@@ -39,10 +44,18 @@ def _interactions(changes: Sequence[Change], draws: Draws) -> list[Interaction]:
     instead = _rows([[quad[1] for quad in change.quads] for change in changes], size)
     values, halves = contrast(draws, at - instead)
     return [
-        Interaction(c.step.knob, c.step.low, c.step.high, c.other, c.at, c.instead,
-                    _interval(value, half), bool(abs(value) > half > 0))
+        Interaction(
+            c.step.knob,
+            c.step.low,
+            c.step.high,
+            c.other,
+            c.at,
+            c.instead,
+            _interval(value, half),
+            bool(abs(value) > half > 0),
+        )
         for c, value, half in zip(changes, values, halves, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _rows(pairs: Sequence[Sequence[tuple[int, int]]], size: int) -> Floats:

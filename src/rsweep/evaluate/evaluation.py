@@ -92,10 +92,18 @@ def read_features(path: Path, design: Design) -> Features:
 
 def evaluation_key(features: Features, design: Design, options: Mapping[str, Any]) -> str:
     """Identity of an evaluation: the vectors' bytes, the design, what the probes are."""
-    read = {name: options[name] for name in PROBING
-            if name not in LATER or options[name] != OPTIONS[name].default}  # fmt: skip
-    parts = {"version": VERSION, "array": array_digest(features), "shape": list(features.shape),
-             "design": design.digest, "options": read}  # fmt: skip
+    read = {
+        name: options[name]
+        for name in PROBING
+        if name not in LATER or options[name] != OPTIONS[name].default
+    }
+    parts = {
+        "version": VERSION,
+        "array": array_digest(features),
+        "shape": list(features.shape),
+        "design": design.digest,
+        "options": read,
+    }
     return digest(parts)[:16]
 
 
@@ -108,8 +116,10 @@ def evaluate(
     scored = np.any([np.asarray(folds) >= 0 for folds in design.folds], axis=0)
     counts = (int((scored & there).sum()), int((scored & ~there).sum()))
     if len(np.unique(design.targets[scored & there])) < 2:
-        note = (f"{counts[0]} of {sum(counts)} {design.unit} have an embedding, with fewer than "
-                f"two labels")  # fmt: skip
+        note = (
+            f"{counts[0]} of {sum(counts)} {design.unit} have an embedding, with fewer than "
+            f"two labels"
+        )
         return Evaluation(key, {}, *counts, traits, note), {}
     found = _predict_all(features, there, design, options)
     return Evaluation(key, score_all(found, design), *counts, traits), found
@@ -228,15 +238,17 @@ def _table(found: Predictions, design: Design) -> pa.Table:
     rois, names = np.asarray(design.rois), np.asarray(design.classes)
     truth, guess = design.targets[joined["roi"]], joined["prediction"]
     limits = joined["labels_per_class"]
-    return pa.table({
-        "roi": pa.array(rois[joined["roi"]]).dictionary_encode(),
-        **_centres(design, joined["roi"]),
-        "repeat": pa.array(joined["repeat"], pa.int32()),
-        "probe": pa.array(joined["probe"]).dictionary_encode(),
-        "labels_per_class": pa.array(limits, pa.int32(), mask=limits == ALL),
-        "truth": pa.array(truth),
-        "prediction": pa.array(guess if design.task == "regression" else names[guess]),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "roi": pa.array(rois[joined["roi"]]).dictionary_encode(),
+            **_centres(design, joined["roi"]),
+            "repeat": pa.array(joined["repeat"], pa.int32()),
+            "probe": pa.array(joined["probe"]).dictionary_encode(),
+            "labels_per_class": pa.array(limits, pa.int32(), mask=limits == ALL),
+            "truth": pa.array(truth),
+            "prediction": pa.array(guess if design.task == "regression" else names[guess]),
+        }
+    )
 
 
 COLUMNS = ("roi", "repeat", "probe", "labels_per_class", "prediction")

@@ -72,8 +72,9 @@ def _own_predictions(results: Path) -> tuple[Design, dict[str, Predictions]]:
         raise RsweepError(f"{results} has no verdict; a study with `evaluate` makes one")
     design = read_design(path)
     standings = read_verdict(results / "verdict.json").standings
-    folders = {s.profile: results / ("given" if s.given else "profiles") / s.profile
-               for s in standings}  # fmt: skip
+    folders = {
+        s.profile: results / ("given" if s.given else "profiles") / s.profile for s in standings
+    }
     return design, {name: read_predictions(at, design) for name, at in folders.items()}
 
 

@@ -59,8 +59,11 @@ class Compared:
 
 def has_prediction(found: Predictions, limit: int = ALL) -> NDArray[np.bool_]:
     """[repeats, N] true where every probe has one."""
-    known = [row >= 0 if row.dtype.kind == "i" else np.isfinite(row)
-             for (_, n), row in found.items() if n == limit]  # fmt: skip
+    known = [
+        row >= 0 if row.dtype.kind == "i" else np.isfinite(row)
+        for (_, n), row in found.items()
+        if n == limit
+    ]
     return np.asarray(np.all(known, axis=0))
 
 
@@ -117,9 +120,11 @@ def resample(predictions: Mapping[str, Predictions], design: Design) -> Resample
 
 
 def compare_profiles(
-    predictions: Mapping[str, Predictions], design: Design, costs: Mapping[str, float],
+    predictions: Mapping[str, Predictions],
+    design: Design,
+    costs: Mapping[str, float],
     matters: float,
-) -> Compared | None:  # fmt: skip
+) -> Compared | None:
     """Compare profiles on the ROIs that they have in common; None where that shows nothing."""
     found = resample(predictions, design)
     if found is None:

@@ -108,8 +108,10 @@ def open_labels(path: Path, band: int, ignored: Collection[float]) -> Iterator[L
         if band > file.count:
             raise RsweepError(f"{path} has {file.count} bands, so none is number {band}")
         if file.crs is None:
-            raise RsweepError(f"{path} does not say in which coordinate system it lies; "
-                              f"gdal_edit.py -a_srs says so")  # fmt: skip
+            raise RsweepError(
+                f"{path} does not say in which coordinate system it lies; "
+                f"gdal_edit.py -a_srs says so"
+            )
         yield LabelRaster(file, band, ignored)
 
 

@@ -72,9 +72,11 @@ def traits_of(features: Features, design: Design) -> Traits:
     some = _order(len(features))
     some = some[there[some]][:SAMPLE]
     return Traits(
-        array_digest(features), features.shape[1], effective_rank(features[some]),
+        array_digest(features),
+        features.shape[1],
+        effective_rank(features[some]),
         nearness(features, there, design),
-    )  # fmt: skip
+    )
 
 
 def digest_of(features: Features) -> Digest:

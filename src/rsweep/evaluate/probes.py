@@ -127,9 +127,14 @@ def _neighbours(t: Training, task: str, options: Mapping[str, Any], metric: str)
 
 
 def _vote(
-    known: Floats, targets: NDArray[Any], features: Floats, task: str, k: int, metric: str,
+    known: Floats,
+    targets: NDArray[Any],
+    features: Floats,
+    task: str,
+    k: int,
+    metric: str,
     balanced: bool,
-) -> NDArray[Any]:  # fmt: skip
+) -> NDArray[Any]:
     """What the k nearest of some known ROIs say of others: their mean, or most votes."""
     k = min(k, len(targets))
     if task == "regression":
@@ -186,9 +191,11 @@ def _two(features: Floats, train: Indices, test: Indices, scaled: bool) -> tuple
 
 
 def _best(
-    t: Training, task: str, values: Sequence[float],
+    t: Training,
+    task: str,
+    values: Sequence[float],
     guess: Callable[[Indices, Indices, Any], NDArray[Any]],
-) -> float:  # fmt: skip
+) -> float:
     """The value that predicts held-out ROIs of the inner splits best; the larger of equals."""
     found = np.zeros(len(values))
     for train, test in t.splits():
@@ -225,5 +232,8 @@ def _fitted(
 
 
 _PROBES: Mapping[str, Any] = {
-    "knn": _knn, "knn_cosine": _knn_cosine, "linear": _linear, "forest": _forest,
-}  # fmt: skip
+    "knn": _knn,
+    "knn_cosine": _knn_cosine,
+    "linear": _linear,
+    "forest": _forest,
+}

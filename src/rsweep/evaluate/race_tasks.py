@@ -86,10 +86,25 @@ def decide_round(study: Study, number: int, design: Path, path: Path) -> None:
     part = _part(before, number)
     spent, saved = _saved(part, only(part, going), len(study.rois))
     places = sum(len(shard.rois) for shard in part.shards)
-    write_json(path, asdict(Round(
-        number, [shard.name for shard in part.shards], places, look.rois, round(look.blocks, 1),
-        confidence, matters, going, stopped, spent, saved, look.note,
-    )))  # fmt: skip
+    write_json(
+        path,
+        asdict(
+            Round(
+                number,
+                [shard.name for shard in part.shards],
+                places,
+                look.rois,
+                round(look.blocks, 1),
+                confidence,
+                matters,
+                going,
+                stopped,
+                spent,
+                saved,
+                look.note,
+            )
+        ),
+    )
     log.info("round %d: %d go on, stopped: %s", number, len(going), ", ".join(out) or "none")
 
 
@@ -97,10 +112,16 @@ def stopped_by(look: Look) -> list[Stopped]:
     """The profiles that a look stops, by name."""
     names, quality = look.names, look.quality
     return [
-        Stopped(names[one.profile], names[one.better], quality[one.profile],
-                one.behind.value, one.behind.low, one.behind.high)
+        Stopped(
+            names[one.profile],
+            names[one.better],
+            quality[one.profile],
+            one.behind.value,
+            one.behind.low,
+            one.behind.high,
+        )
         for one in look.beaten
-    ]  # fmt: skip
+    ]
 
 
 def _race(study: Study) -> Race:

@@ -86,6 +86,8 @@ def _scenes(study: Study, node: Node, lock: Lock) -> SceneChanges:
 
 def package_changes(lock: Lock) -> list[Change]:
     """Packages of other versions than the lock's; they may change values under the same key."""
-    old, new = ({n: v for n, v in told.items() if n not in UNSAID}
-                for told in (lock.get("versions", {}), versions()))  # fmt: skip
+    old, new = (
+        {n: v for n, v in told.items() if n not in UNSAID}
+        for told in (lock.get("versions", {}), versions())
+    )
     return changes(old, new)

@@ -147,8 +147,12 @@ class _Replay:
     def _candidates(self, knob: Knob) -> list[Any]:
         """Values that a knob may have had: those listed, and those that the other node shows."""
         card = find_card(self._settings["model"])
-        named = {"variant": card.variants, "modality": card.modalities, "model": (),
-                 "normalization": card.normalizations}  # fmt: skip
+        named = {
+            "variant": card.variants,
+            "modality": card.modalities,
+            "model": (),
+            "normalization": card.normalizations,
+        }
         listed = named.get(knob.name) or card.allowed.get(knob.name) or knob.allowed
         raw = [*listed, *knob.words, *((True, False) if knob.kind == "bool" else ())]
         raw += [knob.default] if knob.default is not MODEL else []

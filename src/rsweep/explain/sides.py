@@ -84,8 +84,9 @@ def read_sides(text: str) -> dict[str, Side]:
         raise RsweepError(f"{text}: no such study file or folder of results")
     found = _all(Path(where))
     if name not in found:
-        raise RsweepError(f"{where} has no profile {name!r}; it has: {', '.join(found)}"
-                          f"{nearest(name, found)}")  # fmt: skip
+        raise RsweepError(
+            f"{where} has no profile {name!r}; it has: {', '.join(found)}{nearest(name, found)}"
+        )
     return {name: found[name]}
 
 

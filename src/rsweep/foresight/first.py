@@ -16,11 +16,16 @@ from rsweep.plan.study import Study
 Unit = Quantity | str
 """What a budget counts: a quantity of a forecast, `profiles`, or `money`."""
 UNITS: dict[str, tuple[float, Unit]] = {
-    "core-hours": (3600.0, "core_seconds"), "core-minutes": (60.0, "core_seconds"),
-    "core-seconds": (1.0, "core_seconds"), "gpu-hours": (3600.0, "device_seconds"),
-    "gpu-minutes": (60.0, "device_seconds"), "requests": (1.0, "requests"),
-    "eecu-hours": (3600.0, "eecu_seconds"), "profiles": (1.0, "profiles"), "money": (1.0, "money"),
-}  # fmt: skip
+    "core-hours": (3600.0, "core_seconds"),
+    "core-minutes": (60.0, "core_seconds"),
+    "core-seconds": (1.0, "core_seconds"),
+    "gpu-hours": (3600.0, "device_seconds"),
+    "gpu-minutes": (60.0, "device_seconds"),
+    "requests": (1.0, "requests"),
+    "eecu-hours": (3600.0, "eecu_seconds"),
+    "profiles": (1.0, "profiles"),
+    "money": (1.0, "money"),
+}
 
 
 def parse_budget(text: str, currency: str = "") -> tuple[float, Unit]:
@@ -62,8 +67,9 @@ def choose_first(
     candidates = [_candidate(profile) for profile in study.profiles]
     if unit == "profiles":  # each profile is a node of its own, and nothing else costs
         price |= {c.name: 1.0 for c in candidates}
-        candidates = [Candidate(c.name, c.levels, {"profile": frozenset([c.name])})
-                      for c in candidates]  # fmt: skip
+        candidates = [
+            Candidate(c.name, c.levels, {"profile": frozenset([c.name])}) for c in candidates
+        ]
     elif not any(price.values()):
         raise ValueError(
             f"{budget!r}; nothing that is to do costs any of it; expected another unit"

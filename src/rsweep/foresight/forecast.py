@@ -26,13 +26,27 @@ SHAPE = 1.1
 """Counts that follow from sizes of places, rounded, may be off by this factor."""
 
 Quantity = Literal[
-    "requests", "fetched_bytes", "eecu_seconds", "tiles", "flops", "device_seconds",
-    "core_seconds", "memory_mb", "disk_bytes",
-]  # fmt: skip
+    "requests",
+    "fetched_bytes",
+    "eecu_seconds",
+    "tiles",
+    "flops",
+    "device_seconds",
+    "core_seconds",
+    "memory_mb",
+    "disk_bytes",
+]
 QUANTITIES: tuple[Quantity, ...] = (
-    "requests", "fetched_bytes", "eecu_seconds", "tiles", "flops", "device_seconds",
-    "core_seconds", "memory_mb", "disk_bytes",
-)  # fmt: skip
+    "requests",
+    "fetched_bytes",
+    "eecu_seconds",
+    "tiles",
+    "flops",
+    "device_seconds",
+    "core_seconds",
+    "memory_mb",
+    "disk_bytes",
+)
 
 
 @dataclass(frozen=True)

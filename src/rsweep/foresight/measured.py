@@ -98,9 +98,12 @@ def group_of(node: Node, device: str = "cpu") -> Group:
     """Nodes whose costs are compared."""
     settings = node.settings
     names = {
-        "fetch": ("provider", "collection"), "composite": ("composite",), "prep": ("input_prep",),
-        "infer": ("model", "variant"), "stitch": ("output", "model", "variant"),
-    }[node.stage]  # fmt: skip
+        "fetch": ("provider", "collection"),
+        "composite": ("composite",),
+        "prep": ("input_prep",),
+        "infer": ("model", "variant"),
+        "stitch": ("output", "model", "variant"),
+    }[node.stage]
     if node.stage == "stitch":  # of a network, whose tokens it is made of
         settings = {**node.inputs["tokens"].settings, **settings}
     own = tuple(str(settings.get(name, "")) for name in names)
@@ -123,8 +126,10 @@ def measured(store: Store) -> Fits:
                     models[measure, group] = model
                     row = (model.parts(volume), cost)
                     found.setdefault((measure, group), []).append(row)
-    return {key: fit([r for r, _ in rows], [c for _, c in rows], models[key].guess)
-            for key, rows in found.items()}  # fmt: skip
+    return {
+        key: fit([r for r, _ in rows], [c for _, c in rows], models[key].guess)
+        for key, rows in found.items()
+    }
 
 
 def _stage_group(node: Node, device: str) -> Group:

@@ -93,8 +93,11 @@ def ledger_month(study: Study) -> Month | None:
     Raises:
         SourceError: its file is damaged.
     """
-    named = {str(options["project"]) for options in study.node_options().values()
-             if options.get("project")}  # fmt: skip
+    named = {
+        str(options["project"])
+        for options in study.node_options().values()
+        if options.get("project")
+    }
     known = sorted(p.name for p in (Path(study.store) / FOLDER).glob("*") if p.is_dir())
     project = named.pop() if len(named) == 1 else known[0] if len(known) == 1 else ""
     return Ledger(Path(study.store), project).read() if project else None

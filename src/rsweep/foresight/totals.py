@@ -50,10 +50,13 @@ def _used(costs: Sequence[NodeCost], bound: str) -> Mapping[str, float]:
     device = of("device_seconds")
     cores = of("core_seconds") - (of("core_seconds", "infer") if device else 0.0)
     return {
-        "gpu_hour": device / HOUR, "cpu_hour": cores / HOUR,
-        "thousand_requests": of("requests") / 1000, "fetched_gb": of("fetched_bytes") / GB,
-        "eecu_hour": of("eecu_seconds") / HOUR, "gb": of("disk_bytes", "stitch") / GB,
-    }  # fmt: skip
+        "gpu_hour": device / HOUR,
+        "cpu_hour": cores / HOUR,
+        "thousand_requests": of("requests") / 1000,
+        "fetched_gb": of("fetched_bytes") / GB,
+        "eecu_hour": of("eecu_seconds") / HOUR,
+        "gb": of("disk_bytes", "stitch") / GB,
+    }
 
 
 @dataclass(frozen=True)
@@ -76,16 +79,21 @@ def wall_seconds(study: Study, costs: Sequence[NodeCost], slots: int) -> Wall:
     least, least_chain = _work(study, costs, "low")
     most, most_chain = _work(study, costs, "high")
     rest = 1 - 1 / slots
-    return Wall(work / slots + chain * rest, max(least / slots, least_chain),
-                most / slots + most_chain * rest)  # fmt: skip
+    return Wall(
+        work / slots + chain * rest,
+        max(least / slots, least_chain),
+        most / slots + most_chain * rest,
+    )
 
 
 def _work(study: Study, costs: Sequence[NodeCost], bound: str) -> tuple[float, float]:
     """Seconds of all jobs, and of the longest chain of jobs of one shard and profile."""
     seconds = {cost.node.key: _seconds(cost, bound) for cost in costs}
     of_job = {c.node.key: seconds[c.node.key] / c.to_do for c in costs if c.to_do}
-    chains = (sum(of_job.get(node.key, 0.0) for node in profile.node.upstream())
-              for profile in study.profiles)  # fmt: skip
+    chains = (
+        sum(of_job.get(node.key, 0.0) for node in profile.node.upstream())
+        for profile in study.profiles
+    )
     return sum(seconds.values()), max(chains, default=0.0)
 
 

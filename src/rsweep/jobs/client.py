@@ -45,10 +45,13 @@ def main(arguments: Sequence[str]) -> None:
     log, threads, script, *rest = arguments
     folder = os.environ.get(FOLDER, "")
     request = {
-        "log": os.path.abspath(log), "threads": int(threads), "folder": os.getcwd(),
-        "script": os.path.abspath(f"{SCRIPTS}/{script}.py"), "arguments": rest,
+        "log": os.path.abspath(log),
+        "threads": int(threads),
+        "folder": os.getcwd(),
+        "script": os.path.abspath(f"{SCRIPTS}/{script}.py"),
+        "arguments": rest,
         "environment": {name: os.environ.get(name, "") for name in TOLD},
-    }  # fmt: skip
+    }
     if not is_private(folder):
         if folder:
             _say(f"{folder} is not a private folder of this user")
@@ -157,8 +160,14 @@ def _start(place: Place) -> socket.socket | None:
     with owner:
         peer = Peer(owner)
         try:
-            peer.send({"python": sys.executable, "socket": place.socket, "log": place.log,
-                       "environment": place.environment()})  # fmt: skip
+            peer.send(
+                {
+                    "python": sys.executable,
+                    "socket": place.socket,
+                    "log": place.log,
+                    "environment": place.environment(),
+                }
+            )
             error = peer.receive().get("error", "its owner has gone")
         except (OSError, ValueError) as failed:
             error = str(failed)

@@ -63,9 +63,13 @@ def start(request: Mapping[str, Any]) -> str:
         path.unlink(missing_ok=True)  # of a worker that has ended
         with log.open("wb") as output:
             worker = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env=environment, start_new_session=True,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+            )
     except OSError as error:
         return str(error)
     threading.Thread(target=worker.wait, daemon=True).start()  # so that it leaves no zombie

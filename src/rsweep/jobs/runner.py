@@ -82,11 +82,17 @@ def _write_record(job: Job, began: float, began_core: float, waited: float) -> N
     seconds = time.perf_counter() - began - job.ran.get("load_seconds", 0.0)
     core_seconds = time.process_time() - began_core - job.ran.get("load_core_seconds", 0.0)
     seconds += job.ran.get("reused_seconds", 0.0)  # work of its tiles that another job did
-    record = {**_environment(), **job.ran, "rois": len(job.shard.rois),
-              "failed_rois": len(job.failed), "extents": extents_of(job.shard.rois),
-              "own_days": own_days(job.shard.rois),
-              "seconds": round(max(seconds, 0.0), 3), "wait_seconds": round(waited, 3),
-              "core_seconds": round(max(core_seconds, 0.0), 4)}  # fmt: skip
+    record = {
+        **_environment(),
+        **job.ran,
+        "rois": len(job.shard.rois),
+        "failed_rois": len(job.failed),
+        "extents": extents_of(job.shard.rois),
+        "own_days": own_days(job.shard.rois),
+        "seconds": round(max(seconds, 0.0), 3),
+        "wait_seconds": round(waited, 3),
+        "core_seconds": round(max(core_seconds, 0.0), 4),
+    }
     job.store.write_record(job.node, job.shard.name, record)
 
 

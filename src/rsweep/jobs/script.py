@@ -87,5 +87,12 @@ def open_job(folder: Path, key: str, file: str, threads: int) -> Job:
     known = read_node(folder, key)
     shard = known.node.shard(file)
     rois = Shard(shard, read_shard(folder, shard))
-    return Job(known.node, rois, Store(known.store), known.options, known.on_roi_error, threads,
-               planned_at())  # fmt: skip
+    return Job(
+        known.node,
+        rois,
+        Store(known.store),
+        known.options,
+        known.on_roi_error,
+        threads,
+        planned_at(),
+    )

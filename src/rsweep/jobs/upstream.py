@@ -134,8 +134,12 @@ def pull(study: Study) -> int:
     store, began = Store(study.store), time.monotonic()
     with ThreadPoolExecutor(PARALLEL) as pool:
         taken = sum(pool.map(lambda s: _pull_shard(study, store, upstreams, s), study.shards))
-    log.info("%d stage files taken from %s in %.0f s", taken,
-             ", ".join(up.place for up in upstreams), time.monotonic() - began)  # fmt: skip
+    log.info(
+        "%d stage files taken from %s in %.0f s",
+        taken,
+        ", ".join(up.place for up in upstreams),
+        time.monotonic() - began,
+    )
     return taken
 
 

@@ -83,8 +83,11 @@ def _owned(plan: Plan) -> Iterator[Path]:
     nodes = [plan.store / node.stage / node.key for node in plan.nodes.values()]
     for folder in (*nodes, plan.folder, *plan.folder.glob("profiles/*")):
         with suppress(OSError):
-            yield from [path for path in folder.iterdir()
-                        if OWNED.fullmatch(path.name) or LOCK.fullmatch(path.name)]  # fmt: skip
+            yield from [
+                path
+                for path in folder.iterdir()
+                if OWNED.fullmatch(path.name) or LOCK.fullmatch(path.name)
+            ]
 
 
 def _whole(parts: Path) -> Path:
@@ -100,8 +103,12 @@ def set_aside(plan: Plan) -> None:
     It says so.
     """
     kinds = {"profiles": set(plan.profiles), "given": set(plan.given)}
-    gone = [path for kind, names in kinds.items() for path in (plan.folder / kind).glob("*")
-            if path.is_dir() and path.name not in names]  # fmt: skip
+    gone = [
+        path
+        for kind, names in kinds.items()
+        for path in (plan.folder / kind).glob("*")
+        if path.is_dir() and path.name not in names
+    ]
     for path in gone:
         target = plan.folder / ASIDE / path.name
         with suppress(FileNotFoundError):
@@ -109,5 +116,7 @@ def set_aside(plan: Plan) -> None:
         target.parent.mkdir(exist_ok=True)
         path.rename(target)
     if gone:
-        say(f"results of {len(gone)} profiles that are no longer in the study are now in "
-              f"{plan.folder / ASIDE}/: {', '.join(sorted(p.name for p in gone)[:5])}")  # fmt: skip
+        say(
+            f"results of {len(gone)} profiles that are no longer in the study are now in "
+            f"{plan.folder / ASIDE}/: {', '.join(sorted(p.name for p in gone)[:5])}"
+        )

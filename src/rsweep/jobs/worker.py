@@ -160,8 +160,12 @@ def _prepare(request: Mapping[str, Any]) -> None:
 def _start_log(path: str) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     logging.captureWarnings(True)
-    logging.basicConfig(filename=path, level=logging.INFO, force=True,
-                        format="%(asctime)s %(levelname)s %(message)s")  # fmt: skip
+    logging.basicConfig(
+        filename=path,
+        level=logging.INFO,
+        force=True,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
 
 
 def _flush(stream: IO[str]) -> None:

@@ -60,8 +60,14 @@ def embed(
         base = {"model": model, **settings}
         if start is not None or end is not None:
             base["temporal"] = {"start": start, "end": end}
-        config = {"study": NAME, "rois": str(table), "results": folder, "store": str(store),
-                  "base": base, "max_failed": 1.0}  # fmt: skip
+        config = {
+            "study": NAME,
+            "rois": str(table),
+            "results": folder,
+            "store": str(store),
+            "base": base,
+            "max_failed": 1.0,
+        }
         study = pinned_study(config, "embed")
         for node, shard in _absent(study):
             if progress:

@@ -58,21 +58,32 @@ class Embedding:
         there = np.asarray(np.isfinite(flat).all(axis=0))
         known = flat[:, there]
         found: dict[str, Any] = {
-            "profile": self.profile, "roi": self.roi, "dimensions": len(flat),
+            "profile": self.profile,
+            "roi": self.roi,
+            "dimensions": len(flat),
             **(self._shape(there) if self.is_grid else {}),
             "valid_share": self.valid_share,
-        }  # fmt: skip
+        }
         if known.size:
             norms = np.linalg.norm(known, axis=0)
-            found |= {"mean": float(known.mean()), "deviation": float(known.std()),
-                      "least": float(known.min()), "largest": float(known.max()),
-                      "norm": float(norms.mean())}  # fmt: skip
+            found |= {
+                "mean": float(known.mean()),
+                "deviation": float(known.std()),
+                "least": float(known.min()),
+                "largest": float(known.max()),
+                "norm": float(norms.mean()),
+            }
         return found
 
     def _shape(self, there: NDArray[np.bool_]) -> dict[str, Any]:
         _, height, width = self.values.shape
-        return {"rows": height, "columns": width, "cell_m": self.transform[0], "crs": self.crs,
-                "missing_cells": int((~there).sum())}  # fmt: skip
+        return {
+            "rows": height,
+            "columns": width,
+            "cell_m": self.transform[0],
+            "crs": self.crs,
+            "missing_cells": int((~there).sum()),
+        }
 
 
 def find_embedding(results: Results, profile: str, roi: str | None = None) -> Embedding:
@@ -86,13 +97,15 @@ def find_embedding(results: Results, profile: str, roi: str | None = None) -> Em
     failed = {name: row["error"] for name, row in rows.items() if isinstance(row["error"], str)}
     roi = roi or next((name for name in rows if name not in failed), next(iter(rows)))
     if roi not in rows:
-        raise RsweepError(f"{profile} has no ROI {roi!r}; it has {_some(list(rows))}"
-                          f"{nearest(roi, rows)}")  # fmt: skip
+        raise RsweepError(
+            f"{profile} has no ROI {roi!r}; it has {_some(list(rows))}{nearest(roi, rows)}"
+        )
     row = rows[roi]
     if roi in failed:
         raise RsweepError(f"{profile}: ROI {roi} has no embedding: {failed[roi]}")
-    vector = Embedding(profile, roi, np.asarray(row["embedding"]), float(row["valid_share"]),
-                       others=len(rows) - 1)  # fmt: skip
+    vector = Embedding(
+        profile, roi, np.asarray(row["embedding"]), float(row["valid_share"]), others=len(rows) - 1
+    )
     grid = row.get("grid")
     if not isinstance(grid, str):
         return vector
@@ -112,8 +125,9 @@ def _with_grid(vector: Embedding, path: Path) -> Embedding:
             bands, transform, crs = raster.read(), tuple(raster.transform)[:6], raster.crs
     except rasterio.errors.RasterioError as error:
         raise RsweepError(f"{path} cannot be read: {error}") from None
-    return replace(vector, values=bands[:-1], cell_share=bands[-1], transform=transform,
-                   crs=crs.to_string())  # fmt: skip
+    return replace(
+        vector, values=bands[:-1], cell_share=bands[-1], transform=transform, crs=crs.to_string()
+    )
 
 
 def colours(shown: Embedding) -> Floats:
@@ -159,8 +173,9 @@ def _draw_grid(figure: Figure, shown: Embedding) -> None:
     first, second = figure.subplots(1, 2)
     first.imshow(colours(shown), extent=extent, interpolation="nearest")
     first.set_title("three principal components as red, green, blue", fontsize=9)
-    image = second.imshow(shown.cell_share, extent=extent, interpolation="nearest", vmin=0, vmax=1,
-                          cmap="viridis")  # fmt: skip
+    image = second.imshow(
+        shown.cell_share, extent=extent, interpolation="nearest", vmin=0, vmax=1, cmap="viridis"
+    )
     second.set_title("valid share of each cell", fontsize=9)
     figure.colorbar(image, ax=second, shrink=0.8)
     for axes in (first, second):

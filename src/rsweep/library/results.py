@@ -55,8 +55,10 @@ class Results:
     def _of(self, profile: str) -> Path:
         if profile not in self.profiles:
             names = ", ".join(self.profiles)
-            raise RsweepError(f"{self.folder} has no profile {profile!r}; it has: {names}"
-                              f"{nearest(profile, self.profiles)}")  # fmt: skip
+            raise RsweepError(
+                f"{self.folder} has no profile {profile!r}; it has: {names}"
+                f"{nearest(profile, self.profiles)}"
+            )
         return self._folders[profile]
 
     def meta(self, profile: str) -> dict[str, Any]:
@@ -92,8 +94,9 @@ class Results:
     def scores(self) -> pd.DataFrame:
         """Scores of each profile, a row each; columns `<probe>_<metric>`, as in sweep.csv."""
         files = {name: self._of(name) / "evaluation.json" for name in self.profiles}
-        told = {name: json.loads(f.read_text())["scores"] for name, f in files.items()
-                if f.exists()}  # fmt: skip
+        told = {
+            name: json.loads(f.read_text())["scores"] for name, f in files.items() if f.exists()
+        }
         flat = {
             name: {
                 f"{probe}_{metric}": v for probe, own in scores.items() for metric, v in own.items()

@@ -155,5 +155,10 @@ def multiple_of(name: str, value: int, step: int, step_name: str) -> list[tuple[
     if value % step == 0:
         return []
     below = max(step, value // step * step)
-    return [(name, f"is {value}, which is not a multiple of {step_name} ({step}); "
-                   f"nearest: {below}, {value // step * step + step}")]  # fmt: skip
+    return [
+        (
+            name,
+            f"is {value}, which is not a multiple of {step_name} ({step}); "
+            f"nearest: {below}, {value // step * step + step}",
+        )
+    ]

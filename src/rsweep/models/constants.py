@@ -39,10 +39,13 @@ def _sensors(name: str, sensors: Any) -> dict[str, Normalization]:
         raise ValueError(f"{name} is {sensors!r}; {SHAPE}")
     unknown = [sensor for sensor in sensors if sensor not in SENSORS]
     if unknown:
-        raise ValueError(f"{name} has {unknown[0]!r}; sensors: {', '.join(SENSORS)}"
-                         f"{nearest(unknown[0], SENSORS)}")  # fmt: skip
-    return {sensor: _constants(f"{name}.{sensor}", sensor, bands)
-            for sensor, bands in sensors.items()}  # fmt: skip
+        raise ValueError(
+            f"{name} has {unknown[0]!r}; sensors: {', '.join(SENSORS)}"
+            f"{nearest(unknown[0], SENSORS)}"
+        )
+    return {
+        sensor: _constants(f"{name}.{sensor}", sensor, bands) for sensor, bands in sensors.items()
+    }
 
 
 def _constants(where: str, sensor: str, bands: Any) -> Normalization:
@@ -51,8 +54,9 @@ def _constants(where: str, sensor: str, bands: Any) -> Normalization:
     known = SENSORS[sensor].bands
     unknown = [band for band in bands if band not in known]
     if unknown:
-        raise ValueError(f"{where} has {unknown[0]!r}; bands: {', '.join(known)}"
-                         f"{nearest(unknown[0], known)}")  # fmt: skip
+        raise ValueError(
+            f"{where} has {unknown[0]!r}; bands: {', '.join(known)}{nearest(unknown[0], known)}"
+        )
     stats = {band: _pair(f"{where}.{band}", pair) for band, pair in bands.items()}
     return Normalization(stats, "the study")
 

@@ -159,8 +159,9 @@ def check_cached(path: Path, expected: str | None) -> str:
         path.resolve().unlink()
     except OSError as error:
         raise WeightsError(f"{path}: truncated or altered: {what}; remove it ({error})") from None
-    raise WeightsError(f"{path}: was truncated or altered, and is removed: {what}; run again to "
-                       "fetch it anew")  # fmt: skip
+    raise WeightsError(
+        f"{path}: was truncated or altered, and is removed: {what}; run again to fetch it anew"
+    )
 
 
 def _from_hub(checkpoint: Checkpoint) -> Path:
@@ -171,16 +172,21 @@ def _from_hub(checkpoint: Checkpoint) -> Path:
     _ask(checkpoint)
     for _ in attempts():
         try:
-            return Path(hf_hub_download(checkpoint.repository, checkpoint.file,
-                                        revision=checkpoint.revision))  # fmt: skip
+            return Path(
+                hf_hub_download(
+                    checkpoint.repository, checkpoint.file, revision=checkpoint.revision
+                )
+            )
         except Exception as error:  # the HTTP library below, and so its errors, differ by version
             last = error
             if isinstance(error, OSError) and error.errno in REFUSALS:
                 raise WeightsError(
                     f"{constants.HF_HUB_CACHE}: cannot be written: {error}"
                 ) from error
-    raise TransientError(f"{constants.ENDPOINT}/{checkpoint.repository}, file {checkpoint.file}: "
-                         f"cannot be fetched now ({last})") from last  # fmt: skip
+    raise TransientError(
+        f"{constants.ENDPOINT}/{checkpoint.repository}, file {checkpoint.file}: "
+        f"cannot be fetched now ({last})"
+    ) from last
 
 
 def _cached(checkpoint: Checkpoint, sha256: str | None) -> Path | None:
@@ -204,8 +210,9 @@ def _ask(checkpoint: Checkpoint) -> Any:
     except Exception as error:  # the HTTP library below, and so its errors, differ by version
         raise _explain(error, checkpoint) from error
     if metadata.etag is None or metadata.commit_hash is None:
-        raise WeightsError(f"{url}: answered by something that is no hub; HF_ENDPOINT is "
-                           f"{constants.ENDPOINT}")  # fmt: skip
+        raise WeightsError(
+            f"{url}: answered by something that is no hub; HF_ENDPOINT is {constants.ENDPOINT}"
+        )
     return metadata
 
 
@@ -215,13 +222,17 @@ def _explain(error: Exception, checkpoint: Checkpoint) -> RsweepError:
     page = f"{where}, file {checkpoint.file}, revision {checkpoint.revision}"
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, GatedRepoError):
-        return WeightsError(f"{page}: the repository is gated ({status}): accept its licence at "
-                            f"{where} and log in (`hf auth login`, or HF_TOKEN)")  # fmt: skip
+        return WeightsError(
+            f"{page}: the repository is gated ({status}): accept its licence at "
+            f"{where} and log in (`hf auth login`, or HF_TOKEN)"
+        )
     if isinstance(error, (EntryNotFoundError, RevisionNotFoundError)):
         return WeightsError(f"{page}: there is no such file or revision ({status})")
     if isinstance(error, RepositoryNotFoundError) or status in (401, 403):
-        return WeightsError(f"{page}: refused ({status}): there is no such repository, or it is "
-                            "private: log in (`hf auth login`, or HF_TOKEN)")  # fmt: skip
+        return WeightsError(
+            f"{page}: refused ({status}): there is no such repository, or it is "
+            "private: log in (`hf auth login`, or HF_TOKEN)"
+        )
     if status is not None and (status in PASSING or status >= 500):
         return TransientError(f"{page}: the hub answers {status}")
     return WeightsError(

@@ -29,11 +29,13 @@ def of_pictures(
     """
     return {
         "true_colour": _whitened(
-            TRUE_COLOUR, mean, std,
+            TRUE_COLOUR,
+            mean,
+            std,
             f"{source}; reflectance 0.3 is white, as the usual pictures show Sentinel-2",
         ),
         name: _whitened(WHITE, mean, std, f"{source}; reflectance 1 is white"),
-    }  # fmt: skip
+    }
 
 
 def _whitened(
@@ -41,7 +43,11 @@ def _whitened(
 ) -> dict[str, Normalization]:
     stats = {b: (255 * m, 255 * s) for b, m, s in zip(RGB, mean, std, strict=True)}
     found = Normalization(
-        stats=stats, clip=(0.0, white), gain=255 / white, truncate=True, source=source,
+        stats=stats,
+        clip=(0.0, white),
+        gain=255 / white,
+        truncate=True,
+        source=source,
         center={band: min(CLEAR_S2[band] / white, 1) * 255 for band in RGB},
-    )  # fmt: skip
+    )
     return dict.fromkeys(SENSORS, found)

@@ -73,8 +73,9 @@ def _retrieve(url: str, target: Path, sha256: str | None) -> None:
         except Passing as error:
             last = error
         except ValueError as error:  # pooch's word for other content; it has removed the file
-            raise WeightsError(f"{url}: not the expected file, and removed: expected sha256 "
-                               f"{sha256}: {error}") from error  # fmt: skip
+            raise WeightsError(
+                f"{url}: not the expected file, and removed: expected sha256 {sha256}: {error}"
+            ) from error
     raise TransientError(f"{url}: cannot be fetched now ({last})") from last
 
 

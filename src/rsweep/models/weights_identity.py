@@ -60,6 +60,8 @@ def _published(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
 def _from_url(settings: Mapping[str, Any]) -> dict[str, Any]:
     expected = settings["weights_sha256"]
     if not expected or not SHA256.fullmatch(expected):
-        raise ValueError(f"is a URL, so weights_sha256 must be the file's sha256 in 64 hex digits; "
-                         f"it is {expected!r}")  # fmt: skip
+        raise ValueError(
+            f"is a URL, so weights_sha256 must be the file's sha256 in 64 hex digits; "
+            f"it is {expected!r}"
+        )
     return {"sha256": expected.lower()}

@@ -25,8 +25,12 @@ def cards() -> list[ModelCard]:
 
 def allowed_values(name: str, card: ModelCard) -> tuple[Any, ...]:
     """Values of a knob that a model takes; empty if the knob table alone decides."""
-    named = {"variant": card.variants, "modality": card.modalities,
-             "normalization": card.normalizations, "weights": ()}  # fmt: skip
+    named = {
+        "variant": card.variants,
+        "modality": card.modalities,
+        "normalization": card.normalizations,
+        "weights": (),
+    }
     return tuple(named.get(name) or card.allowed.get(name, ()))
 
 

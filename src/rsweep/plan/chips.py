@@ -29,8 +29,9 @@ def table_of_study(config: Mapping[str, Any], where: str) -> ChipTable:
         options = parse_options("chips", base.get("chips") or {})
     except ValueError as error:
         raise StudyError([Problem(f"{where}: base.chips", str(error))]) from None
-    problems = [Problem(f"{where}: base.{p.where}", p.what)
-                for p in check_options("chips", options)]  # fmt: skip
+    problems = [
+        Problem(f"{where}: base.{p.where}", p.what) for p in check_options("chips", options)
+    ]
     if problems:
         raise StudyError(problems)
     from rsweep.sources.chips.table import chip_table  # projections, which no plan needs

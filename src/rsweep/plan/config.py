@@ -74,7 +74,14 @@ def check_size(config: Mapping[str, Any], where: str) -> None:
         held = list(value) if isinstance(value, list | tuple) else held
         seen += len(held)
         if depth > DEEPEST or seen > MOST_VALUES:
-            raise StudyError([Problem(where, f"stands for more than {MOST_VALUES:,} values or "
-                                             f"{DEEPEST} levels once its aliases (*) are written "
-                                             f"out")])  # fmt: skip
+            raise StudyError(
+                [
+                    Problem(
+                        where,
+                        f"stands for more than {MOST_VALUES:,} values or "
+                        f"{DEEPEST} levels once its aliases (*) are written "
+                        f"out",
+                    )
+                ]
+            )
         waiting += [(item, depth + 1) for item in held if isinstance(item, Mapping | list | tuple)]

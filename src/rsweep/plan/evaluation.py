@@ -16,82 +16,194 @@ HELD_OUT = ("train", "validation", "test")
 OPTIONS: dict[str, Option] = {
     k.name: k
     for k in (
-        Option("label", "str", None,
-               "column of the ROI table that a probe predicts; of a label_raster, what its labels "
-               "are called"),
-        Option("label_raster", "str", None,
-               "a raster whose values are the labels, in any coordinate system: cells of ROIs are "
-               "predicted, each by the token that holds it; no column is read"),
+        Option(
+            "label",
+            "str",
+            None,
+            "column of the ROI table that a probe predicts; of a label_raster, what its labels "
+            "are called",
+        ),
+        Option(
+            "label_raster",
+            "str",
+            None,
+            "a raster whose values are the labels, in any coordinate system: cells of ROIs are "
+            "predicted, each by the token that holds it; no column is read",
+        ),
         Option("label_band", "int", 1, "its band", minimum=1),
-        Option("label_cell_m", "float", 60.0,
-               "side of a labelled cell; cells lie on multiples of it, whole in their ROI",
-               unit="m", minimum=1, maximum=100_000),
-        Option("label_purity", "float", 0.8,
-               "least share of a cell that its commonest class has (of numbers: that has a value); "
-               "other cells are mixed or unknown, counted and left out", minimum=0.5, maximum=1),
-        Option("label_ignore", "names", [],
-               "values of the raster that are no label, beside its nodata"),
+        Option(
+            "label_cell_m",
+            "float",
+            60.0,
+            "side of a labelled cell; cells lie on multiples of it, whole in their ROI",
+            unit="m",
+            minimum=1,
+            maximum=100_000,
+        ),
+        Option(
+            "label_purity",
+            "float",
+            0.8,
+            "least share of a cell that its commonest class has (of numbers: that has a value); "
+            "other cells are mixed or unknown, counted and left out",
+            minimum=0.5,
+            maximum=1,
+        ),
+        Option(
+            "label_ignore", "names", [], "values of the raster that are no label, beside its nodata"
+        ),
         Option("label_names", "mapping", {}, "names of its classes, such as {1: crops, 2: forest}"),
-        Option("label_cells", "int", 100, "most cells of a ROI, drawn at random", minimum=1,
-               maximum=1_000_000),
+        Option(
+            "label_cells",
+            "int",
+            100,
+            "most cells of a ROI, drawn at random",
+            minimum=1,
+            maximum=1_000_000,
+        ),
         Option("label_seed", "int", 0, "of that draw", minimum=0, maximum=2**31 - 1),
-        Option("label_valid", "float", 0.5,
-               "least share of valid ground of the ROI in a token; a profile has no prediction "
-               "where its token has less", minimum=0, maximum=1),
-        Option("task", "str", "auto",
-               "classification or regression; auto: regression if every label is a number and they "
-               "are not a few whole ones",
-               allowed=("auto", "classification", "regression")),
-        Option("probes", "names", ["knn", "linear"],
-               "knn (k nearest neighbours), knn_cosine (the same by angle), linear (logistic "
-               "regression; ridge for numbers), forest (random forest); quality is their mean"),
-        Option("cv", "str", "spatial",
-               "folds: spatial holds out blocks of block_km, random single ROIs, column what "
-               "`column` says, group one value of `column` after another (a region, year or farm)",
-               allowed=("spatial", "random", "column", "group")),
-        Option("column", "str", None,
-               "column of the ROI table with the groups (cv: group), the folds, or train, "
-               "validation and test (cv: column)"),
+        Option(
+            "label_valid",
+            "float",
+            0.5,
+            "least share of valid ground of the ROI in a token; a profile has no prediction "
+            "where its token has less",
+            minimum=0,
+            maximum=1,
+        ),
+        Option(
+            "task",
+            "str",
+            "auto",
+            "classification or regression; auto: regression if every label is a number and they "
+            "are not a few whole ones",
+            allowed=("auto", "classification", "regression"),
+        ),
+        Option(
+            "probes",
+            "names",
+            ["knn", "linear"],
+            "knn (k nearest neighbours), knn_cosine (the same by angle), linear (logistic "
+            "regression; ridge for numbers), forest (random forest); quality is their mean",
+        ),
+        Option(
+            "cv",
+            "str",
+            "spatial",
+            "folds: spatial holds out blocks of block_km, random single ROIs, column what "
+            "`column` says, group one value of `column` after another (a region, year or farm)",
+            allowed=("spatial", "random", "column", "group"),
+        ),
+        Option(
+            "column",
+            "str",
+            None,
+            "column of the ROI table with the groups (cv: group), the folds, or train, "
+            "validation and test (cv: column)",
+        ),
         Option("folds", "int", 5, "folds of the cross-validation", minimum=2, maximum=100),
-        Option("repeats", "int", 3,
-               "times that folds are drawn anew, unless a column says them: more make differences "
-               "surer, at their cost",
-               minimum=1, maximum=100),
-        Option("block_km", "float", "auto",
-               "side of a spatial block; auto: the distance up to which labels are alike, or less "
-               "if that leaves too few blocks", unit="km", minimum=0.01, maximum=5000,
-               words=("auto",)),
-        Option("buffer_m", "float", 0.0,
-               "ROIs this near to a scored ROI are not trained on; 0: those that share ground with "
-               "it (not of cv: random, which only counts them); none: every ROI is trained on, as "
-               "published splits have it", unit="m", minimum=0, maximum=1_000_000, words=("none",)),
-        Option("k", "int", 5,
-               "neighbours of knn; of a list, what is best on the validation ROIs, or inside the "
-               "training ROIs", minimum=1, maximum=1000),
-        Option("knn_scaled", "bool", True,
-               "neighbours are nearest by features that are standardised by the training ROIs; "
-               "false: by features as they are"),
-        Option("balanced", "bool", True,
-               "classes weigh the same in every probe, however many ROIs they have; false: each "
-               "ROI does"),
-        Option("strength", "float", "auto",
-               "penalty of the linear probe, on the sum of squared weights; auto, or a list: "
-               "chosen as k is", minimum=1e-8, maximum=1e8, words=("auto",)),
-        Option("refit", "bool", True,
-               "train on the validation ROIs too, once settings are chosen on them"),
+        Option(
+            "repeats",
+            "int",
+            3,
+            "times that folds are drawn anew, unless a column says them: more make differences "
+            "surer, at their cost",
+            minimum=1,
+            maximum=100,
+        ),
+        Option(
+            "block_km",
+            "float",
+            "auto",
+            "side of a spatial block; auto: the distance up to which labels are alike, or less "
+            "if that leaves too few blocks",
+            unit="km",
+            minimum=0.01,
+            maximum=5000,
+            words=("auto",),
+        ),
+        Option(
+            "buffer_m",
+            "float",
+            0.0,
+            "ROIs this near to a scored ROI are not trained on; 0: those that share ground with "
+            "it (not of cv: random, which only counts them); none: every ROI is trained on, as "
+            "published splits have it",
+            unit="m",
+            minimum=0,
+            maximum=1_000_000,
+            words=("none",),
+        ),
+        Option(
+            "k",
+            "int",
+            5,
+            "neighbours of knn; of a list, what is best on the validation ROIs, or inside the "
+            "training ROIs",
+            minimum=1,
+            maximum=1000,
+        ),
+        Option(
+            "knn_scaled",
+            "bool",
+            True,
+            "neighbours are nearest by features that are standardised by the training ROIs; "
+            "false: by features as they are",
+        ),
+        Option(
+            "balanced",
+            "bool",
+            True,
+            "classes weigh the same in every probe, however many ROIs they have; false: each "
+            "ROI does",
+        ),
+        Option(
+            "strength",
+            "float",
+            "auto",
+            "penalty of the linear probe, on the sum of squared weights; auto, or a list: "
+            "chosen as k is",
+            minimum=1e-8,
+            maximum=1e8,
+            words=("auto",),
+        ),
+        Option(
+            "refit",
+            "bool",
+            True,
+            "train on the validation ROIs too, once settings are chosen on them",
+        ),
         Option("trees", "int", 200, "trees of the forest", minimum=1, maximum=10_000),
-        Option("labels_per_class", "names", None,
-               "numbers of training labels per class at which quality is measured too, such as "
-               "[5, 10, 20, 50]"),
-        Option("matters", "float", 0.01,
-               "smallest difference of quality that you care about: the cheapest profile shown to "
-               "be within it of the best is recommended", minimum=0, maximum=1),
+        Option(
+            "labels_per_class",
+            "names",
+            None,
+            "numbers of training labels per class at which quality is measured too, such as "
+            "[5, 10, 20, 50]",
+        ),
+        Option(
+            "matters",
+            "float",
+            0.01,
+            "smallest difference of quality that you care about: the cheapest profile shown to "
+            "be within it of the best is recommended",
+            minimum=0,
+            maximum=1,
+        ),
     )
-}  # fmt: skip
+}
 """None of these changes an embedding, so none is in the key of a stage."""
 
-PROBING = ("probes", "k", "knn_scaled", "balanced", "strength", "refit", "trees",
-           "labels_per_class")  # fmt: skip
+PROBING = (
+    "probes",
+    "k",
+    "knn_scaled",
+    "balanced",
+    "strength",
+    "refit",
+    "trees",
+    "labels_per_class",
+)
 """Options that the evaluation of a profile reads beside the design."""
 DESIGN = tuple(name for name in OPTIONS if name not in (*PROBING, "matters"))
 """Options that labels, blocks and folds follow from."""
@@ -176,10 +288,13 @@ def is_missing(label: Any) -> bool:
 
 def _check(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
     problems = [
-        Problem(f"{place}.probes", f"has {probe!r}; allowed: {', '.join(PROBES)}"
-                                   f"{nearest(probe, PROBES)}")
-        for probe in options["probes"] if probe not in PROBES
-    ]  # fmt: skip
+        Problem(
+            f"{place}.probes",
+            f"has {probe!r}; allowed: {', '.join(PROBES)}{nearest(probe, PROBES)}",
+        )
+        for probe in options["probes"]
+        if probe not in PROBES
+    ]
     if options["label"] is None:
         return [*problems, Problem(f"{place}.label", f"is missing: {OPTIONS['label'].meaning}")]
     if options["label_raster"]:
@@ -206,8 +321,12 @@ def _check_raster(options: Mapping[str, Any], place: str) -> list[Problem]:
             if file.crs is None:
                 return [Problem(where, f"{path} does not say in which coordinate system it lies")]
             if options["label_band"] > file.count:
-                return [Problem(f"{place}.label_band", f"is {options['label_band']}, but {path} "
-                                f"has {file.count}")]  # fmt: skip
+                return [
+                    Problem(
+                        f"{place}.label_band",
+                        f"is {options['label_band']}, but {path} has {file.count}",
+                    )
+                ]
     except rasterio.errors.RasterioError as error:
         return [Problem(where, f"{path} cannot be read as a raster: {error}")]
     if options["task"] == "regression" and options["labels_per_class"]:

@@ -24,20 +24,32 @@ OPTIONS: dict[str, Option] = {
     k.name: k
     for k in (
         Option("name", "str", None, "what the results call it"),
-        Option("path", "str", None,
-               "Parquet, GeoParquet, NPZ or Zarr with a vector per ROI; a GeoTIFF with a band per "
-               "dimension, out of which each ROI is cut; or, with {id} in it, a GeoTIFF per ROI, "
-               "which is taken whole"),
+        Option(
+            "path",
+            "str",
+            None,
+            "Parquet, GeoParquet, NPZ or Zarr with a vector per ROI; a GeoTIFF with a band per "
+            "dimension, out of which each ROI is cut; or, with {id} in it, a GeoTIFF per ROI, "
+            "which is taken whole",
+        ),
         Option("id_column", "str", "id", "column or array with the ids of the ROI table"),
-        Option("pooling", "str", "mean",
-               "how the pixels of a GeoTIFF become a vector; a list gives one set of each",
-               allowed=TOKEN_POOLINGS),
-        Option("decode", "str", "none",
-               "how numbers of a GeoTIFF become the embedding: alphaearth squares int8 over 127.5 "
-               "with its sign, -128 being missing",
-               allowed=("none", "alphaearth")),
+        Option(
+            "pooling",
+            "str",
+            "mean",
+            "how the pixels of a GeoTIFF become a vector; a list gives one set of each",
+            allowed=TOKEN_POOLINGS,
+        ),
+        Option(
+            "decode",
+            "str",
+            "none",
+            "how numbers of a GeoTIFF become the embedding: alphaearth squares int8 over 127.5 "
+            "with its sign, -128 being missing",
+            allowed=("none", "alphaearth"),
+        ),
     )
-}  # fmt: skip
+}
 """None of them is in the key of a stage."""
 
 
@@ -84,17 +96,23 @@ def read_given(
     if not section:
         return [], []
     if not isinstance(section, list):
-        return [], [Problem(f"{where}: given", f"is {section!r}; expected a list of mappings, each "
-                                               "with name and path")]  # fmt: skip
+        return [], [
+            Problem(
+                f"{where}: given",
+                f"is {section!r}; expected a list of mappings, each with name and path",
+            )
+        ]
     found: list[GivenSet] = []
     problems: list[Problem] = []
     for number, entry in enumerate(section, start=1):
         place = f"{where}: given {number}"
         own = list(_entry(entry, place, problems))
         names = {*taken, *(other.name for other in found)}
-        problems += [Problem(f"{place}.name", f"is {each.name!r}, which a profile or another set "
-                                              "is called")
-                     for each in own if each.name in names]  # fmt: skip
+        problems += [
+            Problem(f"{place}.name", f"is {each.name!r}, which a profile or another set is called")
+            for each in own
+            if each.name in names
+        ]
         found += own
     return found, problems
 
@@ -105,8 +123,11 @@ def _entry(entry: Any, place: str, problems: list[Problem]) -> Iterator[GivenSet
         problems.append(Problem(place, f"is {entry!r}; expected a mapping with name and path"))
         return
     before = len(problems)
-    problems += [Problem(f"{place}.{name}", f"is not an option{nearest(name, OPTIONS)}")
-                 for name in entry if name not in OPTIONS]  # fmt: skip
+    problems += [
+        Problem(f"{place}.{name}", f"is not an option{nearest(name, OPTIONS)}")
+        for name in entry
+        if name not in OPTIONS
+    ]
     poolings = entry.get("pooling")
     listed = poolings if isinstance(poolings, list) else [poolings]
     sets = [_parsed({**entry, "pooling": each}, place, problems) for each in listed]
@@ -119,8 +140,9 @@ def _entry(entry: Any, place: str, problems: list[Problem]) -> Iterator[GivenSet
         raster = _ending(own["path"]) in RASTERS
         name = f"{own['name']}_{own['pooling']}" if len(sets) > 1 else own["name"]
         pooling = own["pooling"] if raster else ""
-        yield GivenSet(name, own["name"], own["path"], own["id_column"], pooling, own["decode"],
-                       sha256)  # fmt: skip
+        yield GivenSet(
+            name, own["name"], own["path"], own["id_column"], pooling, own["decode"], sha256
+        )
 
 
 def _parsed(entry: Mapping[str, Any], place: str, problems: list[Problem]) -> dict[str, Any]:
@@ -141,11 +163,15 @@ def _parsed(entry: Mapping[str, Any], place: str, problems: list[Problem]) -> di
 def _check(own: Mapping[str, Any], pooled: bool, place: str) -> Iterator[Problem]:
     path, ending = own["path"], _ending(own["path"])
     if slug(own["name"]) != own["name"]:
-        yield Problem(f"{place}.name", f"is {own['name']!r}; it names a folder: letters, digits "
-                                       "and . _ = + - only")  # fmt: skip
+        yield Problem(
+            f"{place}.name",
+            f"is {own['name']!r}; it names a folder: letters, digits and . _ = + - only",
+        )
     if ending not in (*TABLES, *RASTERS):
-        yield Problem(f"{place}.path", f"is {path!r}; expected a file that ends in "
-                                       f"{', '.join((*TABLES, *RASTERS))}")  # fmt: skip
+        yield Problem(
+            f"{place}.path",
+            f"is {path!r}; expected a file that ends in {', '.join((*TABLES, *RASTERS))}",
+        )
     elif ending in TABLES and (pooled or own["decode"] != "none"):
         unread = "pooling" if pooled else "decode"
         yield Problem(f"{place}.{unread}", f"is read of a GeoTIFF only, and path is {path!r}")

@@ -139,30 +139,40 @@ def _write_files(study: Study, folder: Path) -> None:
         (folder / kind).mkdir()
     for key, node in nodes.items():
         chain = [n.key for n in node.upstream()]
-        write_sealed(folder / "nodes" / f"{key}.json", {
-            "nodes": {k: node_row(nodes[k]) for k in chain},
-            "options": {k: options[k] for k in chain if k in options},
-            "store": str(study.store), "on_roi_error": study.options["on_roi_error"],
-        })  # fmt: skip
+        write_sealed(
+            folder / "nodes" / f"{key}.json",
+            {
+                "nodes": {k: node_row(nodes[k]) for k in chain},
+                "options": {k: options[k] for k in chain if k in options},
+                "store": str(study.store),
+                "on_roi_error": study.options["on_roi_error"],
+            },
+        )
     table = hashlib.sha256()  # a shard's name tells all of its ROIs but their labels
     for shard in study.shards:
         rois = [roi_row(roi) for roi in shard.rois]
         write_sealed(folder / "shards" / f"{shard.name}.json", rois)
         table.update(digest([shard.name, [labels for *_, labels in rois]]).encode())
-    write_sealed(folder / "plan.json", {
-        "name": study.name, "options": named(study.options),
-        "evaluate": named(study.evaluate), "retain": study.retain,
-        "profiles": [[p.name, p.settings, p.node.key] for p in study.profiles],
-        "skipped": [[s.name, named(s.settings), s.reason] for s in study.skipped],
-        "nodes": {key: node_row(node) for key, node in nodes.items()},
-        "shards": [{"name": s.name, "rois": len(s.rois), "extents": s.extents}
-                   for s in study.shards],
-        "roi_digest": table.hexdigest(),
-        "config": named(study.config),
-        "given": [given.identity() for given in study.given],
-        "race": asdict(study.race) if study.race else None,
-        "watched": {str(path): _fingerprint(path) for path in _watched(study)},
-    })  # fmt: skip
+    write_sealed(
+        folder / "plan.json",
+        {
+            "name": study.name,
+            "options": named(study.options),
+            "evaluate": named(study.evaluate),
+            "retain": study.retain,
+            "profiles": [[p.name, p.settings, p.node.key] for p in study.profiles],
+            "skipped": [[s.name, named(s.settings), s.reason] for s in study.skipped],
+            "nodes": {key: node_row(node) for key, node in nodes.items()},
+            "shards": [
+                {"name": s.name, "rois": len(s.rois), "extents": s.extents} for s in study.shards
+            ],
+            "roi_digest": table.hexdigest(),
+            "config": named(study.config),
+            "given": [given.identity() for given in study.given],
+            "race": asdict(study.race) if study.race else None,
+            "watched": {str(path): _fingerprint(path) for path in _watched(study)},
+        },
+    )
 
 
 def read_plan(folder: Path) -> tuple[Study, str]:
@@ -175,18 +185,26 @@ def read_plan(folder: Path) -> tuple[Study, str]:
     found = read_sealed(path)
     nodes = make_nodes(found["nodes"], path)
     shards = [
-        Shard(shard["name"], StoredRois(folder, {shard["name"]: shard["rois"]}),
-              {int(side): count for side, count in shard["extents"].items()})
+        Shard(
+            shard["name"],
+            StoredRois(folder, {shard["name"]: shard["rois"]}),
+            {int(side): count for side, count in shard["extents"].items()},
+        )
         for shard in found["shards"]
-    ]  # fmt: skip
+    ]
     study = Study(
         found["name"],
         StoredRois(folder, {shard["name"]: shard["rois"] for shard in found["shards"]}),
         [Profile(name, settings, nodes[key]) for name, settings, key in found["profiles"]],
         [Skipped(*row) for row in found["skipped"]],
-        found["options"], found["evaluate"], found["retain"], shards,
-        found["config"], [GivenSet(**given) for given in found["given"]], _race(found["race"]),
-    )  # fmt: skip
+        found["options"],
+        found["evaluate"],
+        found["retain"],
+        shards,
+        found["config"],
+        [GivenSet(**given) for given in found["given"]],
+        _race(found["race"]),
+    )
     return study, found["roi_digest"]
 
 

@@ -166,8 +166,16 @@ def _default(knob: Knob, card: ModelCard) -> Any:
 def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     """What is wrong with a combination of values that are each allowed."""
     errors: Errors = []
-    for test in (_check_bands, _check_normalization, _check_frames, _check_layer,
-                 _check_pooling, _check_source, _check_own_grid, _check_granularity):  # fmt: skip
+    for test in (
+        _check_bands,
+        _check_normalization,
+        _check_frames,
+        _check_layer,
+        _check_pooling,
+        _check_source,
+        _check_own_grid,
+        _check_granularity,
+    ):
         errors += test(settings, card)
     errors += card.check(settings)
     return errors or [
@@ -209,8 +217,13 @@ def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     known = [band for n in needed for band in SENSORS[n.sensor].bands]
     unknown = [b for b in settings["bands"] or () if b not in known]
     if unknown:
-        return [("bands", f"has {unknown[0]!r}, which {settings['modality']} lacks; it has: "
-                          f"{', '.join(known)}{nearest(unknown[0], known)}")]  # fmt: skip
+        return [
+            (
+                "bands",
+                f"has {unknown[0]!r}, which {settings['modality']} lacks; it has: "
+                f"{', '.join(known)}{nearest(unknown[0], known)}",
+            )
+        ]
     chosen = sensor_bands(settings, card)
     return [
         ("bands", f"is {','.join(chosen[n.sensor])}; {card.id} reads {','.join(n.bands)}")
@@ -300,8 +313,10 @@ def _check_own_grid(settings: Mapping[str, Any], card: ModelCard) -> Errors:
         return []
     frames = settings["frames"]
     around = [name for name in ("context_m", "least_side_m") if settings[name]]
-    errors = [(name, f"is {settings[name]:g}; {provider} has nothing around its images; allowed: 0")
-              for name in around]  # fmt: skip
+    errors = [
+        (name, f"is {settings[name]:g}; {provider} has nothing around its images; allowed: 0")
+        for name in around
+    ]
     if frames not in (1, "auto"):
         errors.append(("frames", f"is {frames}; {provider} has one image of each ROI; allowed: 1"))
     return errors
@@ -314,14 +329,22 @@ def _check_least_cloudy(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     others = "allowed: median, mean, mosaic"
     sensors = [sensor for sensor in sensor_bands(settings, card) if SENSORS[sensor].sees_clouds]
     if not sensors:
-        return [("composite", f"is 'least_cloudy', and clouds do not hide what the model is fed; "
-                              f"{others}")]  # fmt: skip
+        return [
+            (
+                "composite",
+                f"is 'least_cloudy', and clouds do not hide what the model is fed; {others}",
+            )
+        ]
     usable = {SCENE_SHARE, *(MASK_RULES if settings["cloud_mask"] != "none" else ())}
     return [
-        ("composite", f"is 'least_cloudy', and this source tells nothing of clouds in {sensor} "
-                      f"scenes; {others}")
-        for sensor in sensors if not usable & set(_clouds_told(settings, sensor))
-    ]  # fmt: skip
+        (
+            "composite",
+            f"is 'least_cloudy', and this source tells nothing of clouds in {sensor} "
+            f"scenes; {others}",
+        )
+        for sensor in sensors
+        if not usable & set(_clouds_told(settings, sensor))
+    ]
 
 
 def _clouds_told(settings: Mapping[str, Any], sensor: str) -> tuple[str, ...]:
@@ -337,31 +360,51 @@ def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     provider, method = settings["provider"], settings["composite"]
     made = find_provider(provider).composites
     if not made:
-        return [("fetch_granularity", f"is 'composite', which {provider} does not make; "
-                                      "allowed: scene")]  # fmt: skip
+        return [
+            ("fetch_granularity", f"is 'composite', which {provider} does not make; allowed: scene")
+        ]
     if settings["mask_dilation"]:
-        return [("mask_dilation", f"is {settings['mask_dilation']}; {provider} dilates no mask; "
-                                  "allowed with fetch_granularity composite: 0")]  # fmt: skip
+        return [
+            (
+                "mask_dilation",
+                f"is {settings['mask_dilation']}; {provider} dilates no mask; "
+                "allowed with fetch_granularity composite: 0",
+            )
+        ]
     if method in made:
         return []
-    return [("composite", f"is {method!r}; with fetch_granularity composite {provider} makes: "
-                          f"{', '.join(made)}")]  # fmt: skip
+    return [
+        (
+            "composite",
+            f"is {method!r}; with fetch_granularity composite {provider} makes: {', '.join(made)}",
+        )
+    ]
 
 
 def _check_native(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     if settings["input_prep"] != "native" or native_limit(settings, card):
         return []
-    return [("input_prep", f"is 'native'; {card.id} takes inputs of one size only, or none up to "
-                           f"native_max_px ({settings['native_max_px']}); allowed: resize, tile, "
-                           "auto")]  # fmt: skip
+    return [
+        (
+            "input_prep",
+            f"is 'native'; {card.id} takes inputs of one size only, or none up to "
+            f"native_max_px ({settings['native_max_px']}); allowed: resize, tile, "
+            "auto",
+        )
+    ]
 
 
 def _check_lattice(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     """Grids start on multiples of 60 m, so their pixels have one lattice if they nest in that."""
     if settings["lattice"] == "roi" or SNAP_M % settings["scale_m"] == 0:
         return []
-    return [("lattice", f"is 'shared', which needs a scale_m of which {SNAP_M} m is a multiple; it "
-                        f"is {settings['scale_m']:g}")]  # fmt: skip
+    return [
+        (
+            "lattice",
+            f"is 'shared', which needs a scale_m of which {SNAP_M} m is a multiple; it "
+            f"is {settings['scale_m']:g}",
+        )
+    ]
 
 
 def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
@@ -381,6 +424,11 @@ def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
         return []
     fit = (o for o in range(size) if (size - o) % step == 0)
     closest = sorted(sorted({*fit, 0}, key=lambda o: abs(o - overlap))[:2])
-    return [("tile_overlap", f"is {overlap}, so tiles {size - overlap} px apart do not meet on "
-                             f"whole tokens ({float(step):g} px); nearest: "
-                             f"{', '.join(map(str, closest))}")]  # fmt: skip
+    return [
+        (
+            "tile_overlap",
+            f"is {overlap}, so tiles {size - overlap} px apart do not meet on "
+            f"whole tokens ({float(step):g} px); nearest: "
+            f"{', '.join(map(str, closest))}",
+        )
+    ]

@@ -56,9 +56,11 @@ def read_published(path: Path) -> list[Published]:
     missing = [name for name in NEEDED if name not in columns]
     unknown = [name for name in columns if name not in (*NEEDED, *OPTIONAL)]
     if missing or unknown or not rows:
-        raise RsweepError(f"{path}: expected rows with the columns {', '.join(NEEDED)} and at most "
-                          f"{', '.join(OPTIONAL)}; it has {len(rows)} rows of "
-                          f"{', '.join(columns) or 'nothing'}")  # fmt: skip
+        raise RsweepError(
+            f"{path}: expected rows with the columns {', '.join(NEEDED)} and at most "
+            f"{', '.join(OPTIONAL)}; it has {len(rows)} rows of "
+            f"{', '.join(columns) or 'nothing'}"
+        )
     found = [_row(row, f"{path}, row {number}") for number, row in enumerate(rows, start=1)]
     names = [each.what for each in found]
     twice = [name for name in names if names.count(name) > 1]
@@ -72,12 +74,20 @@ def _row(row: Mapping[str, str], where: str) -> Published:
     empty = [name for name in NEEDED if not text[name]]
     if empty:
         raise RsweepError(f"{where}: {empty[0]} is empty")
-    value, tolerance = (_number(text[name], f"{where}: {name}")
-                        for name in ("published", "tolerance"))  # fmt: skip
+    value, tolerance = (
+        _number(text[name], f"{where}: {name}") for name in ("published", "tolerance")
+    )
     if tolerance < 0:
         raise RsweepError(f"{where}: tolerance is {tolerance:g}; expected a number from 0")
-    return Published(text["what"], _names(text["profile"]), _names(text["minus"]),
-                     text["measure"], value, tolerance, text["source"])  # fmt: skip
+    return Published(
+        text["what"],
+        _names(text["profile"]),
+        _names(text["minus"]),
+        text["measure"],
+        value,
+        tolerance,
+        text["source"],
+    )
 
 
 def _number(text: str, where: str) -> float:
@@ -107,5 +117,8 @@ def published_problems(path: str | None, names: Collection[str], where: str) -> 
     for each in found:
         for name in (*each.profiles, *each.minus):
             if name not in names:
-                yield Problem(place, f"{path}: {each.what!r} is of profile {name!r}, which the "
-                                     f"study lacks{nearest(name, names)}")  # fmt: skip
+                yield Problem(
+                    place,
+                    f"{path}: {each.what!r} is of profile {name!r}, which the "
+                    f"study lacks{nearest(name, names)}",
+                )

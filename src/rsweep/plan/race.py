@@ -11,17 +11,31 @@ from rsweep.core.knobs import Option, Problem, nearest
 OPTIONS: dict[str, Option] = {
     k.name: k
     for k in (
-        Option("design", "str", "grid",
-               "grid: every profile runs on every place; race: all run on a part of the shards, "
-               "those that are shown to be worse than another by more than `matters` stop, and the "
-               "rest go on (docs/race.md)", allowed=("grid", "race")),
-        Option("parts", "names", [0.25, 0.5],
-               "race: shares of the places after which profiles may stop, rising, below 1"),
-        Option("confidence", "float", 0.95,
-               "race: probability that nobody is stopped in error, over all rounds and profiles",
-               minimum=0.5, maximum=0.999),
+        Option(
+            "design",
+            "str",
+            "grid",
+            "grid: every profile runs on every place; race: all run on a part of the shards, "
+            "those that are shown to be worse than another by more than `matters` stop, and the "
+            "rest go on (docs/race.md)",
+            allowed=("grid", "race"),
+        ),
+        Option(
+            "parts",
+            "names",
+            [0.25, 0.5],
+            "race: shares of the places after which profiles may stop, rising, below 1",
+        ),
+        Option(
+            "confidence",
+            "float",
+            0.95,
+            "race: probability that nobody is stopped in error, over all rounds and profiles",
+            minimum=0.5,
+            maximum=0.999,
+        ),
     )
-}  # fmt: skip
+}
 """None of these changes an embedding, so none is in a key."""
 BLOCKS = "blocks"
 """Where a sweep with a design has its blocks."""
@@ -82,9 +96,14 @@ def _parse(option: Option, value: Any) -> Any:
 
 
 def race_problems(
-    race: Race, profiles: int, places: int, shards: int, evaluate: Mapping[str, Any],
-    published: bool, where: str,
-) -> list[Problem]:  # fmt: skip
+    race: Race,
+    profiles: int,
+    places: int,
+    shards: int,
+    evaluate: Mapping[str, Any],
+    published: bool,
+    where: str,
+) -> list[Problem]:
     """What a study lacks for its race: labels, two profiles, a shard for each of its rounds."""
     place, rounds = f"{where}: sweep.design", len(race.parts) + 1
     found = []
@@ -99,9 +118,14 @@ def race_problems(
         found.append(Problem(place, f"is race, but the study has {profiles} profile"))
     if 0 < shards < rounds:
         size = max(places // (4 * rounds), 1)
-        found.append(Problem(place, f"is race, whose {rounds} rounds need as many shards at least, "
-                                    f"and the {places} ROIs make {shards}; expected shard_size "
-                                    f"{size} or so"))  # fmt: skip
+        found.append(
+            Problem(
+                place,
+                f"is race, whose {rounds} rounds need as many shards at least, "
+                f"and the {places} ROIs make {shards}; expected shard_size "
+                f"{size} or so",
+            )
+        )
     return found
 
 

@@ -119,8 +119,9 @@ def left_after(study: Study, number: int) -> Study:
         return study
     path = round_file(study, number)
     if not path.is_file():
-        raise RsweepError(f"{path} is not there: the race of {study.name} has not come so far; "
-                          f"run the study")  # fmt: skip
+        raise RsweepError(
+            f"{path} is not there: the race of {study.name} has not come so far; run the study"
+        )
     return only(study, read_round(path).going)
 
 
@@ -141,8 +142,12 @@ def finished(study: Study) -> Study:
 def out_of_race(study: Study) -> list[tuple[Profile, Stopped, Round]]:
     """Profiles that were stopped, with what is known of each, in the order of the rounds."""
     by_name = {profile.name: profile for profile in study.profiles}
-    return [(by_name[one.profile], one, found) for found in rounds_so_far(study)
-            for one in found.stopped if one.profile in by_name]  # fmt: skip
+    return [
+        (by_name[one.profile], one, found)
+        for found in rounds_so_far(study)
+        for one in found.stopped
+        if one.profile in by_name
+    ]
 
 
 def wanted_shards(study: Study) -> Mapping[str, frozenset[str]]:

@@ -80,27 +80,44 @@ def _sections() -> dict[str, Schema]:
     labels |= {name: one_or_list(labels[name]) for name in evaluation.GRIDS}
     labels["label"]["type"] = "string"
     labels["label_raster"]["type"] = "string"
-    labels["label_ignore"] |= {"anyOf": [{"type": "array", "items": {"type": "number"}},
-                                         {"type": "number"}]}  # fmt: skip
+    labels["label_ignore"] |= {
+        "anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "number"}]
+    }
     count = {"type": "integer", "minimum": 1}
-    labels["labels_per_class"] |= {"anyOf": [{"type": "array", "items": count}, count,
-                                             {"type": "null"}]}  # fmt: skip
+    labels["labels_per_class"] |= {
+        "anyOf": [{"type": "array", "items": count}, count, {"type": "null"}]
+    }
     return {
-        "base": {**_closed(_references()),
-                 "description": "the baseline: settings of every profile that sets no other"},
-        "sweep": {"description": "blocks whose lists are multiplied out into profiles, or a design "
-                  "with its blocks", "anyOf": [{"type": "array", "items": block}, block,
-                                               _designed(block)]},
-        "profiles": {"type": "object", "additionalProperties": profile,
-                     "description": "named profiles beside those of the sweep"},
-        "given": {"type": "array", "description": "embeddings that others computed, judged like "
-                  "profiles", "items": _given()},
-        "evaluate": {**_closed(labels), "description": "what the embeddings are worth: probes that "
-                     "predict a column of the ROI table, or a raster",
-                     "anyOf": [{"required": ["label"]}, {"required": ["label_raster"]}]},
-        "retain": {**_closed(dict.fromkeys([*STAGES][:-1], keep)),
-                   "description": "what happens to a stage's files once they have been read"},
-    }  # fmt: skip
+        "base": {
+            **_closed(_references()),
+            "description": "the baseline: settings of every profile that sets no other",
+        },
+        "sweep": {
+            "description": "blocks whose lists are multiplied out into profiles, or a design "
+            "with its blocks",
+            "anyOf": [{"type": "array", "items": block}, block, _designed(block)],
+        },
+        "profiles": {
+            "type": "object",
+            "additionalProperties": profile,
+            "description": "named profiles beside those of the sweep",
+        },
+        "given": {
+            "type": "array",
+            "description": "embeddings that others computed, judged like profiles",
+            "items": _given(),
+        },
+        "evaluate": {
+            **_closed(labels),
+            "description": "what the embeddings are worth: probes that "
+            "predict a column of the ROI table, or a raster",
+            "anyOf": [{"required": ["label"]}, {"required": ["label_raster"]}],
+        },
+        "retain": {
+            **_closed(dict.fromkeys([*STAGES][:-1], keep)),
+            "description": "what happens to a stage's files once they have been read",
+        },
+    }
 
 
 def _given() -> Schema:
@@ -114,8 +131,10 @@ def _designed(block: Schema) -> Schema:
     share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     parts = [{"type": "array", "items": share, "minItems": 1}, share]
     own["parts"] |= {"anyOf": parts}
-    blocks = {"description": "blocks whose lists are multiplied out into profiles",
-              "anyOf": [{"type": "array", "items": block}, block]}  # fmt: skip
+    blocks = {
+        "description": "blocks whose lists are multiplied out into profiles",
+        "anyOf": [{"type": "array", "items": block}, block],
+    }
     return _closed({**own, race.BLOCKS: blocks}, "design")
 
 
@@ -174,17 +193,22 @@ def _provider(provider: str) -> Schema:
 def _model() -> Schema:
     known = [{"const": card.id, "title": card.title} for card in cards()]
     named = [{"type": "string", "pattern": f"^{family}:."} for family in multi_model_families()]
-    return {"description": CORE["model"].meaning, "default": CORE["model"].default,
-            "anyOf": [*known, *named]}  # fmt: skip
+    return {
+        "description": CORE["model"].meaning,
+        "default": CORE["model"].default,
+        "anyOf": [*known, *named],
+    }
 
 
 def _by_model(swept: bool) -> list[Schema]:
     """What a block or profile may say beside `model: thor`: THOR's variants, its knobs, ...."""
     return [
-        {"if": {"properties": {"model": {"const": card.id}}, "required": ["model"]},
-         "then": {"properties": _card_properties(card, swept)}}
+        {
+            "if": {"properties": {"model": {"const": card.id}}, "required": ["model"]},
+            "then": {"properties": _card_properties(card, swept)},
+        }
         for card in cards()
-    ]  # fmt: skip
+    ]
 
 
 def _card_properties(card: ModelCard, swept: bool) -> dict[str, Schema]:

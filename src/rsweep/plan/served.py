@@ -78,8 +78,10 @@ def _missing_bands(node: Node, profiles: Sequence[Profile], have: list[str]) -> 
         prep = next(n for n in profile.node.upstream() if n.stage == "prep")
         missing = [band for band in prep.settings["bands"][sensor] if band not in have]
         if missing:
-            yield (f"{profile.settings['model']} reads {sensor} {', '.join(missing)}, which "
-                   f"{node.settings['collection']} lacks; it has {', '.join(have)}")  # fmt: skip
+            yield (
+                f"{profile.settings['model']} reads {sensor} {', '.join(missing)}, which "
+                f"{node.settings['collection']} lacks; it has {', '.join(have)}"
+            )
 
 
 def _missing_layers(node: Node, profiles: Sequence[Profile], source: Source) -> Iterator[str]:
@@ -91,9 +93,11 @@ def _missing_layers(node: Node, profiles: Sequence[Profile], source: Source) -> 
                 continue
             wanted = {rule["layer"] for rule in rules.values()}
             if wanted and "" not in wanted and not wanted & set(layers):
-                yield (f"cloud_mask {profile.settings['cloud_mask']} needs the layer "
-                       f"{', '.join(sorted(wanted))}; the scenes have "
-                       f"{', '.join(layers) or 'none'}")  # fmt: skip
+                yield (
+                    f"cloud_mask {profile.settings['cloud_mask']} needs the layer "
+                    f"{', '.join(sorted(wanted))}; the scenes have "
+                    f"{', '.join(layers) or 'none'}"
+                )
 
 
 def _missing_scenes(study: Study, node: Node, source: Source) -> Iterator[str]:

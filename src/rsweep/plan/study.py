@@ -48,35 +48,72 @@ OPTIONS: dict[str, Option] = {
         Option("temporal", "mapping", None, "window of every ROI; the same as in base"),
         Option("results", "str", "results", "folder of the results"),
         Option("store", "str", None, "folder of cached stages; unset: <results>/store"),
-        Option("upstream", "names", [],
-               "stores of others that are only read: folders or addresses of web servers; what the "
-               "store lacks is taken from there"),
+        Option(
+            "upstream",
+            "names",
+            [],
+            "stores of others that are only read: folders or addresses of web servers; what the "
+            "store lacks is taken from there",
+        ),
         Option("shard_size", "int", 256, "ROIs per job, about", minimum=1),
-        Option("on_invalid", "str", "error",
-               "a combination that a model cannot run: an error, or skipped and listed",
-               allowed=("error", "skip")),
-        Option("on_roi_error", "str", "record",
-               "a ROI that cannot be embedded: a row without values and with the reason, or a "
-               "failure", allowed=("record", "fail")),
-        Option("max_failed", "float", 0.25,
-               "largest share of a profile's ROIs that may lack an embedding; above it, or where "
-               "none has one, the run ends in an error after writing what it has",
-               minimum=0, maximum=1),
+        Option(
+            "on_invalid",
+            "str",
+            "error",
+            "a combination that a model cannot run: an error, or skipped and listed",
+            allowed=("error", "skip"),
+        ),
+        Option(
+            "on_roi_error",
+            "str",
+            "record",
+            "a ROI that cannot be embedded: a row without values and with the reason, or a failure",
+            allowed=("record", "fail"),
+        ),
+        Option(
+            "max_failed",
+            "float",
+            0.25,
+            "largest share of a profile's ROIs that may lack an embedding; above it, or where "
+            "none has one, the run ends in an error after writing what it has",
+            minimum=0,
+            maximum=1,
+        ),
         Option("gpus", "int", 0, "GPUs that an inference job asks for", minimum=0),
-        Option("frozen", "bool", False,
-               "fetch exactly the scenes of the lock, which is then never written"),
-        Option("lock", "str", None,
-               "lock that `frozen` reads; unset: <results>/<study>/study.lock.json"),
-        Option("published", "str", None,
-               "CSV of published numbers to compare the results with (docs/recipes.md)"),
-        Option("budget", "mapping", {},
-               "what may be spent: eecu_hours, which the Earth Engine project may cost in a "
-               "calendar month (UTC) by the ledger in the store; fetching stops before it"),
-        Option("prices", "mapping", {},
-               "what costs are worth: gpu_hour, cpu_hour, kwh (that GPUs say they used), "
-               "thousand_requests, fetched_gb, eecu_hour, gb (of results kept) and their currency"),
+        Option(
+            "frozen",
+            "bool",
+            False,
+            "fetch exactly the scenes of the lock, which is then never written",
+        ),
+        Option(
+            "lock",
+            "str",
+            None,
+            "lock that `frozen` reads; unset: <results>/<study>/study.lock.json",
+        ),
+        Option(
+            "published",
+            "str",
+            None,
+            "CSV of published numbers to compare the results with (docs/recipes.md)",
+        ),
+        Option(
+            "budget",
+            "mapping",
+            {},
+            "what may be spent: eecu_hours, which the Earth Engine project may cost in a "
+            "calendar month (UTC) by the ledger in the store; fetching stops before it",
+        ),
+        Option(
+            "prices",
+            "mapping",
+            {},
+            "what costs are worth: gpu_hour, cpu_hour, kwh (that GPUs say they used), "
+            "thousand_requests, fetched_gb, eecu_hour, gb (of results kept) and their currency",
+        ),
     )
-}  # fmt: skip
+}
 """What a study says beside knobs; none of it changes an embedding, none is in a key."""
 
 
@@ -187,8 +224,9 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
     race, race_errors = read_race(config.get("sweep"), where)
     problems += race_errors
     if race and not problems:
-        problems += race_problems(race, len(profiles), len(rois), len(shards), evaluate,
-                                  bool(options["published"]), where)  # fmt: skip
+        problems += race_problems(
+            race, len(profiles), len(rois), len(shards), evaluate, bool(options["published"]), where
+        )
     if not problems and not profiles and not given:
         problems.append(Problem(where, "has no profile that can run"))
     if problems:
@@ -197,15 +235,27 @@ def make_study(config: Mapping[str, Any], where: str) -> Study:
         raise StudyError(problems)
     profiles = with_scenes(profiles, shards, _locked_scenes(options), where)
     return Study(
-        options["study"], rois, profiles, skipped, options, evaluate, retain, shards, config, given,
+        options["study"],
+        rois,
+        profiles,
+        skipped,
+        options,
+        evaluate,
+        retain,
+        shards,
+        config,
+        given,
         race,
-    )  # fmt: skip
+    )
 
 
 def _profiles(
-    config: Mapping[str, Any], where: str, options: Settings, problems: list[Problem],
+    config: Mapping[str, Any],
+    where: str,
+    options: Settings,
+    problems: list[Problem],
     places: Places,
-) -> tuple[list[Profile], list[Skipped]]:  # fmt: skip
+) -> tuple[list[Profile], list[Skipped]]:
     """What a study runs; nothing where it only has embeddings that others computed."""
     if config.get("given") and not any(config.get(name) for name in MADE_OF):
         return [], []
@@ -306,9 +356,13 @@ def _retain(config: Mapping[str, Any], where: str, problems: list[Problem]) -> d
     stages = [*STAGES][:-1]  # what the last makes is read as long as there are results
     for stage, value in retain.items():
         if stage not in stages or value not in ("keep", "temp"):
-            problems.append(Problem(f"{where}: retain.{stage}",
-                                    f"is {value!r}; expected one of {', '.join(stages)}, each "
-                                    f"keep or temp{nearest(stage, stages)}"))  # fmt: skip
+            problems.append(
+                Problem(
+                    f"{where}: retain.{stage}",
+                    f"is {value!r}; expected one of {', '.join(stages)}, each "
+                    f"keep or temp{nearest(stage, stages)}",
+                )
+            )
     return retain
 
 
@@ -318,8 +372,11 @@ def _name_problems(profiles: Sequence[Profile], rois: Sequence[Roi], table: str)
     both = clash([roi.id for roi in rois]) if grids else None
     if not both:
         return []
-    return [Problem(table, f"ids {both[0]!r} and {both[1]!r} give one name of a grid's file; "
-                           f"rename one")]  # fmt: skip
+    return [
+        Problem(
+            table, f"ids {both[0]!r} and {both[1]!r} give one name of a grid's file; rename one"
+        )
+    ]
 
 
 def _window_problems(profiles: Sequence[Profile], rois: Sequence[Roi], where: str) -> list[Problem]:

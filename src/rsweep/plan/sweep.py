@@ -56,9 +56,13 @@ class Candidate:
 
 
 def expand(
-    config: Mapping[str, Any], where: str, skip: bool, problems: list[Problem],
-    places: Places = UNKNOWN, pins: Mapping[str, Pin] | None = None,
-) -> tuple[list[Profile], list[Skipped]]:  # fmt: skip
+    config: Mapping[str, Any],
+    where: str,
+    skip: bool,
+    problems: list[Problem],
+    places: Places = UNKNOWN,
+    pins: Mapping[str, Pin] | None = None,
+) -> tuple[list[Profile], list[Skipped]]:
     """The profiles of a study and the combinations left out.
 
     Args:
@@ -206,8 +210,10 @@ def _too_many(block: Mapping[str, Any], most: int) -> str:
     longest = sorted(lists.items(), key=lambda item: -item[1])
     product = " x ".join(f"{name} ({count:,})" for name, count in longest[:6] if count > 1)
     before = "" if most == MOST_PROFILES else f", with {MOST_PROFILES - most:,} of blocks before it"
-    return (f"multiplies out to {size:,} profiles{before}: {product}; a study has at most "
-            f"{MOST_PROFILES:,}")  # fmt: skip
+    return (
+        f"multiplies out to {size:,} profiles{before}: {product}; a study has at most "
+        f"{MOST_PROFILES:,}"
+    )
 
 
 def _good(place: str, name: str, value: Any, problems: list[Problem]) -> list[Any]:
@@ -227,10 +233,13 @@ def name_profiles(candidates: Sequence[Candidate]) -> list[Profile]:
     swept = [c for c in candidates if not c.name]
     names = list(dict.fromkeys(k for c in swept for k in c.own))
     varying = {
-        k for k in names
-        if all(len({repr(s.get(k)) for s in each}) > 1
-               for each in ([c.own for c in swept], [c.settings for c in swept]))
-    }  # fmt: skip
+        k
+        for k in names
+        if all(
+            len({repr(s.get(k)) for s in each}) > 1
+            for each in ([c.own for c in swept], [c.settings for c in swept])
+        )
+    }
     given = {c.node.key: c.name for c in reversed(candidates) if c.name}
     found: dict[str, Profile] = {}
     used: set[str] = set()

@@ -38,7 +38,8 @@ def too_many_tiles(
                 f"{where}: {profile.name}.max_tiles",
                 f"is {limit}, and {len(large)} of {count} ROIs, {roi.id} first, need more: that "
                 f"one {tiles:,} tiles of {how[0]} px; raise max_tiles or tile_size, or set "
-                f"input_prep: resize")  # fmt: skip
+                f"input_prep: resize",
+            )
     return list(problems.values())
 
 
@@ -66,8 +67,7 @@ def _tiles(roi: Roi, scale_m: float, settings: Mapping[str, Any]) -> int:
         left, bottom, right, top = roi_polygon(roi)[1].bounds
     except RoiError:
         return 0  # which has an error of its own
-    return (_along((right - left) / scale_m, settings)
-            * _along((top - bottom) / scale_m, settings))  # fmt: skip
+    return _along((right - left) / scale_m, settings) * _along((top - bottom) / scale_m, settings)
 
 
 def _along(length_px: float, settings: Mapping[str, Any]) -> int:

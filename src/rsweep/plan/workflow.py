@@ -158,9 +158,11 @@ class Plan:
         names = batches(self.study)[batch]
         files = [str(self.study.folder_of(name) / "embeddings.parquet") for name in names]
         if self.study.evaluate.get("label_raster"):
-            files += [f"{self.folder}/profiles/{name}/grids" for name in names
-                      if name in self.profiles
-                      and self.profiles[name].settings["output"] == "grid"]  # fmt: skip
+            files += [
+                f"{self.folder}/profiles/{name}/grids"
+                for name in names
+                if name in self.profiles and self.profiles[name].settings["output"] == "grid"
+            ]
         return files
 
     def evaluations(self) -> list[str]:

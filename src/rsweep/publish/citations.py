@@ -16,12 +16,12 @@ ARXIV = re.compile(r"arxiv[:.](?:org/abs/)?\s?(\d{4}\.\d{4,5})", re.IGNORECASE)
 ADDRESS = re.compile(r"https?://\S+")
 SENSOR_TERMS = {
     "s1": "Copernicus Sentinel data: free, full and open (Regulation EU 1159/2013); name them as "
-          "\"contains modified Copernicus Sentinel data [year]\"",
+    '"contains modified Copernicus Sentinel data [year]"',
     "s2": "Copernicus Sentinel data: free, full and open (Regulation EU 1159/2013); name them as "
-          "\"contains modified Copernicus Sentinel data [year]\"",
+    '"contains modified Copernicus Sentinel data [year]"',
     "landsat": "Landsat, U.S. Geological Survey: public domain",
     "modis": "MODIS, NASA: free and open",
-}  # fmt: skip
+}
 """Terms of a sensor's own archive, by the start of its name; a mirror may add its own."""
 
 Lock = Mapping[str, Any]
@@ -50,8 +50,11 @@ def data_bibtex(lock: Lock) -> str:
 def _entry(card: ModelCard) -> str:
     fields = {"title": f"{{{card.title}}}", "note": card.paper}
     if found := ARXIV.search(card.paper):
-        fields |= {"eprint": found[1], "archiveprefix": "arXiv",
-                   "url": f"https://arxiv.org/abs/{found[1]}"}  # fmt: skip
+        fields |= {
+            "eprint": found[1],
+            "archiveprefix": "arXiv",
+            "url": f"https://arxiv.org/abs/{found[1]}",
+        }
     elif address := ADDRESS.search(card.paper):
         fields["url"] = address[0]
     lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
@@ -90,11 +93,12 @@ def _terms(provider: str, sensor: str) -> str:
 def citation_file(study: str, authors: Sequence[str], licence: str) -> str:
     """CITATION.cff of a study's results."""
     found = {
-        "cff-version": "1.2.0", "type": "dataset",
+        "cff-version": "1.2.0",
+        "type": "dataset",
         "message": "If you use these results, cite them and the works in citations.bib.",
         "title": f"Embeddings and comparisons of study {study}",
         "authors": [{"name": name} for name in authors or (f"The authors of study {study}",)],
-    }  # fmt: skip
+    }
     if licence:
         found["license"] = licence
     return yaml.safe_dump(found, sort_keys=False, allow_unicode=True)

@@ -22,11 +22,19 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 FORMATS = {
-    ".json": "application/json", ".csv": "text/csv", ".yaml": "application/yaml",
-    ".html": "text/html", ".png": "image/png", ".tif": "image/tiff",
-    ".parquet": "application/vnd.apache.parquet", ".md": "text/markdown", ".bib": "text/x-bibtex",
-    ".cff": "application/yaml", ".lock": "text/plain", ".geojson": "application/geo+json",
-}  # fmt: skip
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".yaml": "application/yaml",
+    ".html": "text/html",
+    ".png": "image/png",
+    ".tif": "image/tiff",
+    ".parquet": "application/vnd.apache.parquet",
+    ".md": "text/markdown",
+    ".bib": "text/x-bibtex",
+    ".cff": "application/yaml",
+    ".lock": "text/plain",
+    ".geojson": "application/geo+json",
+}
 UNSTATED = "No licence is stated"
 
 
@@ -80,8 +88,10 @@ def _describe(out: Path, study: str, cards: Sequence[ModelCard], names: Names) -
     lock = entities[f"results/{study}/study.lock.json"]
     _formal(crate, workflow, "output", "lock", lock)
     _action(crate, workflow, names, when, [study_file, *rois], results)
-    crate.root_dataset["mentions"] = [*crate.root_dataset.get("mentions", []),
-                                      *(_model(crate, card) for card in cards)]  # fmt: skip
+    crate.root_dataset["mentions"] = [
+        *crate.root_dataset.get("mentions", []),
+        *(_model(crate, card) for card in cards),
+    ]
     crate.root_dataset["conformsTo"] = [_profile(crate, url) for url in PROFILES]
     crate.metadata.write(str(out))
 
@@ -111,21 +121,35 @@ def _workflow(crate: Any, out: Path) -> Any:
         "version": rsweep.__version__,
         "description": "Sweeps of remote-sensing embeddings",
     }
-    found = crate.add_workflow(out / "workflow/Snakefile", "workflow/Snakefile", main=True,
-                               lang="snakemake", lang_version=snakemake.__version__,
-                               properties=about)  # fmt: skip
+    found = crate.add_workflow(
+        out / "workflow/Snakefile",
+        "workflow/Snakefile",
+        main=True,
+        lang="snakemake",
+        lang_version=snakemake.__version__,
+        properties=about,
+    )
     found["license"] = "https://spdx.org/licenses/Apache-2.0"
     return found
 
 
 def _formal(crate: Any, workflow: Any, side: str, name: str, example: Any) -> None:
     """A parameter of the workflow, and the file that it was in this run."""
-    parameter = _entity(crate, f"#param-{name}", "FormalParameter", name=name,
-                        additionalType="File", workExample=example)  # fmt: skip
+    parameter = _entity(
+        crate,
+        f"#param-{name}",
+        "FormalParameter",
+        name=name,
+        additionalType="File",
+        workExample=example,
+    )
     parameter["conformsTo"] = _entity(
-        crate, "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE", "CreativeWork",
-        name="FormalParameter", version="1.0-RELEASE",
-    )  # fmt: skip
+        crate,
+        "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE",
+        "CreativeWork",
+        name="FormalParameter",
+        version="1.0-RELEASE",
+    )
     workflow.append_to(side, parameter)
     example["exampleOfWork"] = parameter
 
@@ -133,21 +157,36 @@ def _formal(crate: Any, workflow: Any, side: str, name: str, example: Any) -> No
 def _action(
     crate: Any, workflow: Any, names: Names, when: str, inputs: list[Any], results: list[Any]
 ) -> None:
-    agents = [_entity(crate, f"#author-{i}", "Person", name=name)
-              for i, name in enumerate(names.authors)]  # fmt: skip
+    agents = [
+        _entity(crate, f"#author-{i}", "Person", name=name) for i, name in enumerate(names.authors)
+    ]
     if agents:
         crate.root_dataset["author"] = agents
-    action = _entity(crate, "#run", "CreateAction", name="Run of the study",
-                     description="All stages, evaluation, tables and report", endTime=when,
-                     instrument=workflow, object=inputs, result=results,
-                     actionStatus="http://schema.org/CompletedActionStatus",
-                     **({"agent": agents} if agents else {}))  # fmt: skip
+    action = _entity(
+        crate,
+        "#run",
+        "CreateAction",
+        name="Run of the study",
+        description="All stages, evaluation, tables and report",
+        endTime=when,
+        instrument=workflow,
+        object=inputs,
+        result=results,
+        actionStatus="http://schema.org/CompletedActionStatus",
+        **({"agent": agents} if agents else {}),
+    )
     crate.root_dataset["mentions"] = [action]
 
 
 def _model(crate: Any, card: ModelCard) -> Any:
-    return _entity(crate, f"#model-{card.id}", "CreativeWork", name=card.title,
-                   citation=card.paper, license=card.licence_weights)  # fmt: skip
+    return _entity(
+        crate,
+        f"#model-{card.id}",
+        "CreativeWork",
+        name=card.title,
+        citation=card.paper,
+        license=card.licence_weights,
+    )
 
 
 def _profile(crate: Any, url: str) -> Any:

@@ -29,30 +29,44 @@ SENTINEL_1 = DataSet("Copernicus Sentinel-1 GRD", ESA, note=MODIFIED)
 
 SENSORS: Mapping[str, DataSet] = {
     "s2": DataSet("Sentinel-2 MSI Level-2A BOA Reflectance", ESA, "10.5270/S2_-znk9xsj", MODIFIED),
-    "s2_l1c": DataSet("Sentinel-2 MSI Level-1C TOA Reflectance", ESA, "10.5270/S2_-742ikth",
-                      MODIFIED),
+    "s2_l1c": DataSet(
+        "Sentinel-2 MSI Level-1C TOA Reflectance", ESA, "10.5270/S2_-742ikth", MODIFIED
+    ),
     "s1": SENTINEL_1,
     "s1_rtc": SENTINEL_1,
     "landsat": DataSet("Landsat 8-9 OLI/TIRS Collection 2 Level-2", USGS, "10.5066/P9OGBGM6"),
     "landsat_l1": DataSet("Landsat 8-9 OLI/TIRS Collection 2 Level-1", USGS, "10.5066/P975CC9B"),
-    "hls": DataSet("Harmonized Landsat and Sentinel-2 (HLS), L30 and S30", "{NASA LP DAAC}",
-                   "10.5067/HLS/HLSL30.002", "S30 has the DOI 10.5067/HLS/HLSS30.002"),
+    "hls": DataSet(
+        "Harmonized Landsat and Sentinel-2 (HLS), L30 and S30",
+        "{NASA LP DAAC}",
+        "10.5067/HLS/HLSL30.002",
+        "S30 has the DOI 10.5067/HLS/HLSS30.002",
+    ),
     "dem": DataSet("Copernicus DEM", ESA, "10.5270/ESA-c5d3d65"),
-}  # fmt: skip
+}
 """Sensor -> the archive that its scenes are of. Data of a sensor that is not here are cited by the
 names of their collection and provider."""
 
 COLLECTIONS: Mapping[str, DataSet] = {
-    "MODIS/061/MOD09GA": DataSet("MODIS/Terra Surface Reflectance Daily MOD09GA v061",
-                                 "{NASA LP DAAC}", "10.5067/MODIS/MOD09GA.061"),
-    "MODIS/061/MOD13Q1": DataSet("MODIS/Terra Vegetation Indices 16-Day MOD13Q1 v061",
-                                 "{NASA LP DAAC}", "10.5067/MODIS/MOD13Q1.061"),
-}  # fmt: skip
+    "MODIS/061/MOD09GA": DataSet(
+        "MODIS/Terra Surface Reflectance Daily MOD09GA v061",
+        "{NASA LP DAAC}",
+        "10.5067/MODIS/MOD09GA.061",
+    ),
+    "MODIS/061/MOD13Q1": DataSet(
+        "MODIS/Terra Vegetation Indices 16-Day MOD13Q1 v061",
+        "{NASA LP DAAC}",
+        "10.5067/MODIS/MOD13Q1.061",
+    ),
+}
 
 SERVICES: Mapping[str, DataSet] = {
-    "earthengine": DataSet("Google Earth Engine: Planetary-scale geospatial analysis for everyone",
-                           "Gorelick, Noel and others", "10.1016/j.rse.2017.06.031"),
-}  # fmt: skip
+    "earthengine": DataSet(
+        "Google Earth Engine: Planetary-scale geospatial analysis for everyone",
+        "Gorelick, Noel and others",
+        "10.1016/j.rse.2017.06.031",
+    ),
+}
 """Provider -> what it asks to be cited as, beside the data."""
 
 
@@ -81,7 +95,12 @@ def entries(fetches: Iterable[Mapping[str, str]]) -> str:
 
 def _entry(name: str, data: DataSet) -> str:
     url = f"https://doi.org/{data.doi}" if data.doi else ""
-    fields = {"title": f"{{{data.title}}}", "author": data.author, "doi": data.doi, "url": url,
-              "note": data.note}  # fmt: skip
+    fields = {
+        "title": f"{{{data.title}}}",
+        "author": data.author,
+        "doi": data.doi,
+        "url": url,
+        "note": data.note,
+    }
     lines = "".join(f"  {field} = {{{value}}},\n" for field, value in fields.items() if value)
     return f"@misc{{{re.sub(r'[^a-z0-9]+', '_', name.lower())},\n{lines}}}\n"

@@ -31,8 +31,12 @@ PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 STAC_VERSION = "1.0.0"
 """The version that the schema of `emb:` is written for."""
 TABLE_TYPE = "application/vnd.apache.parquet"
-OF_ITEMS = ("emb:runtime_parameters", "emb:preprocessing", "emb:postprocessing",
-            "processing:version")  # fmt: skip
+OF_ITEMS = (
+    "emb:runtime_parameters",
+    "emb:preprocessing",
+    "emb:postprocessing",
+    "processing:version",
+)
 
 
 @dataclass(frozen=True)
@@ -93,19 +97,26 @@ def _collection(
     box = [*shapely.total_bounds([place.shape for place in places]).tolist()]
     extent = pystac.Extent(
         pystac.SpatialExtent([box]),
-        pystac.TemporalExtent([[_midnight(min(p.start for p in places)),
-                                _midnight(max(p.end for p in places))]]),
-    )  # fmt: skip
+        pystac.TemporalExtent(
+            [[_midnight(min(p.start for p in places)), _midnight(max(p.end for p in places))]]
+        ),
+    )
     found = pystac.Collection(
-        folder.name, f"Profile {folder.name} of study {results.name}", extent,
-        license=licence or "other", stac_extensions=[EMB],
+        folder.name,
+        f"Profile {folder.name} of study {results.name}",
+        extent,
+        license=licence or "other",
+        stac_extensions=[EMB],
         extra_fields=gsd | {name: value for name, value in facts.items() if name not in OF_ITEMS},
-    )  # fmt: skip
+    )
     card = find_card(meta["settings"]["model"])
     address = next((word for word in card.paper.split() if word.startswith("http")), None)
     found.add_link(pystac.Link("emb:model", address or "../study.lock.json", title=card.title))
-    found.add_link(pystac.Link("emb:source-data", "../study.lock.json", "application/json",
-                               "the scenes of each ROI"))  # fmt: skip
+    found.add_link(
+        pystac.Link(
+            "emb:source-data", "../study.lock.json", "application/json", "the scenes of each ROI"
+        )
+    )
     for item in _items(folder, out, places, {name: facts[name] for name in OF_ITEMS}):
         found.add_item(item)
     return found
@@ -139,10 +150,19 @@ def _item(
     shutil.copyfile(path, _parent(to / path.name))
     shapes = [place.shape for place in places]
     shape = shapes[0] if len(shapes) == 1 else shapely.box(*shapely.total_bounds(shapes))
-    start, end = (_midnight(days) for days in (min(p.start for p in places),
-                                               max(p.end for p in places)))  # fmt: skip
-    item = pystac.Item(name, json.loads(shapely.to_geojson(shape)), [*shape.bounds], None,
-                       dict(facts), start, end, stac_extensions=[EMB, PROCESSING])  # fmt: skip
+    start, end = (
+        _midnight(days) for days in (min(p.start for p in places), max(p.end for p in places))
+    )
+    item = pystac.Item(
+        name,
+        json.loads(shapely.to_geojson(shape)),
+        [*shape.bounds],
+        None,
+        dict(facts),
+        start,
+        end,
+        stac_extensions=[EMB, PROCESSING],
+    )
     kind = TABLE_TYPE if path.suffix == ".parquet" else pystac.MediaType.COG
     item.add_asset("embeddings", pystac.Asset(f"./{path.name}", media_type=kind, roles=["data"]))
     return item

@@ -59,8 +59,14 @@ def _write_profile(folder: Path, store: Path) -> Path:
             grid = _dataset(path, roi)
             width = grid.sizes["dimension"]
             chunks = (width, *(min(CHUNK_PX, grid.sizes[side]) for side in ("y", "x")))
-            grid.to_zarr(temporary, group=groups[roi], mode="a", zarr_format=3, consolidated=False,
-                         encoding={"embedding": {"chunks": chunks}})  # fmt: skip
+            grid.to_zarr(
+                temporary,
+                group=groups[roi],
+                mode="a",
+                zarr_format=3,
+                consolidated=False,
+                encoding={"embedding": {"chunks": chunks}},
+            )
         facts = portable(embedding_facts(meta["settings"], meta["stages"][-1]["key"], width))
         zarr.open_group(temporary, mode="a").attrs.update({**facts, "profile": folder.name})
     return store
@@ -77,19 +83,27 @@ def _dataset(path: Path, roi: str) -> xarray.Dataset:
     share = names.index(VALID_SHARE)
     height, width = values.shape[1:]
     mapping = {"grid_mapping": "spatial_ref"}
-    place: dict[str, Any] = {"crs_wkt": crs.to_wkt(),
-                             "GeoTransform": " ".join(map(str, transform.to_gdal()))}  # fmt: skip
+    place: dict[str, Any] = {
+        "crs_wkt": crs.to_wkt(),
+        "GeoTransform": " ".join(map(str, transform.to_gdal())),
+    }
     return xarray.Dataset(
         {
             "embedding": (("dimension", "y", "x"), np.delete(values, share, axis=0), mapping),
             VALID_SHARE: (("y", "x"), values[share], mapping),
         },
         coords={
-            "y": ("y", transform.f + transform.e * (np.arange(height) + 0.5),
-                  {"standard_name": "projection_y_coordinate", "units": "m"}),
-            "x": ("x", transform.c + transform.a * (np.arange(width) + 0.5),
-                  {"standard_name": "projection_x_coordinate", "units": "m"}),
+            "y": (
+                "y",
+                transform.f + transform.e * (np.arange(height) + 0.5),
+                {"standard_name": "projection_y_coordinate", "units": "m"},
+            ),
+            "x": (
+                "x",
+                transform.c + transform.a * (np.arange(width) + 0.5),
+                {"standard_name": "projection_x_coordinate", "units": "m"},
+            ),
             "spatial_ref": ((), 0, place),
         },
         attrs={"Conventions": "CF-1.11", "roi": roi},
-    )  # fmt: skip
+    )

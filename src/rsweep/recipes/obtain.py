@@ -30,19 +30,26 @@ def obtain(recipe: Recipe, offline: bool = False) -> None:
         try:
             _obtain_one(recipe, source, offline)
         except RsweepError as error:
-            problems.append(f"  {source.name}: {error}\n    get it at {source.where}\n"
-                            f"    put it at {recipe.place(source)}")  # fmt: skip
+            problems.append(
+                f"  {source.name}: {error}\n    get it at {source.where}\n"
+                f"    put it at {recipe.place(source)}"
+            )
     if problems:
-        raise RsweepError(f"{recipe.folder}: {len(problems)} of {len(recipe.data)} things that it "
-                          "needs are not here\n" + "\n".join(problems))  # fmt: skip
+        raise RsweepError(
+            f"{recipe.folder}: {len(problems)} of {len(recipe.data)} things that it "
+            "needs are not here\n" + "\n".join(problems)
+        )
 
 
 def _obtain_one(recipe: Recipe, source: Source, offline: bool) -> None:
     place = recipe.place(source)
     if not place.exists():
         if offline or not (source.url or source.hub):
-            raise RsweepError("is not there" if source.url or source.hub
-                              else "is not there, and rsweep may not fetch it")  # fmt: skip
+            raise RsweepError(
+                "is not there"
+                if source.url or source.hub
+                else "is not there, and rsweep may not fetch it"
+            )
         _fetch(recipe, source, place)
     if place.is_dir() and not any(place.iterdir()):
         raise RsweepError(f"{place} is empty")
@@ -60,8 +67,9 @@ def check_sha256(path: Path, expected: str) -> None:
         raise RsweepError(f"{path} is a folder; expected a file")
     found = known_sha256(path)
     if found != expected:
-        raise RsweepError(f"{path}: expected sha256 {expected}, found {found} "
-                          f"({path.stat().st_size} bytes)")  # fmt: skip
+        raise RsweepError(
+            f"{path}: expected sha256 {expected}, found {found} ({path.stat().st_size} bytes)"
+        )
 
 
 def _fetch(recipe: Recipe, source: Source, place: Path) -> None:
@@ -87,9 +95,13 @@ def _unpack(archive: Path, folder: Path) -> None:
 def _from_hub(source: Source, place: Path) -> None:
     try:
         with replacing_folder(place) as temporary:
-            snapshot_download(source.hub, repo_type="dataset", revision=source.revision,
-                              allow_patterns=list(source.files) or None,
-                              local_dir=temporary)  # fmt: skip
+            snapshot_download(
+                source.hub,
+                repo_type="dataset",
+                revision=source.revision,
+                allow_patterns=list(source.files) or None,
+                local_dir=temporary,
+            )
             shutil.rmtree(temporary / ".cache", ignore_errors=True)
     except Exception as error:  # the HTTP library below, and so its errors, differ by version
         raise RsweepError(f"{source.hub} cannot be fetched from the hub: {error}") from error

@@ -96,8 +96,10 @@ def read_recipe(folder: Path) -> Recipe:
     listed = told.pop("data", None) or []
     if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
         raise RsweepError(f"{path}: data: expected a list of mappings")
-    sources = [_build(Source, {**each, "files": tuple(each.get("files", ()))},
-                      f"{path}: data.{number}") for number, each in enumerate(listed)]  # fmt: skip
+    sources = [
+        _build(Source, {**each, "files": tuple(each.get("files", ()))}, f"{path}: data.{number}")
+        for number, each in enumerate(listed)
+    ]
     recipe = _build(Recipe, {**told, "folder": folder, "data": sources}, str(path))
     _check(recipe, path)
     return recipe
@@ -123,7 +125,9 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RsweepError(f"{path}: studies: expected at least one study file")
     for source in recipe.data:
         if Path(source.to).is_absolute() or ".." in Path(source.to).parts:
-            raise RsweepError(f"{path}: {source.name}: to is {source.to!r}; expected a path below "
-                              f"{recipe.folder / DATA}")  # fmt: skip
+            raise RsweepError(
+                f"{path}: {source.name}: to is {source.to!r}; expected a path below "
+                f"{recipe.folder / DATA}"
+            )
         if source.url and source.hub:
             raise RsweepError(f"{path}: {source.name}: has both url and hub; expected one of them")

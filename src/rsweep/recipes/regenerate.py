@@ -40,8 +40,13 @@ def prepare(recipe: Recipe) -> None:
     if not recipe.prepare:
         return
     script = recipe.folder / recipe.prepare
-    done = subprocess.run([sys.executable, str(script), str(recipe.folder)], env=_environment(),
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(script), str(recipe.folder)],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise RsweepError(f"{script} failed\n{done.stderr.strip() or done.stdout.strip()}")
 
@@ -66,13 +71,25 @@ def run_studies(recipe: Recipe, cores: int) -> Iterator[Outcome]:
 def _run(study: Path, cores: int) -> None:
     if not (ROOT / "Snakefile").is_file():
         raise RsweepError(f"{ROOT} has no Snakefile; regenerate from a checkout of rsweep")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
-               "--workflow-profile", str(ROOT / "profiles/default"), "--cores", str(cores),
-               "--configfile", str(study)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--workflow-profile",
+        str(ROOT / "profiles/default"),
+        "--cores",
+        str(cores),
+        "--configfile",
+        str(study),
+    ]
     done = subprocess.run(command, env=_environment(), check=False)
     if done.returncode:
-        raise RsweepError(f"{study} did not run to its end (exit code {done.returncode}); fix "
-                          "what is said above and run the same command again")  # fmt: skip
+        raise RsweepError(
+            f"{study} did not run to its end (exit code {done.returncode}); fix "
+            "what is said above and run the same command again"
+        )
 
 
 def _environment() -> dict[str, str]:

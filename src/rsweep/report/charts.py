@@ -86,9 +86,12 @@ def draw_sweep(
 
 
 def _draw_band(
-    band: Any, axes: Sequence[Axes], facets: Sequence[Facet], rows: Mapping[str, Row],
+    band: Any,
+    axes: Sequence[Axes],
+    facets: Sequence[Facet],
+    rows: Mapping[str, Row],
     measure: Measure,
-) -> None:  # fmt: skip
+) -> None:
     found = [v for row in rows.values() if (v := measure.value(row)) is not None]
     colours = _colours(found, measure)
     for ax, facet in zip(axes, facets, strict=True):
@@ -152,12 +155,25 @@ def _draw_heat(
         if value is None:
             continue
         image[i, j] = value
-        ax.text(j, i, label, ha="center", va="center", fontsize=8, linespacing=1.1,
-                color=_ink(colours, value))  # fmt: skip
+        ax.text(
+            j,
+            i,
+            label,
+            ha="center",
+            va="center",
+            fontsize=8,
+            linespacing=1.1,
+            color=_ink(colours, value),
+        )
     ax.imshow(colours.to_rgba(np.ma.masked_invalid(image)), aspect="auto")
     tilted = max(map(len, across)) > 10
-    ax.set_xticks(range(len(across)), across, fontsize=8, rotation=30 if tilted else 0,
-                  ha="right" if tilted else "center")  # fmt: skip
+    ax.set_xticks(
+        range(len(across)),
+        across,
+        fontsize=8,
+        rotation=30 if tilted else 0,
+        ha="right" if tilted else "center",
+    )
     ax.set_yticks(range(len(down)), down, fontsize=8)
     ax.set_xlabel(facet.columns or "", fontsize=9)
     ax.set_ylabel(facet.rows or "", fontsize=9)
@@ -185,10 +201,17 @@ def _draw_bars(ax: Axes, facet: Facet, rows: Mapping[str, Row], measure: Measure
     lengths = [value or 0.0 for value, _ in shown]
     ax.barh(range(len(values)), lengths, color=BAR, height=0.62)
     for place, (length, (_, label)) in enumerate(zip(lengths, shown, strict=True)):
-        ax.annotate(label.replace("\n", " "), (max(length, 0), place), (4, 0), fontsize=8,
-                    textcoords="offset points", va="center")  # fmt: skip
-    ax.set_yticks(range(len(values)), [v if len(v) <= 60 else f"{v[:57]}…" for v in values],
-                  fontsize=8)  # fmt: skip
+        ax.annotate(
+            label.replace("\n", " "),
+            (max(length, 0), place),
+            (4, 0),
+            fontsize=8,
+            textcoords="offset points",
+            va="center",
+        )
+    ax.set_yticks(
+        range(len(values)), [v if len(v) <= 60 else f"{v[:57]}…" for v in values], fontsize=8
+    )
     ax.set_ylabel(facet.columns or "", fontsize=9)
     ax.tick_params(axis="x", labelsize=8)
     ax.invert_yaxis()

@@ -61,8 +61,9 @@ def compare(sensors: Sequence[str] = (), licence: str = "") -> list[Row]:
     """
     for sensor in sensors:
         if sensor not in SENSORS:
-            raise RsweepError(f"--for has {sensor!r}; sensors: {', '.join(SENSORS)}"
-                              f"{nearest(sensor, SENSORS)}")  # fmt: skip
+            raise RsweepError(
+                f"--for has {sensor!r}; sensors: {', '.join(SENSORS)}{nearest(sensor, SENSORS)}"
+            )
     found = [_row(card, sensors) for card in cards() if allows(card.licence_weights, licence)]
     return [row for row in found if row.modalities]
 

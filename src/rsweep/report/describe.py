@@ -126,10 +126,16 @@ def _unbroken(parts: Sequence[str]) -> str:
 
 def _variants(facts: Facts) -> Table:
     rows = [
-        [name, v["width"] or "-", v["depth"], v["heads"] or "-", f"{v['parameters_m']:g}",
-         words.checkpoint_text(v["checkpoint"])]
+        [
+            name,
+            v["width"] or "-",
+            v["depth"],
+            v["heads"] or "-",
+            f"{v['parameters_m']:g}",
+            words.checkpoint_text(v["checkpoint"]),
+        ]
         for name, v in facts["variants"].items()
-    ]  # fmt: skip
+    ]
     return table(("variant", "width", "depth", "heads", "params (M)", "checkpoint"), rows)
 
 

@@ -39,13 +39,16 @@ def _facts(name: str, having: Sequence[tuple[ModelCard, Knob]]) -> dict[str, Any
             for knob, ids in _declarations(having)
         ],
         "models": [
-            {"model": card.id, "default": defaults(card).get(name),
-             "allowed": list(allowed_values(name, card)),
-             "reruns": list(knob_reruns(name, card.id))}
+            {
+                "model": card.id,
+                "default": defaults(card).get(name),
+                "allowed": list(allowed_values(name, card)),
+                "reruns": list(knob_reruns(name, card.id)),
+            }
             for card, _ in having
         ],
         "without": [card.id for card in cards() if card.id not in known],
-    }  # fmt: skip
+    }
 
 
 def _declarations(having: Sequence[tuple[ModelCard, Knob]]) -> list[tuple[Knob, list[str]]]:
@@ -60,13 +63,17 @@ def _page(facts: dict[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(facts["name"], style="bold")]
     for one in facts["declarations"]:
         alone = len(facts["declarations"]) == 1
-        parts.append(pairs([
-            ("means", one["meaning"]),
-            ("stage", f"{one['stage']}: the first that reads it"),
-            ("default", words.value_text(one["default"])),
-            ("takes", words.allowed_text(one)),
-            *([] if alone else [("models", ", ".join(one["models"]))]),
-        ]))  # fmt: skip
+        parts.append(
+            pairs(
+                [
+                    ("means", one["meaning"]),
+                    ("stage", f"{one['stage']}: the first that reads it"),
+                    ("default", words.value_text(one["default"])),
+                    ("takes", words.allowed_text(one)),
+                    *([] if alone else [("models", ", ".join(one["models"]))]),
+                ]
+            )
+        )
     parts.append(Text("\nBy model, all else at its default", style="bold"))
     rows = [[*text, ", ".join(models)] for text, models in _alike(facts["models"]).items()]
     parts.append(table(("default", "takes", "a change reruns", "models"), rows))

@@ -28,12 +28,17 @@ def describe_source(name: str, as_json: bool = False) -> str:
 
 def _facts(provider: Provider) -> dict[str, Any]:
     return {
-        "name": provider.name, "about": provider.about, "needs": provider.needs,
+        "name": provider.name,
+        "about": provider.about,
+        "needs": provider.needs,
         "options": [words.knob_facts(option) for option in provider.options],
         "composites": list(provider.composites),
-        "collections": [_collection(provider, sensor, name)
-                        for sensor, names in provider.collections.items() for name in names],
-    }  # fmt: skip
+        "collections": [
+            _collection(provider, sensor, name)
+            for sensor, names in provider.collections.items()
+            for name in names
+        ],
+    }
 
 
 def _collection(provider: Provider, name: str, collection: str) -> dict[str, Any]:
@@ -48,28 +53,47 @@ def _collection(provider: Provider, name: str, collection: str) -> dict[str, Any
         bands, masks = None, None
     cloudless = sensor.decibel or sensor.static
     return {
-        "sensor": name, "collection": collection, "level": LEVELS.get(collection),
-        "unit": sensor.unit, "bands": bands, "masks": [] if cloudless else masks,
-    }  # fmt: skip
+        "sensor": name,
+        "collection": collection,
+        "level": LEVELS.get(collection),
+        "unit": sensor.unit,
+        "bands": bands,
+        "masks": [] if cloudless else masks,
+    }
 
 
 def _page(facts: dict[str, Any]) -> Iterator[RenderableType]:
     yield Text(facts["name"], style="bold")
-    yield pairs([("is", facts["about"]), ("needs", facts["needs"]),
-                 *([("composites", ", ".join(facts["composites"]))] if facts["composites"]
-                   else [])])  # fmt: skip
+    yield pairs(
+        [
+            ("is", facts["about"]),
+            ("needs", facts["needs"]),
+            *([("composites", ", ".join(facts["composites"]))] if facts["composites"] else []),
+        ]
+    )
     yield Text("\nCollections; the first of a sensor is the default", style="bold")
     yield table(
         ("collection", "sensor", "level", "unit", "clouds by", "bands"),
-        [[one["collection"], one["sensor"], one["level"] or "", one["unit"], _text(one["masks"]),
-          _text(one["bands"])] for one in facts["collections"]],
-    )  # fmt: skip
+        [
+            [
+                one["collection"],
+                one["sensor"],
+                one["level"] or "",
+                one["unit"],
+                _text(one["masks"]),
+                _text(one["bands"]),
+            ]
+            for one in facts["collections"]
+        ],
+    )
     yield Text("\nOptions, under its name in a study", style="bold")
     yield table(
         ("option", "default", "takes", "meaning"),
-        [[o["name"], words.value_text(o["default"]), words.allowed_text(o), o["meaning"]]
-         for o in facts["options"]],
-    )  # fmt: skip
+        [
+            [o["name"], words.value_text(o["default"]), words.allowed_text(o), o["meaning"]]
+            for o in facts["options"]
+        ],
+    )
 
 
 def _text(names: list[str] | None) -> str:

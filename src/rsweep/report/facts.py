@@ -58,32 +58,41 @@ def card_facts(card: ModelCard) -> Facts:
         "title": card.title,
         "paper": card.paper,
         "modalities": {name: _modality(name, card, preset) for name in card.modalities},
-        "normalizations": {name: {sensor: _normalization(n) for sensor, n in constants.items()}
-                           for name, constants in card.normalizations.items()},
+        "normalizations": {
+            name: {sensor: _normalization(n) for sensor, n in constants.items()}
+            for name, constants in card.normalizations.items()
+        },
         "variants": {name: asdict(variant) for name, variant in card.variants.items()},
         "weights": list(card.weights),
         "knobs": _knobs(card, preset),
         "constraints": constraints(card),
-        "frames": {"least": card.frames_range[0], "most": card.frames_range[1],
-                   "default": preset["frames"], "policy": preset["frame_policy"]},
+        "frames": {
+            "least": card.frames_range[0],
+            "most": card.frames_range[1],
+            "default": preset["frames"],
+            "policy": preset["frame_policy"],
+        },
         "input": {k: preset[k] for k in ("modality", "image_size", "scale_m", "frames")},
         "side_inputs": {name: SIDE_INPUTS.get(name, name) for name in card.side_inputs},
-        "token_groups": {name: token_groups(card, {**preset, "modality": name})
-                         for name in card.modalities},
+        "token_groups": {
+            name: token_groups(card, {**preset, "modality": name}) for name in card.modalities
+        },
         "vectors": {name: VECTORS.get(name, name) for name in card.vectors},
         "layers": list(card.layers(preset)),
         "licence": {"code": card.licence_code, "weights": card.licence_weights},
         "pretraining": card.pretraining,
         "envelope": asdict(card.envelope),
         "notes": card.notes,
-    }  # fmt: skip
+    }
 
 
 def token_groups(card: ModelCard, settings: Mapping[str, Any]) -> list[Facts]:
     """The token maps of one tile: pixels per token, tokens per side."""
     side = settings["image_size"]
-    return [{"name": group.name, "patch_px": group.patch_px, "side": side // group.patch_px}
-            for group in card.groups(settings)]  # fmt: skip
+    return [
+        {"name": group.name, "patch_px": group.patch_px, "side": side // group.patch_px}
+        for group in card.groups(settings)
+    ]
 
 
 def _modality(name: str, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
@@ -99,8 +108,12 @@ def _modality(name: str, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
 
 def _sensor(needed: SensorInput) -> Facts:
     sensor = SENSORS[needed.sensor]
-    return {"sensor": needed.sensor, "unit": sensor.unit, "bands": list(needed.bands),
-            "bands_free": needed.bands_free}  # fmt: skip
+    return {
+        "sensor": needed.sensor,
+        "unit": sensor.unit,
+        "bands": list(needed.bands),
+        "bands_free": needed.bands_free,
+    }
 
 
 def _normalization(n: Normalization) -> Facts:
@@ -120,8 +133,10 @@ def _normalization(n: Normalization) -> Facts:
 
 def _knobs(card: ModelCard, preset: Facts) -> Facts:
     own, shared = card.knobs, shared_knobs(card)
-    return {"own": [_knob(knob, card, preset) for knob in own],
-            "shared": [_knob(knob, card, preset) for knob in shared]}  # fmt: skip
+    return {
+        "own": [_knob(knob, card, preset) for knob in own],
+        "shared": [_knob(knob, card, preset) for knob in shared],
+    }
 
 
 def _knob(knob: Knob, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
@@ -151,8 +166,13 @@ def constraints(card: ModelCard) -> list[Facts]:
         passed = [value for value in tried if not _refusal(card, preset, name, value)]
         if len(passed) < len(tried):
             refused = next(v for v in sorted(set(tried) - set(passed), key=_near(usual)))
-            found.append({"knob": name, "takes": _summary(passed, tried),
-                          "example": _refusal(card, preset, name, refused)})  # fmt: skip
+            found.append(
+                {
+                    "knob": name,
+                    "takes": _summary(passed, tried),
+                    "example": _refusal(card, preset, name, refused),
+                }
+            )
     return found
 
 

@@ -49,8 +49,10 @@ def _parts() -> Iterator[str]:
     yield "\nKeys at the top of a study file. None changes an embedding.\n\n"
     yield knob_table(OPTIONS.values())
     yield heading(2, "The design of a sweep")
-    yield ("\nUnder `sweep`, beside `blocks` with what would else be the whole of `sweep`; see "
-           "[race](race.md).\n\n")  # fmt: skip
+    yield (
+        "\nUnder `sweep`, beside `blocks` with what would else be the whole of `sweep`; see "
+        "[race](race.md).\n\n"
+    )
     yield knob_table(race.OPTIONS.values())
     yield heading(2, "Evaluation")
     yield "\nUnder `evaluate`: probes that predict a column of the ROI table.\n\n"
@@ -69,8 +71,10 @@ def _own_knobs() -> Iterator[str]:
 
 def _providers() -> Iterator[str]:
     yield heading(2, "Options of the providers")
-    yield ("\nUnder the provider's name, as in `local: {path: scenes}`. An option is in the key of "
-           "fetch if it changes pixels.\n")  # fmt: skip
+    yield (
+        "\nUnder the provider's name, as in `local: {path: scenes}`. An option is in the key of "
+        "fetch if it changes pixels.\n"
+    )
     for provider in PROVIDERS:
         yield heading(3, provider) + "\n" + knob_table(find_provider(provider).options)
 
@@ -86,8 +90,16 @@ def knob_table(knobs: Iterable[Setting], models: Sequence[str] = ()) -> str:
         later = [_first(knob.name, models)] if models else []
         facts = words.knob_facts(knob)
         unit = f", {knob.unit}" if knob.unit else ""
-        rows.append([code(knob.name), words.KINDS[knob.kind] + unit, _default(facts["default"]),
-                     _allowed(knob, facts), knob.meaning, *later])  # fmt: skip
+        rows.append(
+            [
+                code(knob.name),
+                words.KINDS[knob.kind] + unit,
+                _default(facts["default"]),
+                _allowed(knob, facts),
+                knob.meaning,
+                *later,
+            ]
+        )
     return table([*heads, "reruns from"] if models else heads, rows)
 
 

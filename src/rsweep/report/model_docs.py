@@ -42,17 +42,24 @@ def _pages() -> dict[str, ModelCard]:
 
 def _index(pages: Mapping[str, Facts]) -> str:
     rows = [
-        [f"[{name}]({name}.md)", facts["title"], ", ".join(facts["modalities"]),
-         words.input_text(facts), facts["licence"]["weights"]]
+        [
+            f"[{name}]({name}.md)",
+            facts["title"],
+            ", ".join(facts["modalities"]),
+            words.input_text(facts),
+            facts["licence"]["weights"],
+        ]
         for name, facts in pages.items()
-    ]  # fmt: skip
+    ]
     heads = ["model", "title", "modalities", "default input", "licence of weights"]
     return f"{_made()}# Models\n\n{table(heads, rows)}"
 
 
 def _made() -> str:
-    return ("<!-- Made from the model cards by `python -m rsweep.report.model_docs docs/models`; a "
-            "test keeps it in step. -->\n")  # fmt: skip
+    return (
+        "<!-- Made from the model cards by `python -m rsweep.report.model_docs docs/models`; a "
+        "test keeps it in step. -->\n"
+    )
 
 
 def _page(name: str, facts: Facts) -> Iterator[str]:
@@ -77,11 +84,17 @@ def _page(name: str, facts: Facts) -> Iterator[str]:
 
 def _modalities(facts: Facts) -> str:
     rows = [
-        [code(name), sensor["sensor"], " ".join(sensor["bands"]), sensor["unit"],
-         "any list" if sensor["bands_free"] else "these", codes(modality["normalizations"])]
+        [
+            code(name),
+            sensor["sensor"],
+            " ".join(sensor["bands"]),
+            sensor["unit"],
+            "any list" if sensor["bands_free"] else "these",
+            codes(modality["normalizations"]),
+        ]
         for name, modality in facts["modalities"].items()
         for sensor in modality["sensors"]
-    ]  # fmt: skip
+    ]
     heads = ["modality", "sensor", "bands in order", "unit", "`bands` may be", "normalizations"]
     return table(heads, rows)
 
@@ -93,24 +106,35 @@ def _side_inputs(facts: Facts) -> str:
 
 def _tokens(facts: Facts) -> str:
     rows = [
-        [code(modality), code(group["name"]), f"{group['patch_px']} px",
-         f"{group['side']} x {group['side']}"]
+        [
+            code(modality),
+            code(group["name"]),
+            f"{group['patch_px']} px",
+            f"{group['side']} x {group['side']}",
+        ]
         for modality, groups in facts["token_groups"].items()
         for group in groups
-    ]  # fmt: skip
+    ]
     vectors = [f"{code(name)} ({what})" for name, what in facts["vectors"].items()]
-    return (table(["modality", "token group", "token", "tokens of a tile"], rows)
-            + f"\n- Vectors of its own: {', '.join(vectors) or 'none'}.\n"
-            + f"- Layers: {codes(facts['layers'])}.\n")  # fmt: skip
+    return (
+        table(["modality", "token group", "token", "tokens of a tile"], rows)
+        + f"\n- Vectors of its own: {', '.join(vectors) or 'none'}.\n"
+        + f"- Layers: {codes(facts['layers'])}.\n"
+    )
 
 
 def _knobs(facts: Facts) -> Iterator[str]:
     knobs = facts["knobs"]["own"] + [k for k in facts["knobs"]["shared"] if k["depends"]]
     rows = [
-        [code(k["name"]), k["stage"], code(words.value_text(k["default"])), words.allowed_text(k),
-         k["meaning"]]
+        [
+            code(k["name"]),
+            k["stage"],
+            code(words.value_text(k["default"])),
+            words.allowed_text(k),
+            k["meaning"],
+        ]
         for k in knobs
-    ]  # fmt: skip
+    ]
     yield table(["knob", "stage", "default", "allowed", "meaning"], rows)
     yield "\nAll other knobs are the same for every model: see [settings](../settings.md).\n"
     if facts["constraints"]:
@@ -127,10 +151,12 @@ def _costs(name: str) -> str:
         return ""
     about = found[0]
     rows = [
-        [("" if row["first"] == "True" else "… ") + row["changed"],
-         *(row[column] for column in ("token_map", "mb", "gflop", "seconds", "times_first"))]
+        [
+            ("" if row["first"] == "True" else "… ") + row["changed"],
+            *(row[column] for column in ("token_map", "mb", "gflop", "seconds", "times_first")),
+        ]
         for row in found
-    ]  # fmt: skip
+    ]
     heads = ["setting", "token map of a tile", "MB", "GFLOP", "s on one core", "times the first"]
     return (
         heading(2, "What a tile costs")
@@ -146,18 +172,30 @@ def _normalizations(facts: Facts) -> Iterator[str]:
         for sensor, n in by_sensor.items():
             yield f"**`{name}`**, {sensor}: {words.formula(n)}.\nSource: {n['source']}.\n\n"
             if n["kind"] == "affine":
-                rows = [[band, words.number(mean), words.number(n["std"][band]),
-                         words.number(n["missing"].get(band, mean))]
-                        for band, mean in n["mean"].items()]  # fmt: skip
+                rows = [
+                    [
+                        band,
+                        words.number(mean),
+                        words.number(n["std"][band]),
+                        words.number(n["missing"].get(band, mean)),
+                    ]
+                    for band, mean in n["mean"].items()
+                ]
                 yield table(["band", "mean", "std", "missing pixel"], rows) + "\n"
 
 
 def _variants(facts: Facts) -> str:
     rows = [
-        [code(name), v["width"] or "-", v["depth"], v["heads"] or "-", f"{v['parameters_m']:g}",
-         words.checkpoint_text(v["checkpoint"])]
+        [
+            code(name),
+            v["width"] or "-",
+            v["depth"],
+            v["heads"] or "-",
+            f"{v['parameters_m']:g}",
+            words.checkpoint_text(v["checkpoint"]),
+        ]
         for name, v in facts["variants"].items()
-    ]  # fmt: skip
+    ]
     heads = ["variant", "width", "depth", "heads", "parameters (M)", "checkpoint"]
     return table(heads, rows) + f"\n`weights`: {codes(facts['weights'])}.\n"
 
@@ -167,14 +205,18 @@ def _envelope(facts: Facts) -> str:
     if not lines:
         return ""
     told = "".join(f"- {what.capitalize()}: {text}.\n" for what, text in lines)
-    return (heading(2, "Trained on") + "\n" + told + "\nA profile that leaves this runs, and "
-            "`rsweep validate`, `sweep.csv` and the report say so.\n")  # fmt: skip
+    return (
+        heading(2, "Trained on") + "\n" + told + "\nA profile that leaves this runs, and "
+        "`rsweep validate`, `sweep.csv` and the report say so.\n"
+    )
 
 
 def _origin(facts: Facts) -> str:
     licence = facts["licence"]
-    return (f"- Code: {licence['code']}.\n- Weights: {licence['weights']}.\n"
-            f"- Pre-training: {facts['pretraining']}.\n")  # fmt: skip
+    return (
+        f"- Code: {licence['code']}.\n- Weights: {licence['weights']}.\n"
+        f"- Pre-training: {facts['pretraining']}.\n"
+    )
 
 
 def write_pages(folder: Path) -> None:

@@ -47,7 +47,7 @@ FILES = {
     "published.csv": "published numbers beside those of this study",
     "study.lock.json": "scenes, weights and digests, to run the study again",
     "figures/": "the figures as images",
-}  # fmt: skip
+}
 
 
 def write_page(study: Study, figures: Path, lock: Path, path: Path) -> None:
@@ -61,9 +61,12 @@ def render(page: Page) -> str:
     """The page as HTML."""
     loader = jinja2.PackageLoader("rsweep.report")
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+    )
     return environment.get_template("page.html").render(page=page)
 
 
@@ -141,8 +144,10 @@ def _as_judged(rows: Sequence[Row], verdict: Verdict | None) -> list[Row]:
 def _subtitle(study: Study) -> str:
     count, given = len(study.profiles), len(study.given)
     others = f" and {given:,} given set{'s' * (given != 1)} of embeddings" if given else ""
-    return (f"{count:,} profile{'s' * (count != 1)}{others} over {len(study.rois):,} ROIs of "
-            f"{study.options['rois']}, {_window(study)}.")  # fmt: skip
+    return (
+        f"{count:,} profile{'s' * (count != 1)}{others} over {len(study.rois):,} ROIs of "
+        f"{study.options['rois']}, {_window(study)}."
+    )
 
 
 def _window(study: Study) -> str:
@@ -162,11 +167,17 @@ def _cards(
     failed = {roi for each in ran.values() for roi in each.failed}
     alone = format_duration(sum(row["seconds"] for row in rows))
     found = [
-        ("Computed in all", format_duration(unique_seconds(ran.values())),
-         f"each stage counted once; alone, the profiles take {alone}"),
-        ("ROIs without an embedding", f"{len(failed):,} of {len(study.rois):,}",
-         "in at least one profile"),
-    ]  # fmt: skip
+        (
+            "Computed in all",
+            format_duration(unique_seconds(ran.values())),
+            f"each stage counted once; alone, the profiles take {alone}",
+        ),
+        (
+            "ROIs without an embedding",
+            f"{len(failed):,} of {len(study.rois):,}",
+            "in at least one profile",
+        ),
+    ]
     if verdict and verdict.best:
         chosen = names[verdict.recommended] if verdict.recommended else "undecided"
         found.insert(0, ("Recommended", chosen, f"highest score: {names[verdict.best]}"))
@@ -179,12 +190,16 @@ def _alerts(study: Study, ran: Mapping[str, Ran], names: Names) -> list[str]:
     filled = [names[name] for name, each in ran.items() if each.mostly_filled]
     found = []
     if drawn:
-        found.append(f"Random weights: {tables.listed(drawn)}. These networks were not trained: "
-                     "their quality says nothing of the published model.")  # fmt: skip
+        found.append(
+            f"Random weights: {tables.listed(drawn)}. These networks were not trained: "
+            "their quality says nothing of the published model."
+        )
     if filled:
-        found.append(f"Less than half of what the network saw was measured, in some or all ROIs of "
-                     f"{tables.listed(filled)}; the rest was missing or a reflection (see Real "
-                     "share of input).")  # fmt: skip
+        found.append(
+            f"Less than half of what the network saw was measured, in some or all ROIs of "
+            f"{tables.listed(filled)}; the rest was missing or a reflection (see Real "
+            "share of input)."
+        )
     lost = sum(bool(each.cost.get("records_lost")) for each in ran.values())
     if lost:
         found.append(f"Records of runs are lost in {lost} profiles: their cost is an estimate.")

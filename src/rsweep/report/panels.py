@@ -30,14 +30,21 @@ def save_panels(made: Pictures, folder: Path) -> None:
     rows = made.rows[:MOST_ROWS]
     squares = [square(roi) for roi in made.rois]
     held = [
-        {"name": row.name, "profile": not row.bold,
-         "panels": [_save(panel, ground, folder / f"{number}-{place}.png")
-                    for place, (panel, ground) in
-                    enumerate(zip(row.panels, squares, strict=True))]}
+        {
+            "name": row.name,
+            "profile": not row.bold,
+            "panels": [
+                _save(panel, ground, folder / f"{number}-{place}.png")
+                for place, (panel, ground) in enumerate(zip(row.panels, squares, strict=True))
+            ],
+        }
         for number, row in enumerate(rows)
-    ]  # fmt: skip
-    index = {"rois": [roi.id for roi in made.rois], "rows": held,
-             "left": len(made.rows) - len(rows)}  # fmt: skip
+    ]
+    index = {
+        "rois": [roi.id for roi in made.rois],
+        "rows": held,
+        "left": len(made.rows) - len(rows),
+    }
     write_json(folder / "panels.json", index)
 
 
@@ -61,10 +68,12 @@ def read_panels(folder: Path, names: Mapping[str, str]) -> PicturesView | None:
     if not index["rows"]:
         return None
     rows = [
-        PictureRowView(names.get(row["name"], row["name"]),
-                       list(_views(path.parent, row, index["rois"], names)))
+        PictureRowView(
+            names.get(row["name"], row["name"]),
+            list(_views(path.parent, row, index["rois"], names)),
+        )
         for row in index["rows"]
-    ]  # fmt: skip
+    ]
     return PicturesView(index["rois"], rows, index["left"])
 
 

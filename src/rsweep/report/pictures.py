@@ -205,14 +205,21 @@ def _page(study: Study, rows: Sequence[PictureRow], rois: Sequence[Roi]) -> Figu
     height = (INCHES + TITLE) * len(rows) + FOOT
     width = (INCHES + GAP) * len(rows[0].panels) - GAP + 2 * MARGIN
     figure = Figure(figsize=(width, height))
-    place = {"left": MARGIN / width, "right": 1 - MARGIN / width, "top": 1 - TITLE / height,
-             "bottom": FOOT / height, "wspace": GAP / INCHES, "hspace": TITLE / INCHES}  # fmt: skip
+    place = {
+        "left": MARGIN / width,
+        "right": 1 - MARGIN / width,
+        "top": 1 - TITLE / height,
+        "bottom": FOOT / height,
+        "wspace": GAP / INCHES,
+        "hspace": TITLE / INCHES,
+    }
     axes = figure.subplots(len(rows), len(rois), squeeze=False, gridspec_kw=place)
     for row, across in zip(rows, axes, strict=True):
         for roi, panel, ax in zip(rois, row.panels, across, strict=True):
             _draw(ax, roi, panel)
-        across[0].set_title(_wrapped(row.name), loc="left", fontsize=9,
-                            fontweight="bold" if row.bold else "normal")  # fmt: skip
+        across[0].set_title(
+            _wrapped(row.name), loc="left", fontsize=9, fontweight="bold" if row.bold else "normal"
+        )
     for roi, ax in zip(rois, axes[-1], strict=True):
         named = [roi.id, str(roi.properties.get(label, ""))] if label else [roi.id]
         ax.set_xlabel("\n".join(part[:24] for part in named if part), fontsize=8)

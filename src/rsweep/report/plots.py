@@ -41,14 +41,26 @@ def interval_bar(axis: Axis, found: Interval, band: float, kind: str, words: str
         tag("line", x1=x[2], x2=x[2], y1=0, y2=BAR_PX, class_="zero"),
         tag("line", x1=x[3], x2=x[4], y1=middle, y2=middle, class_="span"),
         tag("circle", cx=x[5], cy=middle, r=5, class_="dot"),
-        class_=f"bar {kind}", width="100%", height=BAR_PX, role="img", aria_label=words,
-    )  # fmt: skip
+        class_=f"bar {kind}",
+        width="100%",
+        height=BAR_PX,
+        role="img",
+        aria_label=words,
+    )
 
 
 def bar_axis(axis: Axis) -> Html:
     """The numbers above a list of `interval_bar`s."""
-    marks = [tag("text", f"{value:+g}" if value else "0", x=f"{100 * axis.at(value):.2f}%", y=12,
-                 text_anchor="middle") for value in axis.ticks()]  # fmt: skip
+    marks = [
+        tag(
+            "text",
+            f"{value:+g}" if value else "0",
+            x=f"{100 * axis.at(value):.2f}%",
+            y=12,
+            text_anchor="middle",
+        )
+        for value in axis.ticks()
+    ]
     return tag("svg", *marks, class_="bar scale", width="100%", height=16, aria_hidden="true")
 
 
@@ -65,8 +77,10 @@ def scatter(points: Sequence[Point], metric: str, limits: tuple[float | None, fl
 def _mark(frame: Frame, point: Point, numbered: bool, count: int) -> Html:
     """A point; of many, those that do not lead have no interval, which would hide the others."""
     x, y = frame.x(point.cost), frame.y(point.quality.value)
-    shown = [tag("title", f"{point.number}. {point.label}"),
-             tag("circle", cx=x, cy=y, r=6 if point.leads else 5, class_="dot")]  # fmt: skip
+    shown = [
+        tag("title", f"{point.number}. {point.label}"),
+        tag("circle", cx=x, cy=y, r=6 if point.leads else 5, class_="dot"),
+    ]
     if count <= MOST_NUMBERS or point.leads:
         low, high = frame.y(point.quality.low), frame.y(point.quality.high)
         shown.insert(1, tag("line", x1=x, x2=x, y1=low, y2=high, class_="thin"))
@@ -116,11 +130,14 @@ def curves(found: Sequence[Curve], metric: str, limits: tuple[float | None, floa
     marks = []
     for place, curve in enumerate(found):
         spots = list(zip(curve.labels, curve.quality, strict=True))
-        lines = [tag("line", x1=frame.x(a), y1=frame.y(p), x2=frame.x(b), y2=frame.y(q))
-                 for (a, p), (b, q) in itertools.pairwise(spots)]  # fmt: skip
+        lines = [
+            tag("line", x1=frame.x(a), y1=frame.y(p), x2=frame.x(b), y2=frame.y(q))
+            for (a, p), (b, q) in itertools.pairwise(spots)
+        ]
         dots = [tag("circle", cx=frame.x(a), cy=frame.y(p), r=4) for a, p in spots]
-        marks.append(tag("g", tag("title", curve.profile), *lines, *dots,
-                         class_=f"line c{place % LINES}"))  # fmt: skip
+        marks.append(
+            tag("g", tag("title", curve.profile), *lines, *dots, class_=f"line c{place % LINES}")
+        )
     return frame.draw(f"{metric} by training labels", "training labels per class", metric, *marks)
 
 
@@ -142,16 +159,26 @@ def fold_map(design: Design) -> FoldMap | None:
     wide = max((x for x, _ in ground.values()), default=0.0) or 1.0
     tall = max((y for _, y in ground.values()), default=0.0)
     size = max(wide, tall / 1.2)
-    placed = {i: (round(MAP_UNITS * x / size), round(MAP_UNITS * y / size))
-              for i, (x, y) in ground.items()}  # fmt: skip
+    placed = {
+        i: (round(MAP_UNITS * x / size), round(MAP_UNITS * y / size))
+        for i, (x, y) in ground.items()
+    }
     names = sorted(set(design.folds[0]))
     members = {f: [i for i in placed if design.folds[0][i] == f] for f in names}
-    marks = [*(_outlines(design, placed) if design.cv == "spatial" else ()),
-             *(_dots([placed[i] for i in members[f]], f) for f in names)]  # fmt: skip
+    marks = [
+        *(_outlines(design, placed) if design.cv == "spatial" else ()),
+        *(_dots([placed[i] for i in members[f]], f) for f in names),
+    ]
     height = max(round(MAP_UNITS * tall / size), 40)
     box = f"-20 -20 {round(MAP_UNITS * wide / size) + 40} {height + 40}"
-    chart = tag("svg", *marks, class_="map", viewBox=box, role="img",
-                aria_label=f"Map of {len(placed)} ROIs in {len(names)} folds")  # fmt: skip
+    chart = tag(
+        "svg",
+        *marks,
+        class_="map",
+        viewBox=box,
+        role="img",
+        aria_label=f"Map of {len(placed)} ROIs in {len(names)} folds",
+    )
     return FoldMap(chart, wide, [(f, len(members[f])) for f in names if members[f]])
 
 
@@ -163,8 +190,10 @@ def _flat(spots: dict[int, tuple[float, float]]) -> dict[int, tuple[float, float
     west, north = min(p[0] for p in turned.values()), max(p[1] for p in turned.values())
     middle = sum(p[1] for p in turned.values()) / len(turned)
     km = 111.32
-    return {i: ((lon - west) * km * max(math.cos(math.radians(middle)), 0.05), (north - lat) * km)
-            for i, (lon, lat) in turned.items()}  # fmt: skip
+    return {
+        i: ((lon - west) * km * max(math.cos(math.radians(middle)), 0.05), (north - lat) * km)
+        for i, (lon, lat) in turned.items()
+    }
 
 
 def _dots(spots: Sequence[tuple[int, int]], fold: int) -> Html:
@@ -181,6 +210,15 @@ def _outlines(design: Design, placed: dict[int, tuple[int, int]]) -> list[Html]:
     marks = []
     for spots in blocks.values():
         (left, right), (top, foot) = ((min(v), max(v)) for v in zip(*spots, strict=True))
-        marks.append(tag("rect", x=left - 12, y=top - 12, width=right - left + 24,
-                         height=foot - top + 24, rx=8, class_="block"))  # fmt: skip
+        marks.append(
+            tag(
+                "rect",
+                x=left - 12,
+                y=top - 12,
+                width=right - left + 24,
+                height=foot - top + 24,
+                rx=8,
+                class_="block",
+            )
+        )
     return marks

@@ -47,13 +47,27 @@ def draw_published(rows: Sequence[Row]) -> Figure:
 
 def _draw_measure(ax: Axes, rows: Sequence[Row]) -> None:
     for place, row in enumerate(rows):
-        ax.errorbar(float(row["published"]), place, xerr=float(row["tolerance"]), fmt="|",
-                    color="#8a8a8a", capsize=3, markersize=12, linewidth=1.5)  # fmt: skip
+        ax.errorbar(
+            float(row["published"]),
+            place,
+            xerr=float(row["tolerance"]),
+            fmt="|",
+            color="#8a8a8a",
+            capsize=3,
+            markersize=12,
+            linewidth=1.5,
+        )
         if row["regenerated"]:
-            ax.plot(float(row["regenerated"]), place, MARKS[row["status"]], markersize=7,
-                    color=COLOURS[row["status"]])  # fmt: skip
-    ax.set_yticks(range(len(rows)), [f"{row['what']} ({row['status']})" for row in rows],
-                  fontsize=9)  # fmt: skip
+            ax.plot(
+                float(row["regenerated"]),
+                place,
+                MARKS[row["status"]],
+                markersize=7,
+                color=COLOURS[row["status"]],
+            )
+    ax.set_yticks(
+        range(len(rows)), [f"{row['what']} ({row['status']})" for row in rows], fontsize=9
+    )
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="x", labelsize=8)
 
@@ -65,16 +79,25 @@ def published_view(folder: Path) -> PublishedView | None:
         return None
     rows = read_regenerated(table)
     failed = sum(row["status"] != "pass" for row in rows)
-    words = (f"{len(rows) - failed} of {len(rows)} published numbers came out again within their "
-             "tolerance.")  # fmt: skip
+    words = (
+        f"{len(rows) - failed} of {len(rows)} published numbers came out again within their "
+        "tolerance."
+    )
     drawn = base64.b64encode((folder / "published.svg").read_bytes()).decode()
     return PublishedView(words, bool(failed), drawn, _table(rows))
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    columns = [Column("Number"), Column("Published", True), Column("Tolerance", True),
-               Column("Regenerated", True), Column("Difference", True), Column("Result"),
-               Column("Measure"), Column("Source")]  # fmt: skip
+    columns = [
+        Column("Number"),
+        Column("Published", True),
+        Column("Tolerance", True),
+        Column("Regenerated", True),
+        Column("Difference", True),
+        Column("Result"),
+        Column("Measure"),
+        Column("Source"),
+    ]
     return Table(
         "Published numbers beside regenerated ones", columns, [_cells(row) for row in rows]
     )
@@ -82,10 +105,16 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _cells(row: Row) -> list[Cell]:
     status = Cell(row["status"], kind="" if row["status"] == "pass" else "bad", note=row["reason"])
-    numbers = [_number(row[name]) for name in ("published", "tolerance", "regenerated",
-                                               "difference")]  # fmt: skip
-    return [Cell(row["what"]), *numbers, status, Cell(row["measure"], code=True),
-            Cell(row["source"], kind="soft")]  # fmt: skip
+    numbers = [
+        _number(row[name]) for name in ("published", "tolerance", "regenerated", "difference")
+    ]
+    return [
+        Cell(row["what"]),
+        *numbers,
+        status,
+        Cell(row["measure"], code=True),
+        Cell(row["source"], kind="soft"),
+    ]
 
 
 def _number(text: str) -> Cell:

@@ -43,8 +43,12 @@ from rsweep.report.views import (
 
 Names = Mapping[str, str]
 
-STATUS = {"within": "good enough", "worse": "worse", "undecided": "undecided",
-          "not compared": "not compared"}  # fmt: skip
+STATUS = {
+    "within": "good enough",
+    "worse": "worse",
+    "undecided": "undecided",
+    "not compared": "not compared",
+}
 RECOMMENDED = "recommended"
 
 
@@ -75,8 +79,10 @@ DEAD = {"identical": "the same to the bit", "rounding": "the same but for roundi
 
 def _dead(found: DeadKnob) -> str:
     profiles = "; ".join(found.profiles)
-    return (f"{found.knob} ({', '.join(found.values)}) had no effect: the output of {profiles} is "
-            f"{DEAD[found.how]}.")  # fmt: skip
+    return (
+        f"{found.knob} ({', '.join(found.values)}) had no effect: the output of {profiles} is "
+        f"{DEAD[found.how]}."
+    )
 
 
 def renamed(verdict: Verdict, names: Names) -> Verdict:
@@ -155,8 +161,10 @@ def _labelled(verdict: Verdict) -> str:
 
 def _span(interval: Interval) -> str:
     # A difference of nothing has no sign.
-    value, low, high = (f"{round(v, 3) + 0.0:+.3f}".replace("+0.000", "0")
-                        for v in (interval.value, interval.low, interval.high))  # fmt: skip
+    value, low, high = (
+        f"{round(v, 3) + 0.0:+.3f}".replace("+0.000", "0")
+        for v in (interval.value, interval.low, interval.high)
+    )
     return f"{value} ({low} to {high})"
 
 
@@ -171,8 +179,11 @@ def _limit(verdict: Verdict) -> float | None:
 
 
 def _differences(verdict: Verdict, shown: Sequence[Standing]) -> Bars | None:
-    found = {s.profile: Interval(-s.behind.value, -s.behind.high, -s.behind.low)
-             for s in shown if s.behind}  # fmt: skip
+    found = {
+        s.profile: Interval(-s.behind.value, -s.behind.high, -s.behind.low)
+        for s in shown
+        if s.behind
+    }
     if not found:
         return None
     axis = _axis(found.values(), verdict.matters, _limit(verdict))
@@ -194,11 +205,17 @@ def _band(verdict: Verdict) -> str:
 
 def _cost(verdict: Verdict, shown: Sequence[Standing]) -> Chart | None:
     points = [
-        Point(number, s.profile, s.cost.seconds_per_1k_rois, possible(s.quality, verdict.metric),
-              kind_of(s, verdict.recommended), _leads(s, verdict))
+        Point(
+            number,
+            s.profile,
+            s.cost.seconds_per_1k_rois,
+            possible(s.quality, verdict.metric),
+            kind_of(s, verdict.recommended),
+            _leads(s, verdict),
+        )
         for number, s in enumerate(shown, 1)
         if s.quality and s.cost.seconds_per_1k_rois
-    ]  # fmt: skip
+    ]
     if not points:
         return None
     metric = METRIC_NAMES[verdict.metric]
@@ -219,8 +236,9 @@ def _effects(verdict: Verdict) -> Bars | None:
     if not verdict.effects:
         return None
     axis = _axis((e.bought for e in verdict.effects), verdict.matters, _limit(verdict))
-    return Bars(bar_axis(axis), [_effect(e, axis, verdict) for e in verdict.effects],
-                _band(verdict))  # fmt: skip
+    return Bars(
+        bar_axis(axis), [_effect(e, axis, verdict) for e in verdict.effects], _band(verdict)
+    )
 
 
 def _effect(effect: Effect, axis: Axis, verdict: Verdict) -> Bar:
@@ -250,8 +268,10 @@ def _interactions(verdict: Verdict) -> Bars | None:
 
 
 def _interaction(found: Interaction, axis: Axis, verdict: Verdict) -> Bar:
-    label = (f"{found.knob}: {found.low} → {found.high}, where {found.other} is {found.at} "
-             f"instead of {found.instead}")  # fmt: skip
+    label = (
+        f"{found.knob}: {found.low} → {found.high}, where {found.other} is {found.at} "
+        f"instead of {found.instead}"
+    )
     words = "shown" if found.shown else "not shown"
     chart = interval_bar(axis, found.change, verdict.matters, "effect", _span(found.change))
     return Bar(label, chart, _span(found.change), words)
@@ -269,8 +289,9 @@ def _curves(verdict: Verdict) -> Chart | None:
     if left:
         caption += f" The best {len(shown)} are drawn; verdict.json has {left} more."
     asked = bool(verdict.curve_reference)
-    return Chart(chart, caption, [Legend(i, _needs(c.profile, c.needed, asked))
-                                  for i, c in enumerate(shown)])  # fmt: skip
+    return Chart(
+        chart, caption, [Legend(i, _needs(c.profile, c.needed, asked)) for i, c in enumerate(shown)]
+    )
 
 
 def _needs(profile: str, needed: float | None, asked: bool) -> str:
@@ -284,8 +305,10 @@ def _blocks(verdict: Verdict, design: Design | None) -> Chart | None:
     found = fold_map(design) if design else None
     if found is None:
         return None
-    caption = (f"ROIs by the fold that scores them (first drawing): {verdict.cv}. The map is "
-               f"{found.width_km:,.3g} km wide, north is up.")  # fmt: skip
+    caption = (
+        f"ROIs by the fold that scores them (first drawing): {verdict.cv}. The map is "
+        f"{found.width_km:,.3g} km wide, north is up."
+    )
     if design and design.cv == "spatial":
         caption += " Outlines go round the ROIs of one block, which are never split."
     return Chart(found.chart, caption, [_fold(f, n, _unit(verdict)) for f, n in found.folds])
@@ -303,8 +326,10 @@ def _confusion(found: Confusion, unit: str) -> Heat:
         total = sum(counts) or 1
         shaded = [(f"{n:,}", round(n / total, 3)) for n in counts]
         rows.append(HeatRow(name, [*shaded, (f"{recall:.0%}", 0.0)]))
-    caption = (f"{found.profile}, {PROBE_NAMES[found.probe]}: rows are true classes, columns "
-               f"predicted ones, numbers are {unit}.")  # fmt: skip
+    caption = (
+        f"{found.profile}, {PROBE_NAMES[found.probe]}: rows are true classes, columns "
+        f"predicted ones, numbers are {unit}."
+    )
     return Heat(caption, "True class", [*found.classes, "Found"], rows)
 
 
@@ -312,12 +337,16 @@ def _likeness(found: Likeness) -> Heat:
     """Both measures are symmetric, so each needs only half of the table."""
     rows = []
     for i, name in enumerate(found.profiles):
-        values = [found.cka[i][j] if j >= i else found.neighbours[i][j]
-                  for j in range(len(found.profiles))]  # fmt: skip
+        values = [
+            found.cka[i][j] if j >= i else found.neighbours[i][j]
+            for j in range(len(found.profiles))
+        ]
         cells = [(f"{value:.2f}", min(max(value, 0.0), 1.0)) for value in values]
         rows.append(HeatRow(f"{i + 1}. {name}", cells))
-    caption = ("How alike the embeddings of two profiles are, 1 being the same: upper right linear "
-               "CKA, lower left the share of nearest neighbours in common.")  # fmt: skip
+    caption = (
+        "How alike the embeddings of two profiles are, 1 being the same: upper right linear "
+        "CKA, lower left the share of nearest neighbours in common."
+    )
     return Heat(caption, "Profile", [str(i + 1) for i in range(len(rows))], rows)
 
 
@@ -325,11 +354,21 @@ def _measures(verdict: Verdict) -> Table | None:
     if not verdict.measures:
         return None
     rows = [
-        [Cell(m.meaning), Cell("not known" if m.correlation is None else f"{m.correlation:+.2f}",
-                               m.correlation), Cell(str(m.profiles), m.profiles)]
+        [
+            Cell(m.meaning),
+            Cell("not known" if m.correlation is None else f"{m.correlation:+.2f}", m.correlation),
+            Cell(str(m.profiles), m.profiles),
+        ]
         for m in verdict.measures
-    ]  # fmt: skip
-    columns = [Column("Measure"), Column("Spearman correlation with quality", True),
-               Column("Profiles", True)]  # fmt: skip
-    return Table("Measures that need no labels, and how well they follow quality here; nothing is "
-                 "ranked by them", columns, rows)  # fmt: skip
+    ]
+    columns = [
+        Column("Measure"),
+        Column("Spearman correlation with quality", True),
+        Column("Profiles", True),
+    ]
+    return Table(
+        "Measures that need no labels, and how well they follow quality here; nothing is "
+        "ranked by them",
+        columns,
+        rows,
+    )

@@ -12,9 +12,11 @@ METRICS = ("balanced_accuracy", "r2")
 """What profiles are compared by: for classes, and for numbers."""
 METRIC_NAMES = {"balanced_accuracy": "balanced accuracy", "r2": "R²"}
 PROBE_NAMES = {
-    "knn": "nearest neighbours", "knn_cosine": "nearest neighbours by angle",
-    "linear": "linear probe", "forest": "random forest",
-}  # fmt: skip
+    "knn": "nearest neighbours",
+    "knn_cosine": "nearest neighbours by angle",
+    "linear": "linear probe",
+    "forest": "random forest",
+}
 
 Row = Mapping[str, Any]
 

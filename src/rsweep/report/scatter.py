@@ -21,8 +21,14 @@ LINE = 0.19
 """Height of a line of names, in inches."""
 PLOT_W = 4.2
 
-LEADER = {"arrowstyle": "-", "relpos": (0, 0.5), "color": "#bbbbbb", "linewidth": 0.6,
-          "shrinkA": 1, "shrinkB": 4}  # fmt: skip
+LEADER = {
+    "arrowstyle": "-",
+    "relpos": (0, 0.5),
+    "color": "#bbbbbb",
+    "linewidth": 0.6,
+    "shrinkA": 1,
+    "shrinkB": 4,
+}
 """The line from a name to its point."""
 
 Row = Mapping[str, Any]
@@ -49,9 +55,17 @@ def _draw_points(ax: Axes, rows: Sequence[Row], metric: str) -> None:
     for row in rows:
         style = models.index(row["model"]) % len(COLOURS)
         ends = [[row["quality"] - row["quality_low"]], [row["quality_high"] - row["quality"]]]
-        ax.errorbar(row["seconds"], row["quality"], ends, color=COLOURS[style],
-                    marker=SHAPES[style], markersize=6, elinewidth=0.8, alpha=0.9,
-                    linestyle="none")  # fmt: skip
+        ax.errorbar(
+            row["seconds"],
+            row["quality"],
+            ends,
+            color=COLOURS[style],
+            marker=SHAPES[style],
+            markersize=6,
+            elinewidth=0.8,
+            alpha=0.9,
+            linestyle="none",
+        )
     points = np.array([(row["seconds"], row["quality"]) for row in rows])
     edge = frontier(points)
     ax.step(points[edge, 0], points[edge, 1], where="post", color="#777777", linewidth=1, zorder=0)
@@ -76,8 +90,12 @@ def _axes(ax: Axes, points: np.ndarray[Any, Any], metric: str) -> None:
         ax.set_xscale("log")
     ax.set_xlabel("seconds of all five stages, as if run alone", fontsize=9)
     ax.set_ylabel(METRIC_NAMES[metric], fontsize=9)
-    ax.set_title("mean of the probes (bars: 95 % interval of each by itself)", fontsize=10,
-                 loc="left", fontweight="bold")  # fmt: skip
+    ax.set_title(
+        "mean of the probes (bars: 95 % interval of each by itself)",
+        fontsize=10,
+        loc="left",
+        fontweight="bold",
+    )
     ax.tick_params(labelsize=8)
     ax.grid(color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -94,9 +112,16 @@ def _names(ax: Axes, points: np.ndarray[Any, Any], names: Sequence[str]) -> None
     heights = spread([wanted[i] for i in order], LINE / inches)
     for i, y in zip(order, heights, strict=True):
         name = names[i] if len(names[i]) <= 60 else f"{names[i][:40]}…{names[i][-18:]}"
-        ax.annotate(name, points[i], (1.06, y), textcoords="axes fraction", fontsize=7.5,
-                    va="center", annotation_clip=False,
-                    arrowprops=LEADER)  # fmt: skip
+        ax.annotate(
+            name,
+            points[i],
+            (1.06, y),
+            textcoords="axes fraction",
+            fontsize=7.5,
+            va="center",
+            annotation_clip=False,
+            arrowprops=LEADER,
+        )
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -132,10 +157,22 @@ def _models(rows: Sequence[Row]) -> list[str]:
 
 def _legend(figure: Figure, rows: Sequence[Row]) -> None:
     handles = [
-        Line2D([], [], color=COLOURS[i % len(COLOURS)], marker=SHAPES[i % len(SHAPES)],
-               linestyle="none", label=model)
+        Line2D(
+            [],
+            [],
+            color=COLOURS[i % len(COLOURS)],
+            marker=SHAPES[i % len(SHAPES)],
+            linestyle="none",
+            label=model,
+        )
         for i, model in enumerate(_models(rows))
-    ]  # fmt: skip
+    ]
     handles.append(Line2D([], [], color="#777777", linewidth=1, label="none cheaper and better"))
-    figure.legend(handles=handles, loc="lower left", ncols=min(len(handles), 5), fontsize=8,
-                  frameon=False, bbox_to_anchor=(0.02, 0.0))  # fmt: skip
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        ncols=min(len(handles), 5),
+        fontsize=8,
+        frameon=False,
+        bbox_to_anchor=(0.02, 0.0),
+    )

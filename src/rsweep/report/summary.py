@@ -64,15 +64,18 @@ def conclude(plan: Plan, failed: bool = False) -> None:
     made = _MISSING - missing_files(plan)
     total = len(plan.nodes) * len(plan.shards)
     seconds = time.monotonic() - _START.get("time", time.monotonic())
-    counts = {stage: sum(p.parent.parent.name == stage for p in made)
-              for stage in STAGES}  # fmt: skip
+    counts = {stage: sum(p.parent.parent.name == stage for p in made) for stage in STAGES}
     ran = ", ".join(f"{n} {stage}" for stage, n in counts.items() if n) or "no stage"
     took = format_duration(seconds)
-    say(f"{'stopped' if failed else 'done'} after {took}. Ran {ran}; "
-        f"{total - len(_MISSING)} stage files reused.")  # fmt: skip
+    say(
+        f"{'stopped' if failed else 'done'} after {took}. Ran {ran}; "
+        f"{total - len(_MISSING)} stage files reused."
+    )
     if failed:
-        say("a job failed (its reason is above); what is complete is kept, so fix that and run the "
-            "same command again.")  # fmt: skip
+        say(
+            "a job failed (its reason is above); what is complete is kept, so fix that and run the "
+            "same command again."
+        )
     _report_failed_rois(plan)
     if failed:
         return

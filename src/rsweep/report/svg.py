@@ -101,20 +101,36 @@ class Frame:
     def draw(self, title: str, across: str, up: str, *marks: Html) -> Html:
         """The chart: gridlines and words, and marks over them; `title` says what it shows."""
         words = [
-            tag("text", across, x=f"{(self.left + self.right) / 2}%", y=self.height - 6,
-                text_anchor="middle", class_="axis"),
+            tag(
+                "text",
+                across,
+                x=f"{(self.left + self.right) / 2}%",
+                y=self.height - 6,
+                text_anchor="middle",
+                class_="axis",
+            ),
             tag("text", up, x="0", y="10", class_="axis"),
-        ]  # fmt: skip
-        return tag("svg", *self._gridlines(), *words, *marks, class_="chart", width="100%",
-                   height=self.height, role="img", aria_label=title)  # fmt: skip
+        ]
+        return tag(
+            "svg",
+            *self._gridlines(),
+            *words,
+            *marks,
+            class_="chart",
+            width="100%",
+            height=self.height,
+            role="img",
+            aria_label=title,
+        )
 
     def _gridlines(self) -> Iterator[Html]:
         low, high = f"{self.left}%", f"{self.right}%"
         for value in self.up.ticks():
             y = self.y(value)
             yield tag("line", x1=low, x2=high, y1=y, y2=y, class_="gridline")
-            yield tag("text", number(value), x=f"{self.left - 1}%", y=float(y) + 4,
-                      text_anchor="end")  # fmt: skip
+            yield tag(
+                "text", number(value), x=f"{self.left - 1}%", y=float(y) + 4, text_anchor="end"
+            )
         base = self.height - self.foot
         for value in self.across.ticks():
             x = self.x(value)

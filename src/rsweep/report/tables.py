@@ -40,11 +40,18 @@ def profile_table(rows: Sequence[Row], names: Names, verdict: Verdict | None) ->
     cells = [[make(row) for make in makers.values()] for row in placed]
     used = [i for i in range(len(makers)) if any(line[i].text for line in cells)]
     columns = list(makers)
-    chosen = [row["profile"] for row in rows].index(verdict.recommended) if (
-        verdict and verdict.recommended) else None  # fmt: skip
+    chosen = (
+        [row["profile"] for row in rows].index(verdict.recommended)
+        if (verdict and verdict.recommended)
+        else None
+    )
     how = "by quality, best first" if verdict else "by cost, cheapest first"
-    return Table(f"Profiles {how}; a heading sorts", [columns[i] for i in used],
-                 [[line[i] for i in used] for line in cells], chosen)  # fmt: skip
+    return Table(
+        f"Profiles {how}; a heading sorts",
+        [columns[i] for i in used],
+        [[line[i] for i in used] for line in cells],
+        chosen,
+    )
 
 
 def folder(profile: str) -> str:
@@ -72,34 +79,45 @@ COSTS: dict[Column, Maker] = {
     Column("Time in all", True): lambda row: _time(row.get("seconds")),
     Column("of it inference", True): lambda row: _time(row.get("infer_seconds")),
     Column("Money for 1,000 ROIs", True): lambda row: _money(row),
-    Column("Requests for 1,000 ROIs", True):
-        lambda row: _number(row.get("cost_requests_per_1k_rois"), "{:,.0f}"),
-    Column("Fetched for 1,000 ROIs (MB)", True):
-        lambda row: _megabytes(row.get("cost_fetched_bytes_per_1k_rois")),
-    Column("Earth Engine for 1,000 ROIs (EECU-s)", True):
-        lambda row: _number(row.get("cost_eecu_seconds_per_1k_rois"), "{:.3g}"),
-    Column("Energy for 1,000 ROIs (Wh)", True):
-        lambda row: _number(row.get("cost_energy_wh_per_1k_rois"), "{:.3g}"),
-    Column("GPU time for 1,000 ROIs", True):
-        lambda row: _time(row.get("cost_device_seconds_per_1k_rois")),
-    Column("Stages for 1,000 ROIs (MB)", True):
-        lambda row: _megabytes(row.get("cost_stage_bytes_per_1k_rois")),
+    Column("Requests for 1,000 ROIs", True): lambda row: _number(
+        row.get("cost_requests_per_1k_rois"), "{:,.0f}"
+    ),
+    Column("Fetched for 1,000 ROIs (MB)", True): lambda row: _megabytes(
+        row.get("cost_fetched_bytes_per_1k_rois")
+    ),
+    Column("Earth Engine for 1,000 ROIs (EECU-s)", True): lambda row: _number(
+        row.get("cost_eecu_seconds_per_1k_rois"), "{:.3g}"
+    ),
+    Column("Energy for 1,000 ROIs (Wh)", True): lambda row: _number(
+        row.get("cost_energy_wh_per_1k_rois"), "{:.3g}"
+    ),
+    Column("GPU time for 1,000 ROIs", True): lambda row: _time(
+        row.get("cost_device_seconds_per_1k_rois")
+    ),
+    Column("Stages for 1,000 ROIs (MB)", True): lambda row: _megabytes(
+        row.get("cost_stage_bytes_per_1k_rois")
+    ),
     Column("Tiles", True): lambda row: _number(row.get("tiles"), "{:,}"),
     Column("Peak memory (MB)", True): lambda row: _number(row.get("peak_memory_mb"), "{:,.0f}"),
     Column("Result (MB)", True): lambda row: _megabytes(row.get("bytes")),
-    Column("Energy (Wh per 1,000 tiles)", True):
-        lambda row: _number(row.get("energy_wh_per_1k_tiles"), "{:.3g}"),
+    Column("Energy (Wh per 1,000 tiles)", True): lambda row: _number(
+        row.get("energy_wh_per_1k_tiles"), "{:.3g}"
+    ),
     Column("Valid share", True): lambda row: _number(row["valid_share"], "{:.0%}"),
-    Column("Real share of input", True):
-        lambda row: _number(row.get("real_share"), "{:.0%}", row.get("real_share", 1) < HALF),
-    Column("Distance from native grid", True):
-        lambda row: _number(row.get("native_distance"), "{:.2f}"),
-    Column("Distance from the most overlapped", True):
-        lambda row: _number(row.get("overlap_distance"), "{:.2f}"),
+    Column("Real share of input", True): lambda row: _number(
+        row.get("real_share"), "{:.0%}", row.get("real_share", 1) < HALF
+    ),
+    Column("Distance from native grid", True): lambda row: _number(
+        row.get("native_distance"), "{:.2f}"
+    ),
+    Column("Distance from the most overlapped", True): lambda row: _number(
+        row.get("overlap_distance"), "{:.2f}"
+    ),
     Column("Seam (1: none)", True): lambda row: _number(row.get("seam"), "{:.2f}"),
-    Column("ROIs without embedding", True):
-        lambda row: _number(row["rois_failed"], "{:,}", bool(row["rois_failed"])),
-}  # fmt: skip
+    Column("ROIs without embedding", True): lambda row: _number(
+        row["rois_failed"], "{:,}", bool(row["rois_failed"])
+    ),
+}
 
 
 def _megabytes(value: Any) -> Cell:
@@ -122,15 +140,15 @@ def _quality(verdict: Verdict, standings: Mapping[str, Standing]) -> dict[Column
     metric = METRIC_NAMES[verdict.metric]
     return {
         Column("Standing"): status,
-        Column(f"Quality ({metric})", True):
-            lambda row: _interval(standings[row["profile"]].quality, verdict.metric),
-        Column("Behind the best", True):
-            lambda row: _interval(standings[row["profile"]].behind),
+        Column(f"Quality ({metric})", True): lambda row: _interval(
+            standings[row["profile"]].quality, verdict.metric
+        ),
+        Column("Behind the best", True): lambda row: _interval(standings[row["profile"]].behind),
         Column("P(good enough)", True): lambda row: _chance(standings[row["profile"]]),
         Column("On the front", True): of("front", "{:.0%}"),
         **_probes(verdict, standings),
         Column("Effective rank", True): of("rank", "{:.1f}"),
-    }  # fmt: skip
+    }
 
 
 def _probes(verdict: Verdict, standings: Mapping[str, Standing]) -> dict[Column, Maker]:
@@ -164,10 +182,14 @@ def settings_table(study: Study, names: Names) -> Table:
     """The settings that vary, a row per profile."""
     profiles = {p.name: p.settings for p in study.profiles}
     varied = varying(profiles)
-    body = [[Cell(names[name], href=folder(name)),
-             *(Cell(text(s[k]), _sort(s[k])) if k in s else NONE for k in varied),
-             Cell(name, kind="soft")]
-            for name, s in profiles.items()]  # fmt: skip
+    body = [
+        [
+            Cell(names[name], href=folder(name)),
+            *(Cell(text(s[k]), _sort(s[k])) if k in s else NONE for k in varied),
+            Cell(name, kind="soft"),
+        ]
+        for name, s in profiles.items()
+    ]
     columns = [Column("Profile"), *map(Column, varied), Column("Name of its folder")]
     return Table("Settings that vary", columns, body)
 
@@ -181,8 +203,9 @@ def shared_table(study: Study) -> Table:
     settings = [p.settings for p in study.profiles]
     every = list(dict.fromkeys(k for s in settings for k in s))
     same = [k for k in every if len({text(s.get(k)) for s in settings}) == 1]
-    rows = [[Cell(k), Cell(text(settings[0][k]))] for k in same
-            if settings[0].get(k) not in (None, {})]  # fmt: skip
+    rows = [
+        [Cell(k), Cell(text(settings[0][k]))] for k in same if settings[0].get(k) not in (None, {})
+    ]
     return Table("Settings that all profiles share", [Column("Knob"), Column("Value")], rows)
 
 
@@ -213,10 +236,14 @@ def failure_table(ran: Mapping[str, Ran | GivenRan], names: Names) -> Table | No
         for reason in dict.fromkeys(each.failed.values()):
             profiles.setdefault(reason, []).append(names[profile])
     rows = [
-        [Cell(reason), Cell(f"{len(held):,}", len(held)), Cell(listed(list(held), 5)),
-         Cell("all" if len(profiles[reason]) == len(ran) else listed(profiles[reason]))]
+        [
+            Cell(reason),
+            Cell(f"{len(held):,}", len(held)),
+            Cell(listed(list(held), 5)),
+            Cell("all" if len(profiles[reason]) == len(ran) else listed(profiles[reason])),
+        ]
         for reason, held in sorted(rois.items(), key=lambda item: -len(item[1]))
-    ]  # fmt: skip
+    ]
     columns = [Column("Reason"), Column("ROIs", True), Column("Which"), Column("Profiles")]
     return Table("ROIs without an embedding, by reason", columns, rows) if rows else None
 
@@ -226,8 +253,10 @@ def skipped_table(study: Study) -> Table | None:
     found: dict[str, list[str]] = {}
     for skipped in study.skipped:
         found.setdefault(skipped.reason, []).append(skipped.name)
-    rows = [[Cell(reason), Cell(str(len(own)), len(own)), Cell(listed(own))]
-            for reason, own in found.items()]  # fmt: skip
+    rows = [
+        [Cell(reason), Cell(str(len(own)), len(own)), Cell(listed(own))]
+        for reason, own in found.items()
+    ]
     columns = [Column("Why it cannot run"), Column("Combinations", True), Column("Which")]
     return Table("Combinations skipped (on_invalid: skip)", columns, rows) if rows else None
 
@@ -238,18 +267,29 @@ def frame_table(ran: Mapping[str, Ran], names: Names) -> Table:
     for profile, each in ran.items():
         groups.setdefault(each.imagery, []).append(names[profile])
     rows = [
-        [Cell(f.sensor), Cell(str(f.frame), f.frame),
-         Cell(f"{f.days[0]} to {f.days[1]}", kind="date"),
-         Cell(_between(*f.dates), kind="date"), Cell(_between(*f.scenes), f.scenes[0]),
-         Cell(f"{f.rois:,}", f.rois), Cell(", ".join(f.masks)),
-         Cell("all" if len(own) == len(ran) else listed(own))]
-        for found, own in groups.items() for f in found
-    ]  # fmt: skip
+        [
+            Cell(f.sensor),
+            Cell(str(f.frame), f.frame),
+            Cell(f"{f.days[0]} to {f.days[1]}", kind="date"),
+            Cell(_between(*f.dates), kind="date"),
+            Cell(_between(*f.scenes), f.scenes[0]),
+            Cell(f"{f.rois:,}", f.rois),
+            Cell(", ".join(f.masks)),
+            Cell("all" if len(own) == len(ran) else listed(own)),
+        ]
+        for found, own in groups.items()
+        for f in found
+    ]
     columns = [
-        Column("Sensor"), Column("Frame", True), Column("Days (the last left out)"),
-        Column("Mean day of its scenes"), Column("Scenes per ROI", True), Column("ROIs", True),
-        Column("Cloud mask"), Column("Profiles"),
-    ]  # fmt: skip
+        Column("Sensor"),
+        Column("Frame", True),
+        Column("Days (the last left out)"),
+        Column("Mean day of its scenes"),
+        Column("Scenes per ROI", True),
+        Column("ROIs", True),
+        Column("Cloud mask"),
+        Column("Profiles"),
+    ]
     return Table("Frames that the models were fed", columns, rows)
 
 
@@ -272,8 +312,12 @@ def key_table(study: Study, names: Names) -> Table:
     rows = []
     for profile in study.profiles:
         keys = profile.keys()
-        rows.append([Cell(names[profile.name], href=folder(profile.name)),
-                     *(Cell(keys[stage], code=True) for stage in STAGES)])  # fmt: skip
+        rows.append(
+            [
+                Cell(names[profile.name], href=folder(profile.name)),
+                *(Cell(keys[stage], code=True) for stage in STAGES),
+            ]
+        )
     return Table("Keys", [Column("Profile"), *map(Column, STAGES)], rows)
 
 
@@ -282,8 +326,14 @@ def model_table(study: Study) -> Table:
     rows = []
     for model in dict.fromkeys(p.settings["model"] for p in study.profiles):
         card = find_card(model)
-        rows.append([Cell(card.title, note=model), Cell(card.paper), Cell(card.licence_code),
-                     Cell(card.licence_weights)])  # fmt: skip
+        rows.append(
+            [
+                Cell(card.title, note=model),
+                Cell(card.paper),
+                Cell(card.licence_code),
+                Cell(card.licence_weights),
+            ]
+        )
     columns = map(Column, ("Model", "Paper", "Licence of the code", "Licence of the weights"))
     return Table("Models to cite", list(columns), rows)
 
@@ -295,8 +345,12 @@ def weight_table(study: Study, ran: Mapping[str, Ran], names: Names) -> Table:
         records = [r for shards in ran[profile.name].runs.values() for r in shards.values()]
         told = next((r for r in records if r.get("weights")), {})
         words = "; ".join(f"{k}: {text(v)}" for k, v in told.get("weights", {}).items())
-        what = (profile.settings["model"], words or "not recorded", str(told.get("device", "")),
-                str(told.get("precision", "")))  # fmt: skip
+        what = (
+            profile.settings["model"],
+            words or "not recorded",
+            str(told.get("device", "")),
+            str(told.get("precision", "")),
+        )
         found.setdefault(what, []).append(names[profile.name])
     rows = [[*map(Cell, what), Cell(listed(own))] for what, own in found.items()]
     columns = map(Column, ("Model", "Weights", "Device", "Precision", "Profiles"))

@@ -42,8 +42,9 @@ def render(parts: Sequence[RenderableType]) -> str:
     terminal = sys.stdout.isatty()
     columns = shutil.get_terminal_size((WIDTH, 0)).columns if terminal else WIDTH
     file = io.StringIO()
-    console = Console(file=file, width=min(columns, WIDTH), force_terminal=terminal,
-                      highlight=False)  # fmt: skip
+    console = Console(
+        file=file, width=min(columns, WIDTH), force_terminal=terminal, highlight=False
+    )
     for part in parts:
         console.print(part)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())

@@ -22,8 +22,11 @@ STEP = 0.035
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 STYLE: Any = {
-    "svg.hashsalt": "rsweep", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 8,
-}  # fmt: skip
+    "svg.hashsalt": "rsweep",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 8,
+}
 """No date, no drawn-out letters, no random ids: the same card is the same small file."""
 
 
@@ -55,8 +58,13 @@ def _draw_group(ax: Axes, group: Mapping[str, Any], given: Mapping[str, Any], co
     ax.set_title(f"{group['name']}: {group['side']} x {group['side']} tokens", fontsize=9)
     size = given["image_size"]
     ground = size * given["scale_m"]
-    ax.text(0.5, -0.06, f"{size} px, {ground:g} m; a token is {group['patch_px']} px",
-            ha="center", va="top")  # fmt: skip
+    ax.text(
+        0.5,
+        -0.06,
+        f"{size} px, {ground:g} m; a token is {group['patch_px']} px",
+        ha="center",
+        va="top",
+    )
     if len(frames) > 1:
         ax.text(0.5, -0.15, f"frames: {given['frames']}", ha="center", va="top")
 

@@ -18,8 +18,10 @@ from rsweep.results.ran import Ran
 def sharing_tree(study: Study, ran: Mapping[str, Ran], names: Names) -> list[Branch]:
     """Branches of the first stage; the leaves name profiles."""
     runs = {key: shards for each in ran.values() for key, shards in each.runs.items()}
-    cost = {key: sum(float(r.get("seconds", 0.0)) for r in shards.values())
-            for key, shards in runs.items()}  # fmt: skip
+    cost = {
+        key: sum(float(r.get("seconds", 0.0)) for r in shards.values())
+        for key, shards in runs.items()
+    }
     told = Told(varying({p.name: p.settings for p in study.profiles}), cost, names)
     return _branches(study.profiles, list(STAGES), told)
 

@@ -87,19 +87,28 @@ def allowed_text(knob: Facts) -> str:
 
 
 KINDS: Mapping[str, str] = {
-    "int": "whole number", "float": "number", "str": "word", "bool": "true, false",
-    "names": "list of names", "mapping": "mapping",
-}  # fmt: skip
+    "int": "whole number",
+    "float": "number",
+    "str": "word",
+    "bool": "true, false",
+    "names": "list of names",
+    "mapping": "mapping",
+}
 
 
 def knob_facts(knob: Setting) -> dict[str, Any]:
     """A knob of the table as JSON."""
     default = "the model's" if knob.default is MODEL else knob.default
     return {
-        "name": knob.name, "kind": knob.kind, "default": default,
-        "allowed": [*knob.allowed, *knob.words], "minimum": knob.minimum,
-        "maximum": knob.maximum, "unit": knob.unit, "meaning": knob.meaning,
-    }  # fmt: skip
+        "name": knob.name,
+        "kind": knob.kind,
+        "default": default,
+        "allowed": [*knob.allowed, *knob.words],
+        "minimum": knob.minimum,
+        "maximum": knob.maximum,
+        "unit": knob.unit,
+        "meaning": knob.meaning,
+    }
 
 
 def tokens_text(groups: list[dict[str, Any]]) -> str:
@@ -131,16 +140,21 @@ def frames_text(facts: Facts) -> str:
 
 def envelope_lines(envelope: Facts) -> list[tuple[str, str]]:
     """What a model was trained on: (what, in words), of what is known."""
-    sensors = [f"{name} {' and '.join(levels)}".strip()
-               for name, levels in envelope["levels"].items()]  # fmt: skip
+    sensors = [
+        f"{name} {' and '.join(levels)}".strip() for name, levels in envelope["levels"].items()
+    ]
     pixels = [f"{range_text(limits)} m ({name})" for name, limits in envelope["pixel_m"].items()]
     ranges = [
         (what, f"{range_text(envelope[name])} {unit}")
         for what, name, unit in RANGES
         if envelope[name] is not None
     ]
-    texts = [("sensors", ", ".join(sensors)), ("pixel on the ground", ", ".join(pixels)), *ranges,
-             ("normalization", ", ".join(envelope["normalizations"]))]  # fmt: skip
+    texts = [
+        ("sensors", ", ".join(sensors)),
+        ("pixel on the ground", ", ".join(pixels)),
+        *ranges,
+        ("normalization", ", ".join(envelope["normalizations"])),
+    ]
     texts += [(name, envelope[name]) for name in ("radiometry", "regions", "source")]
     return [(what, text) for what, text in texts if text]
 

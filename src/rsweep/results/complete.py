@@ -48,13 +48,17 @@ def failures(rows: Iterable[Mapping[str, str]]) -> list[str]:
         reason = textwrap.shorten(row["reason"], MOST_TEXT, placeholder=" …")
         what = f"{row['rois_failed']} of {row['rois']} ROIs have no embedding: {reason}"
         alike.setdefault(what, []).append(row["profile"])
-    lines = [f"{names[0]}{f' and {len(names) - 1} more profiles' if names[1:] else ''}: {what}"
-             for what, names in alike.items()]  # fmt: skip
+    lines = [
+        f"{names[0]}{f' and {len(names) - 1} more profiles' if names[1:] else ''}: {what}"
+        for what, names in alike.items()
+    ]
     hidden = len(lines) - MOST_SHOWN
     return lines[:MOST_SHOWN] + ([f"and {hidden} more lines like these"] if hidden > 0 else [])
 
 
 def _explained(short: list[dict[str, str]], profiles: int, max_failed: float) -> str:
     text = "\n".join(f"  {line}" for line in failures(short))
-    return (f"{len(short)} of {profiles} profiles lack too many embeddings (max_failed: "
-            f"{max_failed:g}); results are written all the same\n{text}")  # fmt: skip
+    return (
+        f"{len(short)} of {profiles} profiles lack too many embeddings (max_failed: "
+        f"{max_failed:g}); results are written all the same\n{text}"
+    )

@@ -20,12 +20,23 @@ def embedding_facts(settings: Mapping[str, Any], key: str, dimensions: int) -> d
         "data_type": "float32",
         "emb:runtime_parameters": _some(settings, "model", "variant", "weights", "precision"),
         "emb:preprocessing": _expression(
-            _some(settings, "provider", "scale_m", "composite", "frames", "modality", "input_prep",
-                  "image_size", "tile_size", "tile_overlap", "normalization")
+            _some(
+                settings,
+                "provider",
+                "scale_m",
+                "composite",
+                "frames",
+                "modality",
+                "input_prep",
+                "image_size",
+                "tile_size",
+                "tile_overlap",
+                "normalization",
+            )
         ),
         "emb:postprocessing": _expression(_some(settings, "output", "pooling", "blend")),
         "processing:version": key,
-    }  # fmt: skip
+    }
 
 
 def _some(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -40,5 +51,10 @@ def _expression(settings: dict[str, Any]) -> dict[str, Any]:
 def footer(settings: Mapping[str, Any], key: str, dimensions: int) -> dict[str, Any]:
     """The `emb` key of a GeoParquet, whose rows are a vector per ROI whatever the output."""
     vectors = {**embedding_facts(settings, key, dimensions), "emb:type": "chip"}
-    return {"version": EMB_VERSION, "column": "embedding", "model": settings["model"],
-            "provider": settings["provider"], **vectors}  # fmt: skip
+    return {
+        "version": EMB_VERSION,
+        "column": "embedding",
+        "model": settings["model"],
+        "provider": settings["provider"],
+        **vectors,
+    }

@@ -32,8 +32,9 @@ def read_set(given: GivenSet, rois: Sequence[Roi]) -> list[Pooled]:
     """
     found = list(read_rasters(given, rois) if given.pooling else _read_table(given, rois))
     if all(each.vector is None for each in found):
-        raise RsweepError(f"{given.path} has no vector of any ROI of the study: {rois[0].id}: "
-                          f"{found[0].error}")  # fmt: skip
+        raise RsweepError(
+            f"{given.path} has no vector of any ROI of the study: {rois[0].id}: {found[0].error}"
+        )
     widths = {len(each.vector) for each in found if each.vector is not None}
     if len(widths) > 1:
         raise RsweepError(f"{given.path}: vectors have different lengths: {sorted(widths)}")
@@ -73,11 +74,22 @@ def write_given(study: Study, given: GivenSet, table: Path, meta: Path) -> None:
 def _write_meta(
     study: Study, given: GivenSet, rois: Sequence[Roi], found: Sequence[Pooled], path: Path
 ) -> None:
-    outcomes = {roi.id: {**roi.definition(),
-                         "outcome": {"error": each.error, "valid_share": each.valid_share}}
-                for roi, each in zip(rois, found, strict=True)}  # fmt: skip
-    write_json(path, {"study": study.name, "given": portable(given.identity()), "rois": outcomes,
-                      "versions": versions()})  # fmt: skip
+    outcomes = {
+        roi.id: {
+            **roi.definition(),
+            "outcome": {"error": each.error, "valid_share": each.valid_share},
+        }
+        for roi, each in zip(rois, found, strict=True)
+    }
+    write_json(
+        path,
+        {
+            "study": study.name,
+            "given": portable(given.identity()),
+            "rois": outcomes,
+            "versions": versions(),
+        },
+    )
 
 
 @dataclass(frozen=True)

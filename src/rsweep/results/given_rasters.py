@@ -47,8 +47,10 @@ def read_rasters(given: GivenSet, rois: Sequence[Roi]) -> Iterator[Pooled]:
     try:
         with rasterio.open(given.path) as raster:
             if raster.crs is None:
-                raise RsweepError(f"{given.path} has no coordinate system; expected one, or {{id}} "
-                                  "in the path for a raster per ROI")  # fmt: skip
+                raise RsweepError(
+                    f"{given.path} has no coordinate system; expected one, or {{id}} "
+                    "in the path for a raster per ROI"
+                )
             for roi in rois:
                 yield _cut(raster, roi, given)
     except rasterio.errors.RasterioError as error:

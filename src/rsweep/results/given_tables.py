@@ -48,8 +48,10 @@ def _matched(
         raise RsweepError(f"{path} has id {twice!r} twice")
     rows = [place.get(name, -1) for name in ids]
     if max(rows, default=-1) < 0:
-        raise RsweepError(f"{path} has no ROI of the study: its first id is {found[0]!r}, the "
-                          f"study's is {ids[0]!r}")  # fmt: skip
+        raise RsweepError(
+            f"{path} has no ROI of the study: its first id is {found[0]!r}, the "
+            f"study's is {ids[0]!r}"
+        )
     padded = np.concatenate([vectors, np.full((1, vectors.shape[1]), np.nan)])
     return np.asarray(padded[rows], np.float32)
 
@@ -77,8 +79,10 @@ def _read_zarr(path: Path, id_column: str) -> Table:
 
 def _arrays(ids: NDArray[Any], vectors: NDArray[Any], id_column: str, path: Path) -> Table:
     if vectors.ndim != 2 or len(ids) != len(vectors) or not len(ids):
-        raise RsweepError(f"{path}: {id_column} has shape {ids.shape} and embedding "
-                          f"{vectors.shape}; expected [N] and [N, D]")  # fmt: skip
+        raise RsweepError(
+            f"{path}: {id_column} has shape {ids.shape} and embedding "
+            f"{vectors.shape}; expected [N] and [N, D]"
+        )
     return [str(name) for name in ids], vectors
 
 
@@ -88,8 +92,10 @@ def _read_parquet(path: Path, id_column: str) -> Table:
     except (OSError, pa.ArrowInvalid) as error:
         raise RsweepError(f"{path} cannot be read: {error}") from None
     if id_column not in table.column_names or not table.num_rows:
-        raise RsweepError(f"{path}: expected rows with a column {id_column}; it has "
-                          f"{', '.join(table.column_names)}")  # fmt: skip
+        raise RsweepError(
+            f"{path}: expected rows with a column {id_column}; it has "
+            f"{', '.join(table.column_names)}"
+        )
     ids = [str(name) for name in table[id_column].to_pylist()]
     table = table.drop_columns([id_column])
     lists = [field.name for field in table.schema if _is_vector(field.type)]
@@ -108,8 +114,9 @@ def _lists(table: pa.Table, name: str, path: Path) -> NDArray[Any]:
 
 def _is_vector(kind: pa.DataType) -> bool:
     lists = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)
-    return bool(lists and (pa.types.is_floating(kind.value_type)
-                           or pa.types.is_integer(kind.value_type)))  # fmt: skip
+    return bool(
+        lists and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))
+    )
 
 
 def _dimensions(table: pa.Table, lists: Sequence[str], path: Path) -> NDArray[Any]:
@@ -120,12 +127,17 @@ def _dimensions(table: pa.Table, lists: Sequence[str], path: Path) -> NDArray[An
         if match and pa.types.is_floating(table.schema.field(name).type):
             found.setdefault(match[1], {})[int(match[2])] = name
     if len(found) != 1:
-        raise RsweepError(f"{path}: expected one column of lists of numbers, or columns such as "
-                          f"A00, A01, …; it has {', '.join(table.column_names)}")  # fmt: skip
+        raise RsweepError(
+            f"{path}: expected one column of lists of numbers, or columns such as "
+            f"A00, A01, …; it has {', '.join(table.column_names)}"
+        )
     (columns,) = found.values()
     return np.stack([table[columns[n]].to_numpy() for n in sorted(columns)], axis=1)
 
 
 READERS: Mapping[str, Callable[[Path, str], Table]] = {
-    ".npz": _read_npz, ".parquet": _read_parquet, ".geoparquet": _read_parquet, ".zarr": _read_zarr,
-}  # fmt: skip
+    ".npz": _read_npz,
+    ".parquet": _read_parquet,
+    ".geoparquet": _read_parquet,
+    ".zarr": _read_zarr,
+}

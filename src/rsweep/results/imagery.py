@@ -58,6 +58,12 @@ def _summary(
     warnings = Counter(text for one in told for text in one["warnings"])
     masks = tuple(sorted({one["cloud_mask"] for one in told}))
     return Imagery(
-        sensor, number + 1, len(frames), days, (min(dates), max(dates)),
-        (min(counts), max(counts)), masks, tuple(sorted(warnings.items())),
-    )  # fmt: skip
+        sensor,
+        number + 1,
+        len(frames),
+        days,
+        (min(dates), max(dates)),
+        (min(counts), max(counts)),
+        masks,
+        tuple(sorted(warnings.items())),
+    )

@@ -52,12 +52,18 @@ def make_lock(study: Study) -> dict[str, Any]:
     """A lock as JSON: no path, account or signature is in it."""
     nodes, options = study.nodes(), study.node_options()
     fetched = {
-        n.key: {"settings": n.settings, **pack(_manifests(study, n)),
-                **_held(study, n, options[n.key]), "endpoint": _endpoint(n, options[n.key])}
-        for n in nodes.values() if n.stage == "fetch"
-    }  # fmt: skip
-    rules = {n.key: n.settings.get("cloud_mask", {}) for n in nodes.values()
-             if n.stage == "composite"}  # fmt: skip
+        n.key: {
+            "settings": n.settings,
+            **pack(_manifests(study, n)),
+            **_held(study, n, options[n.key]),
+            "endpoint": _endpoint(n, options[n.key]),
+        }
+        for n in nodes.values()
+        if n.stage == "fetch"
+    }
+    rules = {
+        n.key: n.settings.get("cloud_mask", {}) for n in nodes.values() if n.stage == "composite"
+    }
     return {
         "lock": LOCK_VERSION,
         "study": study.name,
@@ -93,8 +99,10 @@ def _labels(study: Study) -> dict[str, str]:
 def _race(study: Study) -> dict[str, Any]:
     """What the rounds of a race decided; its seconds are of this machine, and in no lock."""
     timed = ("seconds", "saved_seconds")
-    rounds = [{name: value for name, value in asdict(found).items() if name not in timed}
-              for found in rounds_so_far(study)]  # fmt: skip
+    rounds = [
+        {name: value for name, value in asdict(found).items() if name not in timed}
+        for found in rounds_so_far(study)
+    ]
     return {"race": rounds} if study.race else {}
 
 
@@ -130,16 +138,19 @@ def read_whole(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise RsweepError(f"{path} is not a lock that rsweep wrote: {error!r}") from None
     if version > LOCK_VERSION or not isinstance(profiles, dict):
-        raise RsweepError(f"{path} is a lock of version {version}; this rsweep reads "
-                          f"1 to {LOCK_VERSION}")  # fmt: skip
+        raise RsweepError(
+            f"{path} is a lock of version {version}; this rsweep reads 1 to {LOCK_VERSION}"
+        )
     return dict(complete)
 
 
 def locked_digests(lock: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Fetch key -> shard -> digest of the scenes on a disk that it used."""
     used = {key: unpack_scenes(told) for key, told in lock["fetch"].items()}
-    return {key: {shard: scenes_digest(own) for shard, own in shards.items()}
-            for key, shards in used.items()}  # fmt: skip
+    return {
+        key: {shard: scenes_digest(own) for shard, own in shards.items()}
+        for key, shards in used.items()
+    }
 
 
 def locked_nodes(lock: Mapping[str, Any]) -> dict[str, Node]:
@@ -216,8 +227,10 @@ def check_lock(study: Study) -> None:
         other = [roi for roi, told in held.items() if told != lock.entry(roi)]
         if other:
             folder = Store(study.store).folder(node)
-            raise RsweepError(f"{folder} holds other scenes than {study.lock}, of ROIs "
-                              f"{', '.join(other)}; remove it and run again")  # fmt: skip
+            raise RsweepError(
+                f"{folder} holds other scenes than {study.lock}, of ROIs "
+                f"{', '.join(other)}; remove it and run again"
+            )
 
 
 def _endpoint(node: Node, options: Mapping[str, Any]) -> str:

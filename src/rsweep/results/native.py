@@ -17,9 +17,20 @@ from rsweep.stages.stitch.format import Row, read_grid, read_rois
 Values = NDArray[np.float32]
 
 CUTTING = (
-    "input_prep", "image_size", "tile_size", "tile_overlap", "max_tiles", "resample", "blend",
-    "native_max_px", "native_max_tokens", "native_above", "context_m", "least_side_m", "lattice",
-)  # fmt: skip
+    "input_prep",
+    "image_size",
+    "tile_size",
+    "tile_overlap",
+    "max_tiles",
+    "resample",
+    "blend",
+    "native_max_px",
+    "native_max_tokens",
+    "native_above",
+    "context_m",
+    "least_side_m",
+    "lattice",
+)
 """How a ROI is brought to the network; profiles that differ in these knobs alone are compared."""
 
 

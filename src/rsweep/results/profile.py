@@ -70,8 +70,10 @@ def read_rows(study: Study, profile: Profile, grids: bool = False) -> Iterator[R
             vectors = read_vectors(file)
             for index, outcome in enumerate(read_rois(file)):
                 if outcome["error"] is not None and fail:
-                    raise RsweepError(f"profile {profile.name}, ROI {outcome['id']}: "
-                                      f"{outcome['error']} (on_roi_error: fail)")  # fmt: skip
+                    raise RsweepError(
+                        f"profile {profile.name}, ROI {outcome['id']}: "
+                        f"{outcome['error']} (on_roi_error: fail)"
+                    )
                 held = read_grid(file, index) if grids else None
                 images = (held.values, held.valid_share) if held else ()
                 yield Row(shard.rois[index], outcome, vectors[index], *images)
@@ -142,20 +144,31 @@ def write_cog(path: Path, row: Row, profile: Profile) -> None:
     grid = np.concatenate([row.grid, row.shares[None]]).astype(np.float32)
     names = [*(f"dim_{i}" for i in range(len(row.grid))), VALID_SHARE]
     options = {
-        "driver": "GTiff", "dtype": "float32", "count": grid.shape[0], "height": grid.shape[1],
-        "width": grid.shape[2], "crs": row.outcome["grid"]["crs"], "nodata": float("nan"),
-        "transform": rasterio.Affine(*row.outcome["transform"]), "interleave": "pixel",
-    }  # fmt: skip
+        "driver": "GTiff",
+        "dtype": "float32",
+        "count": grid.shape[0],
+        "height": grid.shape[1],
+        "width": grid.shape[2],
+        "crs": row.outcome["grid"]["crs"],
+        "nodata": float("nan"),
+        "transform": rasterio.Affine(*row.outcome["transform"]),
+        "interleave": "pixel",
+    }
     # A block holds every band, so GDAL's default of 512 px would pad a small grid to gigabytes.
     block = min(BLOCK_PX, -(-max(grid.shape[1:]) // 16) * 16)
     with replacing(path) as temporary, rasterio.MemoryFile() as memory:
         with memory.open(**options) as file:
             file.write(grid)
             file.descriptions = names
-            file.update_tags(profile=profile.name, key=profile.node.key, roi=row.roi.id,
-                             lattice=lattice_of(profile, row.outcome))  # fmt: skip
-        copy(memory.name, temporary, driver="COG", compress="ZSTD", predictor="YES",
-             blocksize=block)  # fmt: skip
+            file.update_tags(
+                profile=profile.name,
+                key=profile.node.key,
+                roi=row.roi.id,
+                lattice=lattice_of(profile, row.outcome),
+            )
+        copy(
+            memory.name, temporary, driver="COG", compress="ZSTD", predictor="YES", blocksize=block
+        )
 
 
 def lattice_of(profile: Profile, outcome: StitchedRoi) -> str:
@@ -176,13 +189,15 @@ def write_meta(study: Study, profile: Profile, path: Path) -> None:
         "settings": portable(dict(profile.settings)),
         "keys": profile.keys(),
         "stages": [{**n.identity(), "key": n.key} for n in profile.node.upstream()],
-        "rois": {r.id: {**r.definition(), "outcome": o}
-                 for r, o in zip(study.rois, outcomes, strict=True)},
+        "rois": {
+            r.id: {**r.definition(), "outcome": o}
+            for r, o in zip(study.rois, outcomes, strict=True)
+        },
         "runs": portable(records),
         "cost": _cost(study, profile, records),
         "seam": seam_of(study, profile),
         "versions": versions(),
-    }  # fmt: skip
+    }
     write_json(path, meta)
 
 
@@ -220,8 +235,12 @@ def _size(study: Study, nodes: Iterable[Node]) -> int:
     return sum(f.stat().st_size for f in files if f.exists())
 
 
-FETCHED = {"requests": "requests", "fetched_bytes": "bytes", "eecu_seconds": "eecu_seconds",
-           "modelled_requests": "modelled_requests"}  # fmt: skip
+FETCHED = {
+    "requests": "requests",
+    "fetched_bytes": "bytes",
+    "eecu_seconds": "eecu_seconds",
+    "modelled_requests": "modelled_requests",
+}
 """Name of a cost -> what records of fetching call it."""
 
 

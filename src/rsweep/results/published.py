@@ -12,8 +12,19 @@ from rsweep.core.errors import RsweepError
 from rsweep.core.files import replacing
 from rsweep.plan.published import Published, read_published
 
-COLUMNS = ("what", "profile", "minus", "measure", "published", "regenerated", "difference",
-           "tolerance", "status", "reason", "source")  # fmt: skip
+COLUMNS = (
+    "what",
+    "profile",
+    "minus",
+    "measure",
+    "published",
+    "regenerated",
+    "difference",
+    "tolerance",
+    "status",
+    "reason",
+    "source",
+)
 
 Sweep = Mapping[str, Mapping[str, str]]
 """Profile -> its row of sweep.csv."""
@@ -93,9 +104,19 @@ def _cells(row: Regenerated) -> list[str]:
     told, known = row.published, row.value is not None
     value = f"{row.value:.6g}" if known else ""
     off = f"{row.value - told.value:.6g}" if row.value is not None else ""
-    return [told.what, "; ".join(told.profiles), "; ".join(told.minus), told.measure,
-            f"{told.value:g}", value, off, f"{told.tolerance:g}", row.status, row.reason,
-            told.source]  # fmt: skip
+    return [
+        told.what,
+        "; ".join(told.profiles),
+        "; ".join(told.minus),
+        told.measure,
+        f"{told.value:g}",
+        value,
+        off,
+        f"{told.tolerance:g}",
+        row.status,
+        row.reason,
+        told.source,
+    ]
 
 
 def read_regenerated(path: Path) -> list[dict[str, str]]:
@@ -114,8 +135,10 @@ def require_passed(path: Path) -> None:
     failed = [row for row in rows if row["status"] != "pass"]
     if failed:
         lines = "\n".join(f"  {regenerated_line(row)}" for row in failed)
-        raise RsweepError(f"{len(failed)} of {len(rows)} published numbers did not come out again "
-                          f"({path})\n{lines}")  # fmt: skip
+        raise RsweepError(
+            f"{len(failed)} of {len(rows)} published numbers did not come out again "
+            f"({path})\n{lines}"
+        )
 
 
 def regenerated_line(row: Mapping[str, str]) -> str:

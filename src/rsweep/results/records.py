@@ -30,9 +30,14 @@ def read_records(study: Study, node: Node) -> Records:
         found[shard.name] = record if is_record(record, node.stage) else {}
     lost = [name for name, record in found.items() if not record]
     if lost:
-        log.warning("%s: %d of %d records of runs are lost or damaged, %s first; what they cost is "
-                    "reckoned from the others", store.folder(node), len(lost), len(found),
-                    lost[0])  # fmt: skip
+        log.warning(
+            "%s: %d of %d records of runs are lost or damaged, %s first; what they cost is "
+            "reckoned from the others",
+            store.folder(node),
+            len(lost),
+            len(found),
+            lost[0],
+        )
     return found
 
 

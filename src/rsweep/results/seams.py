@@ -38,8 +38,9 @@ class Change:
     insides: int = 0
 
     def __add__(self, other: Change) -> Change:
-        return Change(*(a + b for a, b in zip(vars(self).values(), vars(other).values(),
-                                              strict=True)))  # fmt: skip
+        return Change(
+            *(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True))
+        )
 
     @property
     def seam(self) -> float | None:
@@ -94,5 +95,7 @@ def _tiles(roi: Roi, row: StitchedRoi, prep: Node) -> tuple[Indices, Indices]:
     lattice = token_lattice(tiles, tokens)
     top = round((grid.y0 - y0 - lattice.top * grid.scale_m) / cell_m)
     left = round((x0 - grid.x0 - lattice.left * grid.scale_m) / cell_m)
-    return (owners(lattice.tile_rows, tokens, slice(top, lattice.rows)),
-            owners(lattice.tile_cols, tokens, slice(left, lattice.cols)))  # fmt: skip
+    return (
+        owners(lattice.tile_rows, tokens, slice(top, lattice.rows)),
+        owners(lattice.tile_cols, tokens, slice(left, lattice.cols)),
+    )

@@ -32,19 +32,24 @@ def sweep_rows(
     rows, standings = [], _standings(study)
     for profile in study.profiles:
         own = ran[profile.name]
-        rows.append({
-            "profile": profile.name,
-            "status": "ok",
-            **_outcomes(own),
-            **{f"key_{stage}": key for stage, key in profile.keys().items()},
-            **own.cost,
-            **{column: held[profile.name] for column, held in distances.items()
-               if profile.name in held},
-            **({} if own.seam is None else {"seam": own.seam}),
-            **_quality(standings.get(profile.name, {})),
-            "outside_training": "; ".join(profile_departures(profile.settings)),
-            **{name: _cell(value) for name, value in profile.settings.items()},
-        })  # fmt: skip
+        rows.append(
+            {
+                "profile": profile.name,
+                "status": "ok",
+                **_outcomes(own),
+                **{f"key_{stage}": key for stage, key in profile.keys().items()},
+                **own.cost,
+                **{
+                    column: held[profile.name]
+                    for column, held in distances.items()
+                    if profile.name in held
+                },
+                **({} if own.seam is None else {"seam": own.seam}),
+                **_quality(standings.get(profile.name, {})),
+                "outside_training": "; ".join(profile_departures(profile.settings)),
+                **{name: _cell(value) for name, value in profile.settings.items()},
+            }
+        )
     rows += [
         _given_row(given, standings.get(given.name, {}), each)
         for given, each in zip(study.given, read_given_ran(study).values(), strict=True)
@@ -60,10 +65,15 @@ def sweep_rows(
 def _given_row(given: GivenSet, standing: Mapping[str, Any], ran: GivenRan) -> dict[str, Any]:
     """The row of embeddings that others computed: what they cost and ran is not known."""
     return {
-        "profile": given.name, "status": "given", "rois": ran.rois, "rois_failed": len(ran.failed),
-        "reason": "; ".join(counted(ran.failed)), "valid_share": ran.valid_share,
-        **_quality(standing), **given.settings,
-    }  # fmt: skip
+        "profile": given.name,
+        "status": "given",
+        "rois": ran.rois,
+        "rois_failed": len(ran.failed),
+        "reason": "; ".join(counted(ran.failed)),
+        "valid_share": ran.valid_share,
+        **_quality(standing),
+        **given.settings,
+    }
 
 
 def stopped_rows(study: Study) -> Iterator[dict[str, Any]]:
@@ -74,14 +84,19 @@ def stopped_rows(study: Study) -> Iterator[dict[str, Any]]:
     for profile, one, found in out_of_race(study):
         settings = {name: _cell(value) for name, value in profile.settings.items()}
         yield {
-            "profile": profile.name, "status": "stopped",
+            "profile": profile.name,
+            "status": "stopped",
             "reason": stopped_words(one, found, len(study.rois)),
             **{f"key_{stage}": key for stage, key in profile.keys().items()},
-            "stopped_round": found.number, "stopped_places": found.places,
-            "stopped_quality": one.quality, "stopped_better": one.better,
-            "stopped_behind": one.behind, "stopped_behind_low": one.low,
-            "stopped_behind_high": one.high, **settings,
-        }  # fmt: skip
+            "stopped_round": found.number,
+            "stopped_places": found.places,
+            "stopped_quality": one.quality,
+            "stopped_better": one.better,
+            "stopped_behind": one.behind,
+            "stopped_behind_low": one.low,
+            "stopped_behind_high": one.high,
+            **settings,
+        }
 
 
 def stopped_words(one: Stopped, found: Round, places: int) -> str:
@@ -109,8 +124,10 @@ def counted(failed: Mapping[str, str]) -> list[str]:
     for roi, reason in failed.items():
         found.setdefault(reason, []).append(roi)
     ordered = sorted(found.items(), key=lambda item: -len(item[1]))
-    return [f"{f'{len(rois)} ROIs, {rois[0]} first' if len(rois) > 1 else rois[0]}: {reason}"
-            for reason, rois in ordered]  # fmt: skip
+    return [
+        f"{f'{len(rois)} ROIs, {rois[0]} first' if len(rois) > 1 else rois[0]}: {reason}"
+        for reason, rois in ordered
+    ]
 
 
 def _standings(study: Study) -> dict[str, dict[str, Any]]:
@@ -124,14 +141,20 @@ def _quality(standing: Mapping[str, Any]) -> dict[str, Any]:
     """Columns of a standing: its verdict, quality and distance from the best, every score."""
     if not standing:
         return {}
-    found = {"verdict": standing["status"], "rois_scored": standing["rois"],
-             "rois_lost": standing["lost"]}  # fmt: skip
+    found = {
+        "verdict": standing["status"],
+        "rois_scored": standing["rois"],
+        "rois_lost": standing["lost"],
+    }
     for name in ("quality", "behind"):
         held = standing[name] or dict.fromkeys(("value", "low", "high"), "")
         found |= {name: held["value"], f"{name}_low": held["low"], f"{name}_high": held["high"]}
     found |= {name: standing[name] for name in ("p_better", "p_equivalent", "p_worse", "front")}
-    found |= {f"{probe}_{metric}": value for probe, scores in standing["probes"].items()
-              for metric, value in scores.items()}  # fmt: skip
+    found |= {
+        f"{probe}_{metric}": value
+        for probe, scores in standing["probes"].items()
+        for metric, value in scores.items()
+    }
     costs = _flat(standing["cost"])
     return {**found, **costs, "quality_note": standing["note"]}
 
@@ -156,8 +179,7 @@ def _cell(value: Any) -> Any:
 def write_sweep(study: Study, path: Path) -> None:
     """Write sweep.csv."""
     done = finished(study)
-    distances = dict(zip(DISTANCES, (native_distances(done), overlap_distances(done)),
-                         strict=True))  # fmt: skip
+    distances = dict(zip(DISTANCES, (native_distances(done), overlap_distances(done)), strict=True))
     rows = [*sweep_rows(done, read_ran(done), distances), *stopped_rows(study)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(path) as temporary, temporary.open("w", newline="") as file:

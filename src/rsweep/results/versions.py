@@ -13,9 +13,20 @@ from pathlib import Path
 import rsweep
 
 PACKAGES = (
-    "torch", "timm", "numpy", "scipy", "pillow", "scikit-learn", "rasterio", "pyproj", "shapely",
-    "h5py", "safetensors", "snakemake", "earthengine-api",
-)  # fmt: skip
+    "torch",
+    "timm",
+    "numpy",
+    "scipy",
+    "pillow",
+    "scikit-learn",
+    "rasterio",
+    "pyproj",
+    "shapely",
+    "h5py",
+    "safetensors",
+    "snakemake",
+    "earthengine-api",
+)
 """Those that touch a number, or say which numbers are fetched."""
 
 
@@ -74,5 +85,8 @@ def _libraries() -> dict[str, str]:
     import pyproj
     import rasterio
 
-    return {"gdal": rasterio.__gdal_version__, "proj": rasterio.__proj_version__,
-            "proj of pyproj": pyproj.proj_version_str}  # fmt: skip
+    return {
+        "gdal": rasterio.__gdal_version__,
+        "proj": rasterio.__proj_version__,
+        "proj of pyproj": pyproj.proj_version_str,
+    }

@@ -183,10 +183,15 @@ def _north_up(raster: Any) -> Iterator[Any]:
     if ColorInterp.alpha in raster.colorinterp:
         options["src_alpha"] = raster.colorinterp.index(ColorInterp.alpha) + 1
     with WarpedVRT(
-        raster, crs=raster.crs, transform=Affine(t.a, t.b, bounds[0], t.d, -t.e, bounds[3]),
-        width=raster.width, height=raster.height, resampling=Resampling.nearest, tolerance=1e-6,
+        raster,
+        crs=raster.crs,
+        transform=Affine(t.a, t.b, bounds[0], t.d, -t.e, bounds[3]),
+        width=raster.width,
+        height=raster.height,
+        resampling=Resampling.nearest,
+        tolerance=1e-6,
         **options,
-    ) as north_up:  # fmt: skip
+    ) as north_up:
         yield north_up
 
 
@@ -199,15 +204,23 @@ def _turns(raster: Any) -> list[float]:
     if not turn:
         return [0.0]
     slack = abs(raster.transform.a) / 2
-    there = [by for by in (0.0, -turn, turn)
-             if left + by < turn / 2 - slack and right + by > -turn / 2 + slack]  # fmt: skip
+    there = [
+        by
+        for by in (0.0, -turn, turn)
+        if left + by < turn / 2 - slack and right + by > -turn / 2 + slack
+    ]
     return there or [0.0]
 
 
 def _warped_in_memory(
-    raster: Any, bands: Sequence[int], grid: Grid, kind: str, missing: float | None,
-    scale: PowerScale | None, turns: Sequence[float],
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:  # fmt: skip
+    raster: Any,
+    bands: Sequence[int],
+    grid: Grid,
+    kind: str,
+    missing: float | None,
+    scale: PowerScale | None,
+    turns: Sequence[float],
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """As `_warped`, of values made power first or of a raster that its x must be turned for."""
     window = _window_around(raster, grid)
     raw = raster.read(list(bands), window=window)
@@ -234,9 +247,15 @@ def _in_memory(values: NDArray[Any], crs: Any, transform: Affine) -> Iterator[An
     count, height, width = values.shape
     with MemoryFile() as memory:
         with memory.open(
-            driver="GTiff", count=count, height=height, width=width, dtype="float64", crs=crs,
-            transform=transform, nodata=float("nan"),
-        ) as file:  # fmt: skip
+            driver="GTiff",
+            count=count,
+            height=height,
+            width=width,
+            dtype="float64",
+            crs=crs,
+            transform=transform,
+            nodata=float("nan"),
+        ) as file:
             file.write(values)
         with memory.open() as file:
             yield file
@@ -251,8 +270,10 @@ def _window_around(raster: Any, grid: Grid) -> Window:
     t = ~raster.transform
     columns, rows = zip(t @ (left + by, top), t @ (right + by, bottom), strict=True)
     first = max(math.floor(min(columns) - kernel[0]), 0), max(math.floor(min(rows) - kernel[1]), 0)
-    last = (min(math.ceil(max(columns) + kernel[0]), raster.width),
-            min(math.ceil(max(rows) + kernel[1]), raster.height))  # fmt: skip
+    last = (
+        min(math.ceil(max(columns) + kernel[0]), raster.width),
+        min(math.ceil(max(rows) + kernel[1]), raster.height),
+    )
     return Window(first[0], first[1], max(last[0] - first[0], 1), max(last[1] - first[1], 1))
 
 

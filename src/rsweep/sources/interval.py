@@ -26,9 +26,10 @@ def chosen(scenes: Sequence[T], intervals: Sequence[Interval | None], window: Wi
     if not kept and touching:
         kept = {max(touching, key=lambda span: _overlap(span, window))}
     return [
-        scene for scene, interval in zip(scenes, intervals, strict=True)
+        scene
+        for scene, interval in zip(scenes, intervals, strict=True)
         if interval is None or interval in kept
-    ]  # fmt: skip
+    ]
 
 
 def interval_of(scene: Scene) -> Interval | None:

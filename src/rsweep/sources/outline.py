@@ -54,8 +54,10 @@ def world_width(crs: str) -> float:
 def touches(bounds: Box, crs: str, grid: Grid) -> bool:
     """True if a box in a coordinate system and a grid share more than an edge."""
     outline, turn = grid_outline(grid, crs), world_width(crs)
-    return any(_overlap(outline, (bounds[0] + by, bounds[1], bounds[2] + by, bounds[3]))
-               for by in ((-turn, 0.0, turn) if turn else (0.0,)))  # fmt: skip
+    return any(
+        _overlap(outline, (bounds[0] + by, bounds[1], bounds[2] + by, bounds[3]))
+        for by in ((-turn, 0.0, turn) if turn else (0.0,))
+    )
 
 
 def _overlap(outline: Polygon, bounds: Box) -> bool:

@@ -30,8 +30,9 @@ def parse_options(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     knobs: dict[str, Option] = {k.name: k for k in find_provider(provider).options}
     unknown = [name for name in raw if name not in knobs]
     if unknown:
-        raise ValueError(f"has no option {unknown[0]!r}; options: {', '.join(knobs)}"
-                         f"{nearest(unknown[0], knobs)}")  # fmt: skip
+        raise ValueError(
+            f"has no option {unknown[0]!r}; options: {', '.join(knobs)}{nearest(unknown[0], knobs)}"
+        )
     options = {name: knob.default for name, knob in knobs.items()}
     for name, value in raw.items():
         if value is None:
@@ -61,13 +62,16 @@ def choose_collection(provider: str, sensor: str, asked: Sequence[str] | None) -
     collections = find_provider(provider).collections
     served = collections.get(sensor, ())
     if not served:
-        raise ValueError(f"is {provider!r}, which has no {sensor} collection; it has: "
-                         f"{', '.join(collections)}")  # fmt: skip
+        raise ValueError(
+            f"is {provider!r}, which has no {sensor} collection; it has: {', '.join(collections)}"
+        )
     if asked is None:
         return served[0]
     known = [name for names in collections.values() for name in names]
     unknown = [name for name in asked if name not in known]
     if unknown:
-        raise ValueError(f"collection {unknown[0]!r} is not one of {provider}'s: "
-                         f"{', '.join(known)}{nearest(unknown[0], known)}")  # fmt: skip
+        raise ValueError(
+            f"collection {unknown[0]!r} is not one of {provider}'s: "
+            f"{', '.join(known)}{nearest(unknown[0], known)}"
+        )
     return next((name for name in asked if name in served), served[0])

@@ -17,14 +17,17 @@ def find_stages(folder: Path, package: str) -> dict[str, Stage]:
         ValueError: a stage is not named as its folder, or not exactly one is read by no other.
     """
     names = sorted(path.parent.name for path in folder.glob("*/spec.py"))
-    found: dict[str, Stage] = {n: importlib.import_module(f"{package}.{n}.spec").STAGE
-                               for n in names}  # fmt: skip
+    found: dict[str, Stage] = {
+        n: importlib.import_module(f"{package}.{n}.spec").STAGE for n in names
+    }
     strangers = [f"{folder / n}: {stage.name}" for n, stage in found.items() if n != stage.name]
     read = {name for stage in found.values() for name in stage.inputs.values()}
     last = sorted(set(found) - read)
     if strangers or len(last) != 1 or not read <= set(found):
-        raise ValueError(f"stages need the names of their folders ({strangers}), inputs among "
-                         f"{names} ({sorted(read)}), and one that none reads ({last})")  # fmt: skip
+        raise ValueError(
+            f"stages need the names of their folders ({strangers}), inputs among "
+            f"{names} ({sorted(read)}), and one that none reads ({last})"
+        )
     order = TopologicalSorter({n: sorted(found[n].inputs.values()) for n in names}).static_order()
     return {name: found[name] for name in order}
 

@@ -124,8 +124,9 @@ def _scenes(study: Study, lock: Lock) -> Iterator[Row]:
             continue
         known = {name for scenes in before.values() for name in scenes}
         now = used_scenes(node, options[key], study.shards, known)
-        changes = merged(compare_scenes(scenes, now.get(shard, {}))
-                         for shard, scenes in before.items())  # fmt: skip
+        changes = merged(
+            compare_scenes(scenes, now.get(shard, {})) for shard, scenes in before.items()
+        )
         yield Row("scenes", f"fetch/{key}", _same(not changes), str(changes))
 
 

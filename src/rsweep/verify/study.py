@@ -65,8 +65,9 @@ def _study(folder: Path, lock: dict[str, Any], file: Path | None, store: Path | 
     except StudyError as error:
         if file:
             raise
-        raise RsweepError(f"{error}\nthe lock keeps no absolute paths: --study FILE names the "
-                          "study here") from None  # fmt: skip
+        raise RsweepError(
+            f"{error}\nthe lock keeps no absolute paths: --study FILE names the study here"
+        ) from None
 
 
 def _at_hand(given: Any) -> bool:

@@ -96,9 +96,11 @@ def _comparison(compare: Callable[[Any, Any], bool]) -> Callable:
 
 
 for _name, _compare in {
-    "equals": operator.eq, "greaterThan": operator.gt, "lessThan": operator.lt,
+    "equals": operator.eq,
+    "greaterThan": operator.gt,
+    "lessThan": operator.lt,
     "listContains": operator.contains,
-}.items():  # fmt: skip
+}.items():
     ALGORITHMS[f"Filter.{_name}"] = _comparison(_compare)
 
 

@@ -85,9 +85,13 @@ def _add_bands(_ev, dstImg, srcImg, names=None, overwrite=False):
 
 @algorithm("Image.linkCollection")
 def _link(
-    _ev, input, imageCollection, linkedBands=None, linkedProperties=None,
+    _ev,
+    input,
+    imageCollection,
+    linkedBands=None,
+    linkedProperties=None,
     matchPropertyName="system:index",
-):  # fmt: skip
+):
     wanted = input.props.get(matchPropertyName)
     matches = [i for i in imageCollection.images if i.props.get(matchPropertyName) == wanted]
     bands = [linkedBands] if isinstance(linkedBands, str) else (linkedBands or [])
@@ -131,14 +135,23 @@ def _binary(function: Callable, dtype: str = "float64") -> Callable:
 
 
 for _name, _function in {
-    "eq": np.equal, "neq": np.not_equal, "lt": np.less, "lte": np.less_equal, "gt": np.greater,
-    "gte": np.greater_equal, "and": np.logical_and, "or": np.logical_or,
-}.items():  # fmt: skip
+    "eq": np.equal,
+    "neq": np.not_equal,
+    "lt": np.less,
+    "lte": np.less_equal,
+    "gt": np.greater,
+    "gte": np.greater_equal,
+    "and": np.logical_and,
+    "or": np.logical_or,
+}.items():
     ALGORITHMS[f"Image.{_name}"] = _binary(_function, "uint8")
 for _name, _function in {
-    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
     "pow": np.power,
-}.items():  # fmt: skip
+}.items():
     ALGORITHMS[f"Image.{_name}"] = _binary(lambda a, b, f=_function: f(a.astype("f8"), b))
 ALGORITHMS["Image.bitwiseAnd"] = _binary(lambda a, b: a.astype("i8") & b.astype("i8"), "int64")
 
@@ -166,10 +179,16 @@ def _cast(dtype: str) -> Callable:
 
 
 for _name, _dtype in {
-    "toByte": "uint8", "toUint8": "uint8", "toInt8": "int8", "toUint16": "uint16",
-    "toInt16": "int16", "toInt32": "int32", "toUint32": "uint32", "toFloat": "float32",
+    "toByte": "uint8",
+    "toUint8": "uint8",
+    "toInt8": "int8",
+    "toUint16": "uint16",
+    "toInt16": "int16",
+    "toInt32": "int32",
+    "toUint32": "uint32",
+    "toFloat": "float32",
     "toDouble": "float64",
-}.items():  # fmt: skip
+}.items():
     ALGORITHMS[f"Image.{_name}"] = _cast(_dtype)
 ALGORITHMS["Image.round"] = _unary(lambda v: np.floor(v + 0.5))
 ALGORITHMS["Image.exp"] = _unary(np.exp, "float64")

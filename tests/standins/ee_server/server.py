@@ -26,9 +26,14 @@ from ee_server.values import Grid, Image, Unsupported, UserError
 EE_TESTS = Path(importlib.util.find_spec("ee").origin).parent / "tests"
 MAX_BYTES, MAX_SIDE, MAX_BANDS = 48 * 2**20, 32768, 1024
 STATUS = {
-    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
-    429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE",
-}  # fmt: skip
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
 
 
 class HttpError(Exception):
@@ -272,9 +277,10 @@ def _check_limits(at: StandIn, image: Image, bands: list[str], grid: Grid) -> No
     size = pixels * sum(image.bands[band].itemsize + 1 for band in bands)  # 1: the mask
     if max(grid.shape) > MAX_SIDE:
         raise HttpError(
-            400, f"Pixel grid dimensions ({grid.width}x{grid.height}) must be less than or equal "
+            400,
+            f"Pixel grid dimensions ({grid.width}x{grid.height}) must be less than or equal "
             f"to {MAX_SIDE}.",
-        )  # fmt: skip
+        )
     if len(bands) > MAX_BANDS:
         raise HttpError(400, f"Too many bands: {len(bands)} (> {MAX_BANDS}).")
     if size > MAX_BYTES:

@@ -37,9 +37,17 @@ def write_image(
     path.parent.mkdir(parents=True, exist_ok=True)
     first = next(iter(bands.values()))
     with rasterio.open(
-        path, "w", driver="GTiff", height=first.shape[0], width=first.shape[1], count=len(bands),
-        dtype=first.dtype, crs=crs, transform=transform, nodata=nodata,
-    ) as file:  # fmt: skip
+        path,
+        "w",
+        driver="GTiff",
+        height=first.shape[0],
+        width=first.shape[1],
+        count=len(bands),
+        dtype=first.dtype,
+        crs=crs,
+        transform=transform,
+        nodata=nodata,
+    ) as file:
         for number, (name, values) in enumerate(bands.items(), start=1):
             file.write(values, number)
             file.set_band_description(number, name)
@@ -74,19 +82,28 @@ def _leaf(cid: str, path: Path, resampling: Resampling = Resampling.nearest) -> 
         geom = Geom(crs, tuple(file.bounds))
     index = {"system:index": path.stem, "system:id": f"{cid}/{path.stem}"}
     return Image(
-        bands, lambda grid: _read(path, grid, resampling), {**index, **props}, geom, proj,
+        bands,
+        lambda grid: _read(path, grid, resampling),
+        {**index, **props},
+        geom,
+        proj,
         leaf=lambda other: _leaf(cid, path, other),
-    )  # fmt: skip
+    )
 
 
 def _read(path: Path, grid: Grid, resampling: Resampling) -> dict[str, Band]:
     with (
         rasterio.open(path) as file,
         WarpedVRT(
-            file, crs=grid.crs, transform=grid.affine, width=grid.width, height=grid.height,
-            resampling=resampling, add_alpha=file.nodata is None,
+            file,
+            crs=grid.crs,
+            transform=grid.affine,
+            width=grid.width,
+            height=grid.height,
+            resampling=resampling,
+            add_alpha=file.nodata is None,
         ) as warped,
-    ):  # fmt: skip
+    ):
         numbers = list(range(1, file.count + 1))
         values = warped.read(numbers)
         if file.nodata is None:  # read_masks does not see the alpha band of a float image

@@ -45,9 +45,16 @@ def results(tmp_path: Path, monkeypatch) -> Path:
     bands = np.concatenate([values, np.ones((1, 3, 4), "float32")])
     place = {"crs": "EPSG:32632", "transform": rasterio.Affine(40, 0, 500000, 0, -40, 5600000)}
     with rasterio.open(
-        folder / "grids/a.tif", "w", driver="GTiff", dtype="float32", count=3, height=3, width=4,
-        nodata=np.nan, **place,
-    ) as file:  # fmt: skip
+        folder / "grids/a.tif",
+        "w",
+        driver="GTiff",
+        dtype="float32",
+        count=3,
+        height=3,
+        width=4,
+        nodata=np.nan,
+        **place,
+    ) as file:
         file.write(bands)
     return tmp_path / "results/demo"
 

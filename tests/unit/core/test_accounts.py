@@ -55,14 +55,18 @@ def test_an_account_goes_to_its_own_host_alone():
 
 
 def test_an_account_becomes_a_header():
-    assert split_account(SECRET) == (SECRET.replace("alice:HUNTER2@", ""),
-                                     "Basic YWxpY2U6SFVOVEVSMg==")  # fmt: skip
+    assert split_account(SECRET) == (
+        SECRET.replace("alice:HUNTER2@", ""),
+        "Basic YWxpY2U6SFVOVEVSMg==",
+    )
     assert split_account(PLAIN) == (PLAIN, "")
 
 
 def test_errors_of_clients_are_told_without_either():
-    text = (f"HTTPSConnectionPool(host='cat.org', port=443): Max retries exceeded with url: "
-            f"/v1/a.tif?sig=S1GN (Caused by X) for {SECRET}")  # fmt: skip
+    text = (
+        f"HTTPSConnectionPool(host='cat.org', port=443): Max retries exceeded with url: "
+        f"/v1/a.tif?sig=S1GN (Caused by X) for {SECRET}"
+    )
     told = without_secrets(text)
     assert "S1GN" not in told
     assert "HUNTER2" not in told

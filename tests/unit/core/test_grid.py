@@ -41,10 +41,20 @@ def polygon(*rings: list) -> Roi:
 places = st.builds(point, st.floats(-180, 180), st.floats(-79.9, 83.9), st.floats(1, 20_000))
 
 
-@pytest.mark.parametrize("lon, lat, epsg", [
-    (-180, 10, 32601), (180, 10, 32601), (179.999, 10, 32660), (-174.001, 10, 32601),
-    (-174, 10, 32602), (0, 0, 32631), (15, 46, 32633), (15, -0.001, 32733), (5, 60, 32631),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "lon, lat, epsg",
+    [
+        (-180, 10, 32601),
+        (180, 10, 32601),
+        (179.999, 10, 32660),
+        (-174.001, 10, 32601),
+        (-174, 10, 32602),
+        (0, 0, 32631),
+        (15, 46, 32633),
+        (15, -0.001, 32733),
+        (5, 60, 32631),
+    ],
+)
 def test_zones(lon, lat, epsg):
     assert utm_epsg(lon, lat) == epsg
     assert roi_grid(point(lon, lat), 10, 0)[0].crs == f"EPSG:{epsg}"
@@ -131,18 +141,21 @@ DOUBLE = [BOW_TIE, [[1.0, 1.0], [1.1, 1.0], [1.1, 1.1]]]
 LINE = [[1.0, 1.0], [1.1, 1.1], [1.2, 1.2]]
 
 
-@pytest.mark.parametrize("roi, text", [
-    (point(0, 89), "latitude 89 is outside UTM"),
-    (point(0, -85), "latitude -85 is outside UTM"),
-    (degrees(0, 86, 1, 86.1), "outside UTM"),
-    (degrees(-180, -90, 180, 90), "360.0 by 180.0 degrees, too large"),
-    (degrees(10, 45, 14, 47), "km long; at most 200 km"),
-    (point(10, 45, 150_000), "is 300 km long"),
-    (polygon(HUGE), "is 3371 km long"),
-    (polygon(BOW_TIE), "not valid: Self-intersection"),
-    (polygon(LINE), "not valid"),
-    (polygon(*DOUBLE), "not valid"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "roi, text",
+    [
+        (point(0, 89), "latitude 89 is outside UTM"),
+        (point(0, -85), "latitude -85 is outside UTM"),
+        (degrees(0, 86, 1, 86.1), "outside UTM"),
+        (degrees(-180, -90, 180, 90), "360.0 by 180.0 degrees, too large"),
+        (degrees(10, 45, 14, 47), "km long; at most 200 km"),
+        (point(10, 45, 150_000), "is 300 km long"),
+        (polygon(HUGE), "is 3371 km long"),
+        (polygon(BOW_TIE), "not valid: Self-intersection"),
+        (polygon(LINE), "not valid"),
+        (polygon(*DOUBLE), "not valid"),
+    ],
+)
 def test_what_has_no_grid_is_a_roi_error(roi, text):
     with pytest.raises(RoiError, match=text):
         roi_grid(roi, 10, 0)

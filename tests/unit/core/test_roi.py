@@ -43,23 +43,29 @@ def only_problem(path: Path) -> str:
 
 class TestCsv:
     def test_points_with_windows_and_labels(self, tmp_path):
-        rois, found = read_rois(table(
-            tmp_path,
-            "\ufeffid,lon,lat,buffer_m,start,end,label\n"
-            " a ,14.5, 46.1 ,320,2022-06-01,2022-09-01 00:00:00,none\nb,0,0,1e3,,,\n",
-        ))  # fmt: skip
+        rois, found = read_rois(
+            table(
+                tmp_path,
+                "\ufeffid,lon,lat,buffer_m,start,end,label\n"
+                " a ,14.5, 46.1 ,320,2022-06-01,2022-09-01 00:00:00,none\nb,0,0,1e3,,,\n",
+            )
+        )
         assert found == []
         a, b = rois
         assert a.definition() == {
-            "id": "a", "start": "2022-06-01", "end": "2022-09-01",
+            "id": "a",
+            "start": "2022-06-01",
+            "end": "2022-09-01",
             "shape": {"type": "point", "lon": 14.5, "lat": 46.1, "buffer_m": 320.0},
-        }  # fmt: skip
+        }
         assert (dict(a.properties), b.start, dict(b.properties)) == ({"label": "none"}, None, {})
 
     def test_boxes_also_across_the_antimeridian(self, tmp_path):
-        rois, found = read_rois(table(
-            tmp_path, "id,minlon,minlat,maxlon,maxlat\na,1,2,3,4\nfiji,179.9,-17,-179.9,-16.9\n"
-        ))  # fmt: skip
+        rois, found = read_rois(
+            table(
+                tmp_path, "id,minlon,minlat,maxlon,maxlat\na,1,2,3,4\nfiji,179.9,-17,-179.9,-16.9\n"
+            )
+        )
         assert found == []
         assert rois[0].shape == {"type": "box", "minlon": 1, "minlat": 2, "maxlon": 3, "maxlat": 4}
         assert rois[1].shape["maxlon"] == -179.9
@@ -88,11 +94,14 @@ class TestCsv:
         ]
         assert problems(path) == [f"{path}: {text}" for text in expected]
 
-    @pytest.mark.parametrize("row, text", [
-        ("a,1,5,2,4", "minlat 5 is not below maxlat 4"),
-        ("a,1,2,1,4", "minlon and maxlon are both 1"),
-        ("a,,,,", "minlon is empty"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "row, text",
+        [
+            ("a,1,5,2,4", "minlat 5 is not below maxlat 4"),
+            ("a,1,2,1,4", "minlon and maxlon are both 1"),
+            ("a,,,,", "minlon is empty"),
+        ],
+    )
     def test_bad_boxes(self, tmp_path, row, text):
         path = table(tmp_path, f"id,minlon,minlat,maxlon,maxlat\n{row}\n")
         assert text in only_problem(path)
@@ -118,10 +127,14 @@ class TestCsv:
 class TestPolygons:
     def test_geojson_holds_polygons_by_id(self, tmp_path):
         bare = {**feature("x"), "id": 7, "properties": None}
-        rois, found = read_rois(geojson(
-            tmp_path, feature(0, label="wood"), bare,
-            feature("m", [[[[*p, 250.0] for p in SQUARE]]], "MultiPolygon"),
-        ))  # fmt: skip
+        rois, found = read_rois(
+            geojson(
+                tmp_path,
+                feature(0, label="wood"),
+                bare,
+                feature("m", [[[[*p, 250.0] for p in SQUARE]]], "MultiPolygon"),
+            )
+        )
         assert found == []
         assert [roi.id for roi in rois] == ["0", "7", "m"]
         assert rois[0].shape == {"type": "Polygon", "coordinates": [SQUARE]}
@@ -131,16 +144,22 @@ class TestPolygons:
         path = table(tmp_path, "\ufeff" + json.dumps(feature("a")), "rois.geojson")
         assert [roi.id for roi in read_rois(path)[0]] == ["a"]
 
-    @pytest.mark.parametrize("item, text", [
-        (feature("a", [[500000, 5000000]], "LineString"), "geometry is a LineString"),
-        (feature("a", []), "geometry is empty"),
-        (feature("a", [SQUARE[:3]]), "a ring of 3 points is not closed"),
-        (feature("a", [[[1], [2], [3], [1]]]), "its coordinates are not those of a Polygon"),
-        (feature("a", [[[0, 0], [float("nan"), 1], [1, 1], [0, 0]]]), "longitude is nan"),
-        (feature("a", [[[5e5, 5e6], [5e5, 6e6], [6e5, 5e6], [5e5, 5e6]]]), "longitude is 500000"),
-        (feature(None), "id is empty"),
-        ({"properties": {"id": "a"}}, "geometry is empty"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "item, text",
+        [
+            (feature("a", [[500000, 5000000]], "LineString"), "geometry is a LineString"),
+            (feature("a", []), "geometry is empty"),
+            (feature("a", [SQUARE[:3]]), "a ring of 3 points is not closed"),
+            (feature("a", [[[1], [2], [3], [1]]]), "its coordinates are not those of a Polygon"),
+            (feature("a", [[[0, 0], [float("nan"), 1], [1, 1], [0, 0]]]), "longitude is nan"),
+            (
+                feature("a", [[[5e5, 5e6], [5e5, 6e6], [6e5, 5e6], [5e5, 5e6]]]),
+                "longitude is 500000",
+            ),
+            (feature(None), "id is empty"),
+            ({"properties": {"id": "a"}}, "geometry is empty"),
+        ],
+    )
     def test_bad_features_are_named(self, tmp_path, item, text):
         path = geojson(tmp_path, feature("good"), item)
         assert f"{path}: feature 1: {text}" in only_problem(path)
@@ -155,16 +174,23 @@ class TestPolygons:
         from shapely.geometry import Polygon
 
         frame = geopandas.GeoDataFrame(
-            {"id": [1, 2], "start": pd.to_datetime(["2022-01-01", None]),
-             "end": pd.to_datetime(["2022-02-01", None]),
-             "area": np.array([1.5, np.nan]), "crop": pd.array([3, None], dtype="Int64")},
-            geometry=[Polygon(SQUARE), Polygon(SQUARE)], crs=4326,
-        )  # fmt: skip
+            {
+                "id": [1, 2],
+                "start": pd.to_datetime(["2022-01-01", None]),
+                "end": pd.to_datetime(["2022-02-01", None]),
+                "area": np.array([1.5, np.nan]),
+                "crop": pd.array([3, None], dtype="Int64"),
+            },
+            geometry=[Polygon(SQUARE), Polygon(SQUARE)],
+            crs=4326,
+        )
         frame.to_crs(32632).to_parquet(tmp_path / "rois.parquet")
         rois, found = read_rois(tmp_path / "rois.parquet")
         assert found == []
-        assert [(r.id, r.start, r.end) for r in rois] == [("1", "2022-01-01", "2022-02-01"),
-                                                         ("2", None, None)]  # fmt: skip
+        assert [(r.id, r.start, r.end) for r in rois] == [
+            ("1", "2022-01-01", "2022-02-01"),
+            ("2", None, None),
+        ]
         assert [dict(r.properties) for r in rois] == [{"area": 1.5, "crop": 3}, {}]
         np.testing.assert_allclose(rois[0].shape["coordinates"][0], SQUARE, atol=1e-9)
         assert digest([dict(r.properties) for r in rois])
@@ -184,17 +210,42 @@ def test_labels_are_no_part_of_a_definition(tmp_path):
 
 
 cells = st.sampled_from(
-    ["", " ", "a", "b", " c ", "1", "-0.0", "12.5", "1e3", "1e400", "nan", "91", "-181", "1_0",
-     "2022-06-01", "2022-09-01 00:00", "2022-09-01x"]
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "a",
+        "b",
+        " c ",
+        "1",
+        "-0.0",
+        "12.5",
+        "1e3",
+        "1e400",
+        "nan",
+        "91",
+        "-181",
+        "1_0",
+        "2022-06-01",
+        "2022-09-01 00:00",
+        "2022-09-01x",
+    ]
+)
 headers = st.permutations(["id", "lon", "lat", "buffer_m"]).flatmap(
     lambda names: st.permutations([*names, "start", "end", "label"]) | st.just(names)
 ) | st.permutations(["id", "minlon", "minlat", "maxlon", "maxlat", "label"])
-good = {"id": st.integers(0, 30).map(str), "lon": st.sampled_from(["1", " 2.5", "-0.0"]),
-        "lat": st.sampled_from(["1", "50"]), "buffer_m": st.sampled_from(["100", "1e2"]),
-        "minlon": st.sampled_from(["1", "179"]), "minlat": st.sampled_from(["1", "2"]),
-        "maxlon": st.sampled_from(["-179", "5"]), "maxlat": st.sampled_from(["3", "4"]),
-        "start": st.just("2022-06-01"), "end": st.just("2022-09-01"), "label": cells}  # fmt: skip
+good = {
+    "id": st.integers(0, 30).map(str),
+    "lon": st.sampled_from(["1", " 2.5", "-0.0"]),
+    "lat": st.sampled_from(["1", "50"]),
+    "buffer_m": st.sampled_from(["100", "1e2"]),
+    "minlon": st.sampled_from(["1", "179"]),
+    "minlat": st.sampled_from(["1", "2"]),
+    "maxlon": st.sampled_from(["-179", "5"]),
+    "maxlat": st.sampled_from(["3", "4"]),
+    "start": st.just("2022-06-01"),
+    "end": st.just("2022-09-01"),
+    "label": cells,
+}
 
 
 @st.composite

@@ -55,8 +55,11 @@ def test_points_with_a_buffer_are_squares(tmp_path, suffix):
 
 def test_a_geojson_that_names_its_system_is_read_in_it(tmp_path):
     x, y = Transformer.from_crs(4326, 32632, always_xy=True).transform(8.7, 50.5)
-    feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [x, y]},
-               "properties": {"id": "a", "buffer_m": 100}}  # fmt: skip
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [x, y]},
+        "properties": {"id": "a", "buffer_m": 100},
+    }
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32632"}}
     data = {"type": "FeatureCollection", "features": [feature], "crs": crs}
     path = tmp_path / "rois.geojson"
@@ -67,16 +70,19 @@ def test_a_geojson_that_names_its_system_is_read_in_it(tmp_path):
     assert "its crs 'EPSG:nothing' is unknown" in said(path)
 
 
-@pytest.mark.parametrize("text", [
-    "id,longitude,latitude,buffer_m\na,8.7,50.5,100\n",
-    "ID,X,Y,Buffer_m\na,8.7,50.5,100\n",
-    "id;lon;lat;buffer_m\na;8,7;50,5;100,0\n",
-    "id\tlng\tlat\tbuffer_m\na\t8.7\t50.5\t100\n",
-    "id;lon;lat;buffer_m\na;8.7;50.5;100\n",
-    "\ufeffid,lon,lat,buffer_m\r\na,8.7,50.5,100\r\n",
-    "id,geometry,buffer_m\na,POINT (8.7 50.5),100\n",
-    "id,wkt,buffer_m\na,SRID=4326;POINT (8.7 50.5),100\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,longitude,latitude,buffer_m\na,8.7,50.5,100\n",
+        "ID,X,Y,Buffer_m\na,8.7,50.5,100\n",
+        "id;lon;lat;buffer_m\na;8,7;50,5;100,0\n",
+        "id\tlng\tlat\tbuffer_m\na\t8.7\t50.5\t100\n",
+        "id;lon;lat;buffer_m\na;8.7;50.5;100\n",
+        "\ufeffid,lon,lat,buffer_m\r\na,8.7,50.5,100\r\n",
+        "id,geometry,buffer_m\na,POINT (8.7 50.5),100\n",
+        "id,wkt,buffer_m\na,SRID=4326;POINT (8.7 50.5),100\n",
+    ],
+)
 def test_spellings_of_a_csv(tmp_path, text):
     path = tmp_path / "rois.csv"
     path.write_text(text)
@@ -106,17 +112,28 @@ def test_a_name_that_is_right_wins_over_one_like_it(tmp_path):
     assert dict(read(path)[0].properties) == {"x": "1", "y": "2"}
 
 
-@pytest.mark.parametrize("geometry", [
-    None, {}, {"type": "Polygon"}, {"type": "Polygon", "coordinates": None}, "POINT (1 2)", 3,
-    {"type": "Point"}, {"type": "Point", "coordinates": []}, {"type": "Polygon", "coordinates": 3},
-    {"type": "MultiPolygon", "coordinates": [[]]}, {"type": "Polygon", "coordinates": {"a": 1}},
-    {"type": "GeometryCollection", "geometries": []}, {"type": ["Polygon"], "coordinates": [[]]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        None,
+        {},
+        {"type": "Polygon"},
+        {"type": "Polygon", "coordinates": None},
+        "POINT (1 2)",
+        3,
+        {"type": "Point"},
+        {"type": "Point", "coordinates": []},
+        {"type": "Polygon", "coordinates": 3},
+        {"type": "MultiPolygon", "coordinates": [[]]},
+        {"type": "Polygon", "coordinates": {"a": 1}},
+        {"type": "GeometryCollection", "geometries": []},
+        {"type": ["Polygon"], "coordinates": [[]]},
+    ],
+)
 @pytest.mark.parametrize("crs", [None, {"properties": {"name": "EPSG:32632"}}, {"name": 3}, "x"])
 def test_a_geometry_that_is_none_is_said(tmp_path, geometry, crs):
     path = tmp_path / "rois.geojson"
-    features = [{"type": "Feature", "id": "a", "properties": {"buffer_m": 9},
-                 "geometry": geometry}]  # fmt: skip
+    features = [{"type": "Feature", "id": "a", "properties": {"buffer_m": 9}, "geometry": geometry}]
     data = {"type": "FeatureCollection", "features": features}
     path.write_text(json.dumps(data | ({"crs": crs} if crs else {})))
     assert str(path) in said(path)

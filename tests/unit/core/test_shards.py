@@ -79,6 +79,10 @@ def test_the_same_in_another_process_under_other_hash_seeds():
         f"print(json.dumps([s.name for s in make_shards(rois, {TARGET})]))"
     )
     for seed in ("0", "4711"):
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True,
-                               env={**os.environ, "PYTHONHASHSEED": seed})  # fmt: skip
+        found = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
         assert json.loads(found.stdout) == [shard.name for shard in SHARDS]

@@ -47,9 +47,11 @@ def test_what_is_written_is_read(store):
         assert file["pixels"][3, 4] == 304
         assert get_json(file, "rois") == [{"id": "ä", "share": 0.1}]
     assert json.loads((store.folder(NODE) / "settings.json").read_text()) == {
-        "stage": "prep", "version": 1, "inputs": {},
+        "stage": "prep",
+        "version": 1,
+        "inputs": {},
         "settings": {"size": 64, "bands": ["B4"]},
-    }  # fmt: skip
+    }
 
 
 def test_the_same_content_is_the_same_bytes_at_any_time(store, tmp_path):
@@ -195,8 +197,9 @@ except RsweepError as error:
     print(error)
 print(sorted(files(store)))
 """
-        run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True,
-                             text=True, check=False)  # fmt: skip
+        run = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+        )
         assert run.returncode == 0, run.stderr
         text, left = run.stdout.splitlines()
         assert f"cannot write {Store(tmp_path).path(NODE, 's')}: File too large" in text

@@ -62,9 +62,14 @@ def test_a_process_that_ended_unnoticed_is_gone(tmp_path):
 def test_whatever_is_there_is_removed(tmp_path, what):
     path, other = tmp_path / "x", tmp_path / "other"
     other.mkdir()
-    {"nothing": lambda: None, "file": path.touch, "link": lambda: path.symlink_to(other),
-     "folder": lambda: (path / "y").mkdir(parents=True), "pipe": lambda: os.mkfifo(path),
-     "dangling": lambda: path.symlink_to("gone")}[what]()  # fmt: skip
+    {
+        "nothing": lambda: None,
+        "file": path.touch,
+        "link": lambda: path.symlink_to(other),
+        "folder": lambda: (path / "y").mkdir(parents=True),
+        "pipe": lambda: os.mkfifo(path),
+        "dangling": lambda: path.symlink_to("gone"),
+    }[what]()
     remove(path)
     assert not os.path.lexists(path)
     assert other.is_dir()

@@ -19,9 +19,16 @@ STAGES = ("fetch", "composite", "prep", "infer", "stitch")
 
 def write_study(folder: Path, name: str, image_size: int) -> Path:
     (folder / "rois.csv").write_text("id,lon,lat,buffer_m\na,8.7,50.5,90\n")
-    config = {"study": name, "rois": "rois.csv",
-              "base": {"model": "rcf", "temporal": {"year": 2022}, "image_size": image_size,
-                       "context_m": 60}}  # fmt: skip
+    config = {
+        "study": name,
+        "rois": "rois.csv",
+        "base": {
+            "model": "rcf",
+            "temporal": {"year": 2022},
+            "image_size": image_size,
+            "context_m": 60,
+        },
+    }
     path = folder / f"{name}.yaml"
     path.write_text(json.dumps(config))
     return path

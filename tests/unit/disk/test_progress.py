@@ -20,8 +20,12 @@ def study_file(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     rows = "".join(f"r{i},{8.6 + 0.01 * i},50.5,90\n" for i in range(8))
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\n" + rows)
-    config = {"study": "s", "rois": "rois.csv", "shard_size": 1,
-              "base": {"model": "rcf", "temporal": {"year": 2022}, "context_m": 60}}  # fmt: skip
+    config = {
+        "study": "s",
+        "rois": "rois.csv",
+        "shard_size": 1,
+        "base": {"model": "rcf", "temporal": {"year": 2022}, "context_m": 60},
+    }
     path = tmp_path / "study.yaml"
     path.write_text(json.dumps(config))
     return path

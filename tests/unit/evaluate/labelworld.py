@@ -15,9 +15,16 @@ TO_LONLAT = Transformer.from_crs(32633, 4326, always_xy=True)
 
 def write_raster(path, values, pixel_m=10.0, **own):
     """A raster [H, W] whose top-left corner is X0, Y0."""
-    profile = {"driver": "GTiff", "crs": "EPSG:32633", "count": 1, "dtype": values.dtype.name,
-               "height": values.shape[0], "width": values.shape[1],
-               "transform": rasterio.Affine(pixel_m, 0, X0, 0, -pixel_m, Y0), **own}  # fmt: skip
+    profile = {
+        "driver": "GTiff",
+        "crs": "EPSG:32633",
+        "count": 1,
+        "dtype": values.dtype.name,
+        "height": values.shape[0],
+        "width": values.shape[1],
+        "transform": rasterio.Affine(pixel_m, 0, X0, 0, -pixel_m, Y0),
+        **own,
+    }
     with rasterio.open(path, "w", **profile) as file:
         file.write(values, 1)
     return path

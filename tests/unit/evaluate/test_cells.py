@@ -53,8 +53,13 @@ def test_majority_of_the_pixels_in_a_cell(tmp_path, purity):
                 expected[at] = str(counts.argmax() + 1)
     assert task == "classification"
     assert by_place(cells, labels) == expected
-    assert cells.counts == {"seen": 100, "unknown": unknown, "mixed": mixed, "beyond": 0,
-                            "kept": len(expected)}  # fmt: skip
+    assert cells.counts == {
+        "seen": 100,
+        "unknown": unknown,
+        "mixed": mixed,
+        "beyond": 0,
+        "kept": len(expected),
+    }
     assert mixed or unknown
 
 
@@ -103,12 +108,28 @@ def test_a_raster_in_another_coordinate_system_labels_the_same_ground(tmp_path, 
     bounds = (X0, Y0 - 600, X0 + 600, Y0)
     affine, width, height = calculate_default_transform("EPSG:32633", crs, 300, 300, *bounds)
     there = np.zeros((height, width), np.uint8)
-    reproject(values, there, src_transform=rasterio.Affine(10, 0, X0, 0, -10, Y0),
-              src_crs="EPSG:32633", dst_transform=affine, dst_crs=crs,
-              resampling=Resampling.nearest)  # fmt: skip
+    reproject(
+        values,
+        there,
+        src_transform=rasterio.Affine(10, 0, X0, 0, -10, Y0),
+        src_crs="EPSG:32633",
+        dst_transform=affine,
+        dst_crs=crs,
+        resampling=Resampling.nearest,
+    )
     other = tmp_path / "other.tif"
-    with rasterio.open(other, "w", driver="GTiff", crs=crs, count=1, dtype="uint8", height=height,
-                       width=width, transform=affine, nodata=0) as file:  # fmt: skip
+    with rasterio.open(
+        other,
+        "w",
+        driver="GTiff",
+        crs=crs,
+        count=1,
+        dtype="uint8",
+        height=height,
+        width=width,
+        transform=affine,
+        nodata=0,
+    ) as file:
         file.write(there, 1)
     same = by_place(*draw_cells([WHOLE], asked(path))[:2])
     found = by_place(*draw_cells([WHOLE], asked(other))[:2])
@@ -152,8 +173,11 @@ def grid_world(tmp_path, side=5, gap=600):
     quarters = rng.choice([1, 2], (pixels // 24, pixels // 24))
     values = np.kron(quarters, np.ones((24, 24))).astype(np.uint8)
     path = write_raster(tmp_path / "l.tif", values)
-    rois = [square(f"r{r}{c}", gap * c, gap * r, 480, farm=str(c))
-            for r in range(side) for c in range(side)]  # fmt: skip
+    rois = [
+        square(f"r{r}{c}", gap * c, gap * r, 480, farm=str(c))
+        for r in range(side)
+        for c in range(side)
+    ]
     return path, rois
 
 
@@ -174,8 +198,10 @@ def test_cells_of_a_roi_are_on_one_side(tmp_path, cv):
 def test_rois_that_share_ground_are_not_on_both_sides(tmp_path):
     """Two tables of one place in two groups: no cell of the one answers for the other."""
     path, rois = grid_world(tmp_path)
-    twins = [dataclasses.replace(roi, id=f"twin {roi.id}", properties={"farm": f"twin {i}"})
-             for i, roi in enumerate(rois)]  # fmt: skip
+    twins = [
+        dataclasses.replace(roi, id=f"twin {roi.id}", properties={"farm": f"twin {i}"})
+        for i, roi in enumerate(rois)
+    ]
     design = make_design([*rois, *twins], asked(path, cv="group", column="farm", folds=2))
     place = np.array([name.removeprefix("twin ") for name in design.rois])
     for fold in design.fold_names(0):
@@ -198,23 +224,37 @@ def write_profile(folder, rois, vectors, token_m, valid=None):
         left, bottom, right, top = roi_polygon(roi)[1].bounds
         cols = int(np.ceil((right - left) / token_m - 1e-6))
         rows = int(np.ceil((top - bottom) / token_m - 1e-6))
-        x, y = np.meshgrid(left + token_m * (np.arange(cols) + 0.5),
-                           top - token_m * (np.arange(rows) + 0.5))  # fmt: skip
+        x, y = np.meshgrid(
+            left + token_m * (np.arange(cols) + 0.5), top - token_m * (np.arange(rows) + 0.5)
+        )
         grid = np.stack(vectors(x, y)).astype(np.float32)
         shares = np.ones((1, rows, cols), np.float32) if valid is None else valid(x, y)[None]
         held = np.concatenate([grid, shares.astype(np.float32)])
         path = folder / "grids" / f"{roi.id}.tif"
         affine = rasterio.Affine(token_m, 0, left, 0, -token_m, top)
-        with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32633", count=len(held),
-                           dtype="float32", height=rows, width=cols, nodata=float("nan"),
-                           transform=affine) as file:  # fmt: skip
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            crs="EPSG:32633",
+            count=len(held),
+            dtype="float32",
+            height=rows,
+            width=cols,
+            nodata=float("nan"),
+            transform=affine,
+        ) as file:
             file.write(held)
             file.descriptions = [*(f"dim_{i}" for i in range(len(grid))), "valid_share"]
         names.append(roi.id)
         means.append(grid.mean(axis=(1, 2)).tolist())
         files.append(f"grids/{path.name}")
-    pq.write_table(pa.table({"id": names, "embedding": means, "valid_share": [1.0] * len(names),
-                             "grid": files}), folder / "embeddings.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table(
+            {"id": names, "embedding": means, "valid_share": [1.0] * len(names), "grid": files}
+        ),
+        folder / "embeddings.parquet",
+    )
 
 
 def test_a_cell_has_the_vector_of_the_token_that_holds_it(tmp_path):
@@ -231,8 +271,13 @@ def test_a_token_without_enough_valid_ground_says_nothing(tmp_path):
     path, rois = grid_world(tmp_path)
     design = make_design(rois, asked(path, folds=2, block_km=0.6))
     middle = X0 + 1500
-    write_profile(tmp_path / "p", rois, lambda x, y: (x, y), 60.0,
-                  valid=lambda x, y: np.where(x < middle, 0.4, 0.6))  # fmt: skip
+    write_profile(
+        tmp_path / "p",
+        rois,
+        lambda x, y: (x, y),
+        60.0,
+        valid=lambda x, y: np.where(x < middle, 0.4, 0.6),
+    )
     found = cell_features(tmp_path / "p", design.cells)
     x = np.asarray(design.cells.centres)[:, 0]
     assert (np.isnan(found).all(axis=1) == (x < middle)).all()

@@ -19,10 +19,15 @@ def options(**own):
 
 def points(lonlat, labels, buffer_m=100, **columns):
     return [
-        Roi(f"r{i}", {"type": "point", "lon": float(lon), "lat": float(lat), "buffer_m": buffer_m},
-            None, None, {"y": label, **{k: v[i] for k, v in columns.items()}})
+        Roi(
+            f"r{i}",
+            {"type": "point", "lon": float(lon), "lat": float(lat), "buffer_m": buffer_m},
+            None,
+            None,
+            {"y": label, **{k: v[i] for k, v in columns.items()}},
+        )
         for i, ((lon, lat), label) in enumerate(zip(lonlat, labels, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def clusters(count=12, size=5, spread=0.02, seed=0):
@@ -151,8 +156,10 @@ def test_file_is_what_was_written(tmp_path):
 
 def test_other_labels_or_places_are_another_design():
     rois = points(clusters(), ["a", "b"] * 30)
-    digests = {make_design(points(clusters(), labels), options()).digest
-               for labels in (["a", "b"] * 30, ["b", "a"] * 30)}  # fmt: skip
+    digests = {
+        make_design(points(clusters(), labels), options()).digest
+        for labels in (["a", "b"] * 30, ["b", "a"] * 30)
+    }
     assert len(digests) == 2
     assert make_design(rois, options()).digest == make_design(rois, options()).digest
 

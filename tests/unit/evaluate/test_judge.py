@@ -25,8 +25,9 @@ def world(size=240, seed=0, **own):
     """Two classes, places, and their design."""
     rng = np.random.default_rng(seed)
     classes = rng.integers(0, 2, size)
-    design = make_design(points(clusters(size // 5, 5), [f"c{c}" for c in classes]),
-                         options(cv="random", **own))  # fmt: skip
+    design = make_design(
+        points(clusters(size // 5, 5), [f"c{c}" for c in classes]), options(cv="random", **own)
+    )
     return rng, classes, design
 
 
@@ -44,10 +45,12 @@ def hold(profiles, design, settings=None, **own):
         {name: evaluation for name, (evaluation, _) in found.items()},
         {name: predictions for name, (_, predictions) in found.items()},
         {name: digest_of(features) for name, features in profiles.items()},
-        {name: Cost(float(i + 1), seconds_per_1k_rois=10.0 * (i + 1))
-         for i, name in enumerate(profiles)},
+        {
+            name: Cost(float(i + 1), seconds_per_1k_rois=10.0 * (i + 1))
+            for i, name in enumerate(profiles)
+        },
         settings or {name: {"model": "rcf", "seed": i} for i, name in enumerate(profiles)},
-    )  # fmt: skip
+    )
 
 
 def test_profiles_are_compared_on_the_rois_that_all_have():
@@ -81,8 +84,11 @@ def test_a_profile_that_has_next_to_nothing_does_not_void_the_rest():
 def test_clear_differences_are_recommended_and_rejected():
     rng, classes, design = world(600)
     good = embed(rng, classes, 1.5)
-    profiles = {"poor": embed(rng, classes, 0.2), "good": good,
-                "dear": good + 1e-3 * rng.normal(size=good.shape).astype(np.float32)}  # fmt: skip
+    profiles = {
+        "poor": embed(rng, classes, 0.2),
+        "good": good,
+        "dear": good + 1e-3 * rng.normal(size=good.shape).astype(np.float32),
+    }
     verdict, _ = make_verdict(hold(profiles, design), design, 0.05)
     status = {s.profile: s.status for s in verdict.standings}
     assert verdict.recommended == "good"
@@ -142,19 +148,29 @@ def test_repeats_are_averaged():
     assert compared.draws.quality[0] == pytest.approx(expected, abs=1e-6)
 
 
-SWEEP = [{"model": m, "patch_size": p, "image_size": s, "bands": f"of {m}"}
-         for m in ("a", "b") for p in (8, 16) for s in (32, 64)]  # fmt: skip
+SWEEP = [
+    {"model": m, "patch_size": p, "image_size": s, "bands": f"of {m}"}
+    for m in ("a", "b")
+    for p in (8, 16)
+    for s in (32, 64)
+]
 
 
 def test_axes_are_what_varies_within_a_model_and_the_model():
-    assert axes(SWEEP) == {"patch_size": ["8", "16"], "image_size": ["32", "64"],
-                           "model": ["a", "b"]}  # fmt: skip
+    assert axes(SWEEP) == {
+        "patch_size": ["8", "16"],
+        "image_size": ["32", "64"],
+        "model": ["a", "b"],
+    }
 
 
 def test_steps_pair_profiles_that_differ_in_nothing_else():
     steps = {(s.knob, s.low, s.high): s.pairs for s in Lattice(SWEEP).steps()}
-    assert set(steps) == {("patch_size", "8", "16"), ("image_size", "32", "64"),
-                          ("model", "a", "b")}  # fmt: skip
+    assert set(steps) == {
+        ("patch_size", "8", "16"),
+        ("image_size", "32", "64"),
+        ("model", "a", "b"),
+    }
     assert set(steps["patch_size", "8", "16"]) == {(0, 2), (1, 3), (4, 6), (5, 7)}
     assert set(steps["model", "a", "b"]) == {(0, 4), (1, 5), (2, 6), (3, 7)}
 
@@ -189,8 +205,10 @@ def test_an_interaction_is_found_and_marks_the_effect():
     assert shown["patch_size", "model"] == pytest.approx(-0.2)  # at a, minus at b
     assert set(shown) == {("patch_size", "model"), ("model", "patch_size")}
     assert {e.knob: e.depends_on for e in effects} == {
-        "patch_size": ["model"], "model": ["patch_size"], "image_size": [],
-    }  # fmt: skip
+        "patch_size": ["model"],
+        "model": ["patch_size"],
+        "image_size": [],
+    }
 
 
 def test_dead_knobs():
@@ -199,13 +217,21 @@ def test_dead_knobs():
     near = features * np.float32(1 + 1e-6)
     other = rng.normal(size=(60, 5)).astype(np.float32)
     all_of = [features, features.copy(), near, other]
-    settings = [{"model": "m", "normalization": n, "layer": y}
-                for n, y in (("x", "last"), ("y", "last"), ("x", "2"), ("y", "2"))]  # fmt: skip
-    found = dead_knobs(settings, list("abcd"), [traits_of(f, design) for f in all_of],
-                       [digest_of(f) for f in all_of])  # fmt: skip
+    settings = [
+        {"model": "m", "normalization": n, "layer": y}
+        for n, y in (("x", "last"), ("y", "last"), ("x", "2"), ("y", "2"))
+    ]
+    found = dead_knobs(
+        settings,
+        list("abcd"),
+        [traits_of(f, design) for f in all_of],
+        [digest_of(f) for f in all_of],
+    )
     told = {(d.knob, d.how): (list(d.values), list(d.profiles)) for d in found}
-    assert told == {("normalization", "identical"): (["x", "y"], ["a", "b"]),
-                    ("layer", "rounding"): (["2", "last"], ["a", "c"])}  # fmt: skip
+    assert told == {
+        ("normalization", "identical"): (["x", "y"], ["a", "b"]),
+        ("layer", "rounding"): (["2", "last"], ["a", "c"]),
+    }
 
 
 def test_likeness_is_that_of_the_definitions():
@@ -249,16 +275,38 @@ def test_curves_say_labels_saved():
 
 def test_costs_alone_and_shared_and_in_money():
     ran = {
-        name: Ran({"fetch1": {"s": {"seconds": 60.0}}, key: {"s": {"seconds": 30.0}}},
-                  {"seconds": 90.0, "infer_seconds": 30.0, "device": "NVIDIA H100 80GB HBM3",
-                   "bytes": 2e9, "forward_seconds": 20.0, "requests": 500, "fetched_bytes": 3e9,
-                   "eecu_seconds": 1800.0, "energy_wh": 40.0, "stage_bytes": 8_000_000},
-                  4, {}, 1.0, 1.0)
+        name: Ran(
+            {"fetch1": {"s": {"seconds": 60.0}}, key: {"s": {"seconds": 30.0}}},
+            {
+                "seconds": 90.0,
+                "infer_seconds": 30.0,
+                "device": "NVIDIA H100 80GB HBM3",
+                "bytes": 2e9,
+                "forward_seconds": 20.0,
+                "requests": 500,
+                "fetched_bytes": 3e9,
+                "eecu_seconds": 1800.0,
+                "energy_wh": 40.0,
+                "stage_bytes": 8_000_000,
+            },
+            4,
+            {},
+            1.0,
+            1.0,
+        )
         for name, key in (("a", "infer1"), ("b", "infer2"))
-    }  # fmt: skip
+    }
     rois = points(clusters(2, 2), ["x"] * 4, buffer_m=500)
-    prices = {"gpu_hour": 3.6, "cpu_hour": 0.36, "gb": 0.01, "kwh": 0.25, "thousand_requests": 0.4,
-              "fetched_gb": 0.09, "eecu_hour": 0.5, "currency": "EUR"}  # fmt: skip
+    prices = {
+        "gpu_hour": 3.6,
+        "cpu_hour": 0.36,
+        "gb": 0.01,
+        "kwh": 0.25,
+        "thousand_requests": 0.4,
+        "fetched_gb": 0.09,
+        "eecu_hour": 0.5,
+        "currency": "EUR",
+    }
     study = SimpleNamespace(rois=rois, options={"prices": prices})
     cost = costs_of(study, ran)["a"]
     assert (cost.seconds, cost.shared_seconds) == (90.0, 60.0)
@@ -267,10 +315,17 @@ def test_costs_alone_and_shared_and_in_money():
     fetched = 0.5 * 0.4 + 3 * 0.09 + 0.5 * 0.5
     assert cost.money == pytest.approx(30 * 0.001 + 60 * 0.0001 + 0.02 + 0.04 * 0.25 + fetched)
     assert cost.money_per_1k_rois == pytest.approx(250 * cost.money)
-    assert cost.per_1k_rois == pytest.approx({
-        "device_seconds": 5000, "requests": 125_000, "fetched_bytes": 7.5e11, "energy_wh": 10_000,
-        "eecu_seconds": 450_000, "stage_bytes": 2e9, "money": cost.money_per_1k_rois,
-    })  # fmt: skip
+    assert cost.per_1k_rois == pytest.approx(
+        {
+            "device_seconds": 5000,
+            "requests": 125_000,
+            "fetched_bytes": 7.5e11,
+            "energy_wh": 10_000,
+            "eecu_seconds": 450_000,
+            "stage_bytes": 2e9,
+            "money": cost.money_per_1k_rois,
+        }
+    )
     assert cost.per_km2["requests"] == pytest.approx(500 / 4, rel=1e-3)
     assert cost.per_km2["money"] == pytest.approx(cost.money / 4, rel=1e-3)
     on_cpu = used({"seconds": 10.0, "infer_seconds": 10.0, "device": "cpu"})

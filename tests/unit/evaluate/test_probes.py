@@ -79,10 +79,16 @@ def test_published_probes_are_plain_scikit_learn():
 
 def test_options_that_are_not_set_leave_the_key_as_it_was():
     features, design = made(noise=1)
-    before = {name: options()[name] for name in ("probes", "k", "strength", "trees",
-                                                 "labels_per_class")}  # fmt: skip
-    parts = {"version": 1, "array": array_digest(features), "shape": list(features.shape),
-             "design": design.digest, "options": before}  # fmt: skip
+    before = {
+        name: options()[name] for name in ("probes", "k", "strength", "trees", "labels_per_class")
+    }
+    parts = {
+        "version": 1,
+        "array": array_digest(features),
+        "shape": list(features.shape),
+        "design": design.digest,
+        "options": before,
+    }
     assert evaluation_key(features, design, options()) == digest(parts)[:16]
     for other in ({"balanced": False}, {"knn_scaled": False}, {"refit": False}, {"k": [1, 5]}):
         assert evaluation_key(features, design, options(**other)) != digest(parts)[:16]
@@ -111,8 +117,9 @@ def test_numbers_are_scikit_learns(probe, model):
     targets = features @ [1.0, 2, 0, 0] + rng.normal(size=80)
     unseen = rng.normal(size=(50, 4)).astype(np.float32)
     pipe = make_pipeline(StandardScaler(), model).fit(features, targets)
-    found = predict(probe, "regression", training(features, targets), unseen,
-                    options(strength=10.0))  # fmt: skip
+    found = predict(
+        probe, "regression", training(features, targets), unseen, options(strength=10.0)
+    )
     assert found == pytest.approx(pipe.predict(unseen), abs=1e-4)
 
 
@@ -162,8 +169,9 @@ def test_validation_rois_choose_and_are_trained_on():
     rng = np.random.default_rng(0)
     parts = (["train"] * 3 + ["validation"] + ["test"]) * 12
     labels = rng.choice(["a", "b"], 60)
-    design = make_design(points(clusters(), labels, part=parts),
-                         options(cv="column", column="part"))  # fmt: skip
+    design = make_design(
+        points(clusters(), labels, part=parts), options(cv="column", column="part")
+    )
     features = (rng.normal(size=(60, 3)) + 2 * (labels == "a")[:, None]).astype(np.float32)
     found, held = evaluate(features, design, options(probes=["linear"]))
     assert found.rois == 12
@@ -239,8 +247,10 @@ def test_curves_use_the_first_of_each_class():
 
 def test_same_numbers_again():
     features, design = made(noise=3, repeats=2)
-    one, two = (evaluate(features, design, options(probes=["knn", "linear", "forest"], trees=10))
-                for _ in range(2))  # fmt: skip
+    one, two = (
+        evaluate(features, design, options(probes=["knn", "linear", "forest"], trees=10))
+        for _ in range(2)
+    )
     assert one[0] == two[0]
     assert all(np.array_equal(one[1][k], two[1][k]) for k in one[1])
 
@@ -277,8 +287,13 @@ def test_files_are_what_was_written(tmp_path, numeric):
 def test_what_changes_an_evaluation_is_in_its_key():
     features, design = made(noise=3)
     keys = {evaluation_key(features, design, options())}
-    for own in ({"probes": ["knn"]}, {"k": 7}, {"strength": 3.0}, {"trees": 9},
-                {"labels_per_class": [5]}):  # fmt: skip
+    for own in (
+        {"probes": ["knn"]},
+        {"k": 7},
+        {"strength": 3.0},
+        {"trees": 9},
+        {"labels_per_class": [5]},
+    ):
         keys.add(evaluation_key(features, design, options(**own)))
     keys.add(evaluation_key(features + 1e-3, design, options()))
     keys.add(evaluation_key(features, made(noise=3, seed=1)[1], options()))
@@ -312,8 +327,9 @@ def said(probe, **own):
     """What a probe says of the test rows."""
     features, targets, split = split_in_three()
     known, test = split != "test", split == "test"
-    learnt = Training(features[known], targets[known], np.arange(known.sum()),
-                      split[known] == "validation")  # fmt: skip
+    learnt = Training(
+        features[known], targets[known], np.arange(known.sum()), split[known] == "validation"
+    )
     return predict(probe, "classification", learnt, features[test], options(**own))
 
 

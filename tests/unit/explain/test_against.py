@@ -23,8 +23,15 @@ def place(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,8.7,50.5,90\n")
     (tmp_path / "weights.pt").write_bytes(b"now")
-    base = {"model": "galileo", "variant": "nano", "weights": str(tmp_path / "weights.pt"),
-            "frames": 1, "image_size": 32, "temporal": {"year": 2022}, "context_m": 60}  # fmt: skip
+    base = {
+        "model": "galileo",
+        "variant": "nano",
+        "weights": str(tmp_path / "weights.pt"),
+        "frames": 1,
+        "image_size": 32,
+        "temporal": {"year": 2022},
+        "context_m": 60,
+    }
     config = {"study": "s", "rois": "rois.csv", "profiles": {"only": {}}, "base": base}
     (tmp_path / "study.yaml").write_text(json.dumps(config))
     return tmp_path
@@ -43,11 +50,16 @@ def write_lock(place: Path, change=lambda stage, told: told, **other) -> Path:
     for node in made.values():
         keys.setdefault(node.stage, []).append(node.key)
     lock = {
-        "lock": LOCK_VERSION, "study": "s", "config": "{}", "rois": {}, "fetch": {},
+        "lock": LOCK_VERSION,
+        "study": "s",
+        "config": "{}",
+        "rois": {},
+        "fetch": {},
         "profiles": {"only": {stage: "+".join(found) for stage, found in keys.items()}},
-        "nodes": {node.key: node.identity() for node in made.values()}, "versions": versions(),
+        "nodes": {node.key: node.identity() for node in made.values()},
+        "versions": versions(),
         **other,
-    }  # fmt: skip
+    }
     path = place / "study.lock.json"
     path.write_text(json.dumps(lock))
     return path
@@ -96,8 +108,11 @@ def test_a_knob_is_named(place, capsys):
 
 def test_weights_are_named_by_their_digest(place, capsys):
     lock = write_lock(place)
-    before = next(n["settings"]["sha256"] for n in json.loads(lock.read_text())["nodes"].values()
-                  if n["stage"] == "infer")  # fmt: skip
+    before = next(
+        n["settings"]["sha256"]
+        for n in json.loads(lock.read_text())["nodes"].values()
+        if n["stage"] == "infer"
+    )
     (place / "weights.pt").write_bytes(b"later")
     ((kind, name, old, new),) = causes(asked(capsys, lock))
     assert (kind, name, old) == ("weights", "sha256", repr(before))

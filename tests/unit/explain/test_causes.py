@@ -11,23 +11,56 @@ from rsweep.plan.nodes import build_nodes
 from rsweep.plan.profiles import knobs_of, resolve
 
 BASE = {
-    "model": "galileo", "weights": "random", "variant": "nano", "modality": "s1+s2",
-    "frames": 3, "image_size": 64, "input_prep": "tile", "tile_size": 32, "tile_overlap": 8,
-    "output": "grid", "temporal": {"year": 2022},
-    "context_m": 160, "least_side_m": 0,
-}  # fmt: skip
+    "model": "galileo",
+    "weights": "random",
+    "variant": "nano",
+    "modality": "s1+s2",
+    "frames": 3,
+    "image_size": 64,
+    "input_prep": "tile",
+    "tile_size": 32,
+    "tile_overlap": 8,
+    "output": "grid",
+    "temporal": {"year": 2022},
+    "context_m": 160,
+    "least_side_m": 0,
+}
 OTHER = {
-    "temporal": {"year": 2021}, "scale_m": 20, "context_m": 320, "least_side_m": 500,
-    "orbit": "ascending", "fetch_bands": "model", "fetch_cloudy_pct": 50,
-    "composite": "mean", "cloudy_pct": 30,
-    "cloud_mask": "scl", "mask_threshold": 55, "mask_dilation": 2,
-    "frames": 2, "frame_policy": "month",
-    "empty_frame": "repeat", "modality": "s2", "image_size": 32, "tile_size": 64,
-    "tile_overlap": 16, "max_tiles": 7, "input_prep": "resize", "resample": "bicubic",
-    "edge": "fill", "lattice": "shared", "variant": "tiny", "seed": 4, "patch_size": 4,
-    "layer": "1", "final_norm": False, "precision": "bf16", "compile": True, "output": "pooled",
-    "blend": "linear", "storage_dtype": "float16",
-}  # fmt: skip
+    "temporal": {"year": 2021},
+    "scale_m": 20,
+    "context_m": 320,
+    "least_side_m": 500,
+    "orbit": "ascending",
+    "fetch_bands": "model",
+    "fetch_cloudy_pct": 50,
+    "composite": "mean",
+    "cloudy_pct": 30,
+    "cloud_mask": "scl",
+    "mask_threshold": 55,
+    "mask_dilation": 2,
+    "frames": 2,
+    "frame_policy": "month",
+    "empty_frame": "repeat",
+    "modality": "s2",
+    "image_size": 32,
+    "tile_size": 64,
+    "tile_overlap": 16,
+    "max_tiles": 7,
+    "input_prep": "resize",
+    "resample": "bicubic",
+    "edge": "fill",
+    "lattice": "shared",
+    "variant": "tiny",
+    "seed": 4,
+    "patch_size": 4,
+    "layer": "1",
+    "final_norm": False,
+    "precision": "bf16",
+    "compile": True,
+    "output": "pooled",
+    "blend": "linear",
+    "storage_dtype": "float16",
+}
 
 
 def chain(**own) -> tuple[Node, dict]:
@@ -69,10 +102,28 @@ def test_knobs_that_differ_together_are_all_named():
 
 
 def test_a_knob_that_only_one_model_has_is_named():
-    before, _ = chain(model="rcf", variant="patches", modality="s2", features=64, weights=None,
-                      frames=1, input_prep="resize", tile_size=None, tile_overlap=0)  # fmt: skip
-    after, new = chain(model="rcf", variant="patches", modality="s2", features=128, weights=None,
-                       frames=1, input_prep="resize", tile_size=None, tile_overlap=0)  # fmt: skip
+    before, _ = chain(
+        model="rcf",
+        variant="patches",
+        modality="s2",
+        features=64,
+        weights=None,
+        frames=1,
+        input_prep="resize",
+        tile_size=None,
+        tile_overlap=0,
+    )
+    after, new = chain(
+        model="rcf",
+        variant="patches",
+        modality="s2",
+        features=128,
+        weights=None,
+        frames=1,
+        input_prep="resize",
+        tile_size=None,
+        tile_overlap=0,
+    )
     assert named(chain_causes(before, after, new)) == {("knob", "features")}
 
 
@@ -136,12 +187,20 @@ def test_another_normalization_of_the_card_is_the_knob():
 
 def test_every_knob_of_the_table_is_tried_here_or_means_nothing_here():
     elsewhere = {
-        "provider", "collection", "bands", "fetch_granularity",  # another provider's
-        "model", "weights", "weights_sha256", "normalization",  # have a test of their own
+        "provider",
+        "collection",
+        "bands",
+        "fetch_granularity",  # another provider's
+        "model",
+        "weights",
+        "weights_sha256",
+        "normalization",  # have a test of their own
         "pooling",  # of pooled output
         "group_merge",  # of several groups
-        "native_max_px", "native_max_tokens", "native_above",  # have a test of their own
-    }  # fmt: skip
+        "native_max_px",
+        "native_max_tokens",
+        "native_above",  # have a test of their own
+    }
     providers = {"synthetic", "local", "stac", "earthengine", "chips"}
     knobs = {k for k, v in knobs_of(find_card("galileo")).items() if v.kind != "mapping"}
     own = {knob.name for knob in find_card("galileo").knobs}

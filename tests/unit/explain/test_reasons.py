@@ -75,8 +75,12 @@ def study(tmp_path, **base):
     rois = tmp_path / "rois.csv"
     rois.write_text("id,lon,lat,buffer_m\na,8.7,50.5,90\n")
     path = tmp_path / "study.yaml"
-    config = {"study": "s", "rois": str(rois), "results": str(tmp_path / "results"),
-              "base": {**BASE, **base}}  # fmt: skip
+    config = {
+        "study": "s",
+        "rois": str(rois),
+        "results": str(tmp_path / "results"),
+        "base": {**BASE, **base},
+    }
     path.write_text(json.dumps(config))
     return path
 
@@ -91,8 +95,12 @@ def test_why_says_what_differs_from_the_nearest(tmp_path, capsys):
     assert main(["why", "base", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {entry["stage"] for entry in found.values()} == {
-        "fetch", "composite", "prep", "infer", "stitch"
-    }  # fmt: skip
+        "fetch",
+        "composite",
+        "prep",
+        "infer",
+        "stitch",
+    }
 
 
 def test_why_of_something_unknown_is_an_error_with_a_hint(tmp_path, capsys):

@@ -21,11 +21,15 @@ def study_file(tmp_path, monkeypatch):
     rows = "".join(f"r{i},{8.6 + 0.01 * i},50.5,90\n" for i in range(6))
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\n" + rows)
     config = {
-        "study": "s", "rois": "rois.csv", "shard_size": 2, "temporal": {"year": 2022},
+        "study": "s",
+        "rois": "rois.csv",
+        "shard_size": 2,
+        "temporal": {"year": 2022},
         "base": {"model": "rcf", "context_m": 60},
-        "sweep": [{"image_size": [32, 64], "composite": ["median", "mean"],
-                   "pooling": ["mean", "max"]}],
-    }  # fmt: skip
+        "sweep": [
+            {"image_size": [32, 64], "composite": ["median", "mean"], "pooling": ["mean", "max"]}
+        ],
+    }
     path = tmp_path / "study.yaml"
     path.write_text(json.dumps(config))
     return path
@@ -39,9 +43,15 @@ def fill(study, stages, seconds=2.0) -> None:
                 with store.write(node, shard.name) as file:
                     put(file, "x", np.arange(10))
                 rois = len(shard.rois)
-                record = {"seconds": seconds * rois, "core_seconds": seconds * rois, "rois": rois,
-                          "tiles": rois, "forward_seconds": rois, "extents": shard.extents,
-                          "own_days": None}  # fmt: skip
+                record = {
+                    "seconds": seconds * rois,
+                    "core_seconds": seconds * rois,
+                    "rois": rois,
+                    "tiles": rois,
+                    "forward_seconds": rois,
+                    "extents": shard.extents,
+                    "own_days": None,
+                }
                 store.write_record(node, shard.name, record)
 
 
@@ -88,11 +98,16 @@ def test_a_budget_in_profiles_core_time_or_bytes_is_kept(study_file):
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("2 core-hours", (7200.0, "core_seconds")), ("12 profiles", (12.0, "profiles")),
-     ("5 GB", (5e9, "disk_bytes")), ("3 gpu-hours", (10800.0, "device_seconds")),
-     ("1 EECU-hours", (3600.0, "eecu_seconds")), ("400 requests", (400.0, "requests")),
-     ("20 eur", (20.0, "money"))],
-)  # fmt: skip
+    [
+        ("2 core-hours", (7200.0, "core_seconds")),
+        ("12 profiles", (12.0, "profiles")),
+        ("5 GB", (5e9, "disk_bytes")),
+        ("3 gpu-hours", (10800.0, "device_seconds")),
+        ("1 EECU-hours", (3600.0, "eecu_seconds")),
+        ("400 requests", (400.0, "requests")),
+        ("20 eur", (20.0, "money")),
+    ],
+)
 def test_budgets_are_read_as_people_write_them(text, found):
     assert parse_budget(text, "EUR") == found
 
@@ -140,9 +155,12 @@ def test_the_command_tells_money_a_cluster_and_what_cannot_run(study_file, capsy
 
 @pytest.mark.parametrize(
     "more",
-    [["--budget", "nonsense"], ["--budget", "4 profiles", "--interaction", "model"],
-     ["--budget", "4 profiles", "--interaction", "model,frames"]],
-)  # fmt: skip
+    [
+        ["--budget", "nonsense"],
+        ["--budget", "4 profiles", "--interaction", "model"],
+        ["--budget", "4 profiles", "--interaction", "model,frames"],
+    ],
+)
 def test_what_cannot_be_read_is_an_error_with_what_would_be_right(study_file, capsys, more):
     assert main(["plan", str(study_file), *more]) == 1
     assert "expected" in (told := capsys.readouterr().err) or "does not vary" in told

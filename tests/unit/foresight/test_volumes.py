@@ -32,10 +32,18 @@ def write(folder, rows=None, **config):
     rows = rows or [f"r{i},{8.6 + 0.013 * i},{50.5 + 0.007 * i},150" for i in range(6)]
     (folder / "rois.csv").write_text("id,lon,lat,buffer_m\n" + "\n".join(rows))
     path = folder / "study.yaml"
-    path.write_text(json.dumps({
-        "study": "s", "rois": str(folder / "rois.csv"), "results": str(folder / "results"),
-        "shard_size": 4, "temporal": {"start": "2022-06-01", "end": "2022-07-16"}, **config,
-    }))  # fmt: skip
+    path.write_text(
+        json.dumps(
+            {
+                "study": "s",
+                "rois": str(folder / "rois.csv"),
+                "results": str(folder / "results"),
+                "shard_size": 4,
+                "temporal": {"start": "2022-06-01", "end": "2022-07-16"},
+                **config,
+            }
+        )
+    )
     return load_study(path)
 
 
@@ -63,11 +71,13 @@ def held(study, node, names):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"model": "rcf", "image_size": 32, "features": 16},
-     {"model": "rcf", "image_size": 16, "features": 16, "output": "grid", "scale_m": 20},
-     {"model": "rcf", "image_size": 64, "input_prep": "resize", "features": 16},
-     {"model": "galileo", "variant": "nano", "weights": "random", "image_size": 16, "frames": 2}],
-)  # fmt: skip
+    [
+        {"model": "rcf", "image_size": 32, "features": 16},
+        {"model": "rcf", "image_size": 16, "features": 16, "output": "grid", "scale_m": 20},
+        {"model": "rcf", "image_size": 64, "input_prep": "resize", "features": 16},
+        {"model": "galileo", "variant": "nano", "weights": "random", "image_size": 16, "frames": 2},
+    ],
+)
 def test_volumes_are_those_of_the_files(tmp_path, settings):
     study = write(tmp_path, base=settings)
     run(study)
@@ -76,13 +86,16 @@ def test_volumes_are_those_of_the_files(tmp_path, settings):
     places = merged(Places(s.extents, own_days(s.rois)) for s in study.shards)
     found = {stage: volume_of(node, places[0]) for stage, node in nodes.items()}
     assert len(places) == 1
-    assert found["composite"].written == pytest.approx(held(study, nodes["composite"], {"frames"}),
-                                                       rel=0.15)  # fmt: skip
-    tiles = sum(Store(study.store).read_record(nodes["infer"], s.name)["tiles"]
-                for s in study.shards)  # fmt: skip
+    assert found["composite"].written == pytest.approx(
+        held(study, nodes["composite"], {"frames"}), rel=0.15
+    )
+    tiles = sum(
+        Store(study.store).read_record(nodes["infer"], s.name)["tiles"] for s in study.shards
+    )
     assert found["infer"].tiles == pytest.approx(tiles, rel=0.35)
     assert found["prep"].written / found["prep"].tiles == pytest.approx(
-        held(study, nodes["prep"], {"pixels"}) / tiles, rel=0.01)  # fmt: skip
+        held(study, nodes["prep"], {"pixels"}) / tiles, rel=0.01
+    )
     if settings.get("output") == "grid":
         cells = held(study, nodes["stitch"], {"grid"})
         assert found["stitch"].written == pytest.approx(cells, rel=0.35)
@@ -105,7 +118,9 @@ def test_windows_of_their_own_count_and_do_not_mix_with_others():
     bare = Places({300: 1})
     found = merged([own, bare, other, bare])
     assert [(p.own_days, p.jobs, sum(p.extents.values())) for p in found] == [
-        (25.0, 2, 8), (None, 2, 2)]  # fmt: skip
+        (25.0, 2, 8),
+        (None, 2, 2),
+    ]
 
 
 @given(
@@ -140,8 +155,9 @@ def test_records_of_a_run_forecast_the_same_work_again(tmp_path):
     told = totals(forecast(more))
     run(more)
     store = Store(more.store)
-    size = sum(store.path(n, s.name).stat().st_size for n in more.nodes().values()
-               for s in more.shards)  # fmt: skip
+    size = sum(
+        store.path(n, s.name).stat().st_size for n in more.nodes().values() for s in more.shards
+    )
     assert told["disk_bytes"].value == pytest.approx(size, rel=0.1)
     assert "measured here" in told["disk_bytes"].basis
 
@@ -152,12 +168,20 @@ def test_requests_and_bytes_are_those_that_a_service_counts(tmp_path):
     made._sentinel2(builder)
     at = serve(builder.root)
     at.prices = Prices()
-    base = {"provider": "earthengine", "model": "rcf", "context_m": 0,
-            "earthengine": {"url": at.url, "project": "p", "profile": "always"}}  # fmt: skip
+    base = {
+        "provider": "earthengine",
+        "model": "rcf",
+        "context_m": 0,
+        "earthengine": {"url": at.url, "project": "p", "profile": "always"},
+    }
     place = "x{},15.001,46.05,50"
-    study = write(tmp_path, [place.format(i) for i in range(5)], base=base,
-                  temporal={"start": "2022-06-01", "end": "2022-07-01"},
-                  prices={"thousand_requests": 10, "eecu_hour": 2, "currency": "EUR"})  # fmt: skip
+    study = write(
+        tmp_path,
+        [place.format(i) for i in range(5)],
+        base=base,
+        temporal={"start": "2022-06-01", "end": "2022-07-01"},
+        prices={"thousand_requests": 10, "eecu_hour": 2, "currency": "EUR"},
+    )
     before = totals(forecast(study))
     assert before["requests"].value == 10  # and a look at the profile of each
     assert before["eecu_seconds"].basis == "guess"
@@ -165,12 +189,18 @@ def test_requests_and_bytes_are_those_that_a_service_counts(tmp_path):
     for shard in study.shards:
         run_job(Job(node, shard, Store(study.store), study.node_options()))
     assert Counter(entry["path"].rsplit(":", 1)[-1] for entry in at.log if "tag" in entry) == {
-        "compute": 15, "computePixels": 5}  # fmt: skip
+        "compute": 15,
+        "computePixels": 5,
+    }
     spent = sum(at.charged.values())
     at.close()
-    more = write(tmp_path, [place.format(f"y{i}") for i in range(20)], base=base,
-                 temporal={"start": "2022-06-01", "end": "2022-07-01"},
-                 prices={"thousand_requests": 10, "eecu_hour": 2, "currency": "EUR"})  # fmt: skip
+    more = write(
+        tmp_path,
+        [place.format(f"y{i}") for i in range(20)],
+        base=base,
+        temporal={"start": "2022-06-01", "end": "2022-07-01"},
+        prices={"thousand_requests": 10, "eecu_hour": 2, "currency": "EUR"},
+    )
     costs = forecast(more)
     told = totals(costs)
     assert told["eecu_seconds"].value == pytest.approx(4 * spent, rel=0.05)
@@ -178,7 +208,8 @@ def test_requests_and_bytes_are_those_that_a_service_counts(tmp_path):
     assert told["requests"].value == pytest.approx(80, rel=0.01)
     paid = money(more, costs)
     assert paid.value == pytest.approx(
-        10 * told["requests"].value / 1000 + 2 * told["eecu_seconds"].value / 3600)  # fmt: skip
+        10 * told["requests"].value / 1000 + 2 * told["eecu_seconds"].value / 3600
+    )
     assert paid.low < paid.value < paid.high
 
 
@@ -210,8 +241,11 @@ def _cost(node, shards, seconds):
 
 def _scheduled(study, seconds, slots):
     """A greedy schedule of every job, by brute force."""
-    left = {(n.key, s.name): {(i.key, s.name) for i in n.inputs.values()}
-            for n in study.nodes().values() for s in study.shards}  # fmt: skip
+    left = {
+        (n.key, s.name): {(i.key, s.name) for i in n.inputs.values()}
+        for n in study.nodes().values()
+        for s in study.shards
+    }
     running, done, now = [], set(), 0.0
     while left or running:
         for job in [job for job, needs in left.items() if needs <= done]:

@@ -16,13 +16,31 @@ def asked(tmp_path: Path):
     def ask(half_m: int, attempt: int = 1, **own) -> dict[str, int]:
         rois = tmp_path / f"{half_m}.csv"
         rois.write_text(f"id,lon,lat,buffer_m\na,8.7,50.5,{half_m}\n")
-        base = {"model": "galileo", "weights": "random", "variant": "nano", "frames": 12,
-                "frame_policy": "month", "image_size": 64, "patch_size": 8,
-                "max_tiles": 10**6, "output": "grid", **own}  # fmt: skip
-        plan = Plan({"study": "s", "rois": str(rois), "results": str(tmp_path / "results"),
-                     "temporal": {"year": 2022}, "base": base})  # fmt: skip
-        return {node.stage: plan.memory_mb(key, attempt, next(iter(plan.shards)))
-                for key, node in plan.nodes.items()}  # fmt: skip
+        base = {
+            "model": "galileo",
+            "weights": "random",
+            "variant": "nano",
+            "frames": 12,
+            "frame_policy": "month",
+            "image_size": 64,
+            "patch_size": 8,
+            "max_tiles": 10**6,
+            "output": "grid",
+            **own,
+        }
+        plan = Plan(
+            {
+                "study": "s",
+                "rois": str(rois),
+                "results": str(tmp_path / "results"),
+                "temporal": {"year": 2022},
+                "base": base,
+            }
+        )
+        return {
+            node.stage: plan.memory_mb(key, attempt, next(iter(plan.shards)))
+            for key, node in plan.nodes.items()
+        }
 
     return ask
 

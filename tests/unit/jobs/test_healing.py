@@ -35,10 +35,13 @@ def spoil(path, how, done, node):
         path.write_bytes(done.store.path(other, "one" if how == "key" else "two").read_bytes())
         return good
     path.unlink()
-    {"folder": lambda: (path / "x").mkdir(parents=True), "pipe": lambda: os.mkfifo(path),
-     "link": lambda: path.symlink_to("gone"), "text": lambda: path.write_text("<html>"),
-     "bit": lambda: path.write_bytes(good[:99] + bytes([good[99] ^ 1]) + good[100:]),
-     }[how]()  # fmt: skip
+    {
+        "folder": lambda: (path / "x").mkdir(parents=True),
+        "pipe": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to("gone"),
+        "text": lambda: path.write_text("<html>"),
+        "bit": lambda: path.write_bytes(good[:99] + bytes([good[99] ^ 1]) + good[100:]),
+    }[how]()
     return good
 
 
@@ -57,8 +60,9 @@ def test_what_is_in_the_place_of_an_input_is_noticed_and_replaced(done, how):
 @pytest.mark.parametrize("how", ["shard", "bit", "folder", "pipe", "link"])
 def test_results_mend_what_they_read(done, how):
     node = done.node(**OWN)
-    study = SimpleNamespace(store=done.store.root, options={"on_roi_error": "record"},
-                            node_options=lambda: done.options)  # fmt: skip
+    study = SimpleNamespace(
+        store=done.store.root, options={"on_roi_error": "record"}, node_options=lambda: done.options
+    )
     path = done.store.path(node, "one")
     good = spoil(path, how, done, node)
     with reading(study, node, SHARDS[0]) as file:
@@ -82,8 +86,9 @@ def test_a_file_that_another_process_made_meanwhile_is_not_made_again(done):
 
 def test_a_file_that_never_heals_is_said(done, monkeypatch):
     node = done.node(**OWN)
-    study = SimpleNamespace(store=done.store.root, options={"on_roi_error": "record"},
-                            node_options=lambda: done.options)  # fmt: skip
+    study = SimpleNamespace(
+        store=done.store.root, options={"on_roi_error": "record"}, node_options=lambda: done.options
+    )
     spoil(done.store.path(node, "one"), "bit", done, node)
     monkeypatch.setattr("rsweep.jobs.runner.run_job", lambda job: None)
     with pytest.raises(CorruptError), reading(study, node, SHARDS[0]):

@@ -18,13 +18,21 @@ def plan(tmp_path):
     rows = [f"r{i},14.{i:02d},46.0,200" for i in range(30)]
     (tmp_path / "rois.csv").write_text("\n".join(["id,lon,lat,buffer_m", *rows]) + "\n")
     thor = {"model": "thor", "weights": "random", "variant": "tiny", "image_size": 48}
-    return Plan({
-        "study": "s", "rois": str(tmp_path / "rois.csv"), "results": str(tmp_path / "results"),
-        "shard_size": 3, "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
-        "base": {"provider": "synthetic", "model": "rcf"},
-        "sweep": [thor | {"patch_size": [8, 12]}, thor | {"patch_size": 8, "seed": 1},
-                  {"model": "rcf", "image_size": [32, 64]}],
-    })  # fmt: skip
+    return Plan(
+        {
+            "study": "s",
+            "rois": str(tmp_path / "rois.csv"),
+            "results": str(tmp_path / "results"),
+            "shard_size": 3,
+            "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
+            "base": {"provider": "synthetic", "model": "rcf"},
+            "sweep": [
+                thor | {"patch_size": [8, 12]},
+                thor | {"patch_size": 8, "seed": 1},
+                {"model": "rcf", "image_size": [32, 64]},
+            ],
+        }
+    )
 
 
 def infer(plan):
@@ -127,11 +135,14 @@ def test_time_grows_with_the_shard_the_network_and_the_attempt(plan):
     assert first >= estimates.LEAST_MIN
 
 
-@pytest.mark.parametrize("shape, metres", [
-    ({"type": "point", "lon": 14, "lat": 46, "buffer_m": 250}, 500),
-    ({"type": "box", "minlon": 14, "maxlon": 14.1, "minlat": 0, "maxlat": 0.01}, 11132),
-    ({"type": "Polygon", "coordinates": [[[0, 60], [0.1, 60], [0.1, 60.1], [0, 60]]]}, 11132),
-    ({"type": "MultiPolygon", "coordinates": [[[[0, 0], [0.1, 0], [0, 0.1], [0, 0]]]]}, 11132),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "shape, metres",
+    [
+        ({"type": "point", "lon": 14, "lat": 46, "buffer_m": 250}, 500),
+        ({"type": "box", "minlon": 14, "maxlon": 14.1, "minlat": 0, "maxlat": 0.01}, 11132),
+        ({"type": "Polygon", "coordinates": [[[0, 60], [0.1, 60], [0.1, 60.1], [0, 60]]]}, 11132),
+        ({"type": "MultiPolygon", "coordinates": [[[[0, 0], [0.1, 0], [0, 0.1], [0, 0]]]]}, 11132),
+    ],
+)
 def test_the_extent_of_every_kind_of_roi_is_known(shape, metres):
     assert extent_m(Roi("r", shape)) == pytest.approx(metres, rel=0.01)

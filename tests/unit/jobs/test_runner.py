@@ -126,8 +126,10 @@ def test_progress_passes_everything_and_says_how_far(caplog, monkeypatch):
     job = Job(Node("prep", 1, {}), Shard("s", ()), None)
     with caplog.at_level(logging.INFO):
         assert list(job.progress(range(4), 4, "things done")) == [0, 1, 2, 3]
-    assert [r.getMessage() for r in caplog.records] == ["2 of 4 things done, 0.2/s",
-                                                        "4 of 4 things done, 0.2/s"]  # fmt: skip
+    assert [r.getMessage() for r in caplog.records] == [
+        "2 of 4 things done, 0.2/s",
+        "4 of 4 things done, 0.2/s",
+    ]
 
 
 def test_a_shard_of_nothing(done):

@@ -44,8 +44,9 @@ def test_both_make_the_same_files_and_neither_breaks_the_other_s(tmp_path):
     study_file = write_study(tmp_path)
     context = multiprocessing.get_context("spawn")
     together, failed = context.Barrier(len(HOSTS)), context.Queue()
-    hosts = [context.Process(target=run_on, args=(host, study_file, together, failed))
-             for host in HOSTS]  # fmt: skip
+    hosts = [
+        context.Process(target=run_on, args=(host, study_file, together, failed)) for host in HOSTS
+    ]
     for process in hosts:
         process.start()
     for process in hosts:
@@ -65,11 +66,15 @@ def test_both_make_the_same_files_and_neither_breaks_the_other_s(tmp_path):
 def test_what_another_host_writes_now_is_left_and_what_it_left_long_ago_goes(
     tmp_path, silent_s, stays
 ):
-    plan = Plan({
-        "study": "s", "rois": str(write_study(tmp_path).with_name("rois.csv")),
-        "results": str(tmp_path / "results"), "temporal": {"year": 2022},
-        "base": {"model": "rcf", "image_size": 32},
-    })  # fmt: skip
+    plan = Plan(
+        {
+            "study": "s",
+            "rois": str(write_study(tmp_path).with_name("rois.csv")),
+            "results": str(tmp_path / "results"),
+            "temporal": {"year": 2022},
+            "base": {"model": "rcf", "image_size": 32},
+        }
+    )
     node = next(iter(plan.nodes.values()))
     folder = plan.store / node.stage / node.key
     folder.mkdir(parents=True)

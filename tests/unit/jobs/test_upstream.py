@@ -83,10 +83,13 @@ def served(theirs):
 def study(store: Store, *upstream: str, node: Node = LAST):
     nodes = {n.key: n for n in node.upstream()}
     return SimpleNamespace(
-        name="s", store=store.root, options={"upstream": upstream}, nodes=lambda: nodes,
+        name="s",
+        store=store.root,
+        options={"upstream": upstream},
+        nodes=lambda: nodes,
         shards=[SimpleNamespace(name="a"), SimpleNamespace(name="b")],
         profiles=[SimpleNamespace(node=node), SimpleNamespace(node=node)],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("http", [False, True])

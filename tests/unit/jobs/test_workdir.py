@@ -36,8 +36,10 @@ def locked(folder: Path) -> bool:
 
 def run_then_die(folder: Path) -> None:
     """A run that ends without a word, as a killed one does."""
-    code = ("import os, sys, pathlib; from rsweep.jobs.workdir import take_over\n"
-            "take_over(pathlib.Path(sys.argv[1])); os._exit(9)")  # fmt: skip
+    code = (
+        "import os, sys, pathlib; from rsweep.jobs.workdir import take_over\n"
+        "take_over(pathlib.Path(sys.argv[1])); os._exit(9)"
+    )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
     lock(folder)
 
@@ -78,10 +80,15 @@ def test_a_lock_of_nobody_known_is_left_to_snakemake(folder):
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,10,50,200\n")
-    return Plan({
-        "study": "s", "rois": str(tmp_path / "rois.csv"), "results": str(tmp_path / "results"),
-        "temporal": {"year": 2022}, "base": {"model": "rcf", "image_size": 32},
-    })  # fmt: skip
+    return Plan(
+        {
+            "study": "s",
+            "rois": str(tmp_path / "rois.csv"),
+            "results": str(tmp_path / "results"),
+            "temporal": {"year": 2022},
+            "base": {"model": "rcf", "image_size": 32},
+        }
+    )
 
 
 def test_what_dead_writers_left_goes_and_what_the_next_fetch_needs_stays(plan, caplog):

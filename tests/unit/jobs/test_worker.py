@@ -48,8 +48,11 @@ def owner(monkeypatch):
 def workers():
     """Process ids of the workers of the test's own temporary folder."""
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
-    return [int(line.split()[0]) for line in listed.splitlines()
-            if "rsweep.jobs.worker" in line and os.environ["TMPDIR"] in line]  # fmt: skip
+    return [
+        int(line.split()[0])
+        for line in listed.splitlines()
+        if "rsweep.jobs.worker" in line and os.environ["TMPDIR"] in line
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +62,14 @@ def study(tmp_path_factory):
     rows = [f"r{i},14.{i},46.0,200" for i in range(4)]
     (root / "rois.csv").write_text("\n".join(["id,lon,lat,buffer_m", *rows]) + "\n")
     config = {
-        "study": "s", "rois": str(root / "rois.csv"), "results": str(root / "results"),
-        "shard_size": 2, "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
+        "study": "s",
+        "rois": str(root / "rois.csv"),
+        "results": str(root / "results"),
+        "shard_size": 2,
+        "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
         "base": {"provider": "synthetic", "model": "rcf", "image_size": 32},
         "sweep": [{"seed": [0, 1]}],
-    }  # fmt: skip
+    }
     plan = Plan(config)
     for node in plan.nodes.values():
         for shard in plan.shards.values():
@@ -75,23 +81,40 @@ def study(tmp_path_factory):
 def cells(study):
     _, plan = study
     keys = [node.key for node in plan.nodes.values() if node.stage == "infer"]
-    return [{"key": key, "shard": shard, "log": f"{plan.store}/{key}{shard}.log",
-             "plan": str(plan.path.absolute()), "output": plan.file(plan.nodes[key], shard)}
-            for key in keys for shard in plan.shards]  # fmt: skip
+    return [
+        {
+            "key": key,
+            "shard": shard,
+            "log": f"{plan.store}/{key}{shard}.log",
+            "plan": str(plan.path.absolute()),
+            "output": plan.file(plan.nodes[key], shard),
+        }
+        for key in keys
+        for shard in plan.shards
+    ]
 
 
 def run_client(cell, **environment):
     """Run a cell anew, in a client of the owner's."""
     Path(cell["output"]).unlink(missing_ok=True)
-    return run(cell["log"], "infer", cell["key"], cell["shard"], "1", "3000",
-               RSWEEP_PLAN=cell["plan"], **environment)  # fmt: skip
+    return run(
+        cell["log"],
+        "infer",
+        cell["key"],
+        cell["shard"],
+        "1",
+        "3000",
+        RSWEEP_PLAN=cell["plan"],
+        **environment,
+    )
 
 
 def run(log, script, *arguments, **environment):
     """A job as a rule runs it."""
     command = [sys.executable, "-S", str(RUN), str(log), "1", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120,
-                          env=os.environ | environment)  # fmt: skip
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=os.environ | environment
+    )
 
 
 def ran_alone(done):
@@ -283,8 +306,9 @@ worker.main(sys.argv[1:])
 def slow_worker(folder, owner, tidied, **environment):
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SLOW), str(folder / "0.sock"), owner, str(tidied)],
-        env=os.environ | environment, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=os.environ | environment,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 30
     while not (folder / "0.sock").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -325,8 +349,9 @@ def test_a_worker_ends_with_its_owner(owner, tmp_path):
 
 
 def test_an_idle_worker_ends(owner, tmp_path):
-    process = slow_worker(tmp_path, os.environ[owning.OWNER], tmp_path / "tidied",
-                          RSWEEP_WORKER_IDLE_S="0.5")  # fmt: skip
+    process = slow_worker(
+        tmp_path, os.environ[owning.OWNER], tmp_path / "tidied", RSWEEP_WORKER_IDLE_S="0.5"
+    )
     assert process.wait(timeout=30) == 0
 
 
@@ -370,8 +395,10 @@ def test_cores_beyond_the_machines_are_used_where_snakemake_has_them(monkeypatch
 
 
 def test_a_client_imports_next_to_nothing():
-    code = f"import sys; sys.path.insert(0, {str(RUN.parents[1] / 'src')!r});" \
-           "import rsweep.jobs.client; print(*sorted(sys.modules))"  # fmt: skip
+    code = (
+        f"import sys; sys.path.insert(0, {str(RUN.parents[1] / 'src')!r});"
+        "import rsweep.jobs.client; print(*sorted(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
     slow = {"typing", "pathlib", "dataclasses", "tempfile", "subprocess", "contextlib", "logging"}
     assert slow.isdisjoint(done.stdout.split())

@@ -12,10 +12,17 @@ import rsweep
 from rsweep.core.errors import RsweepError, StudyError
 from rsweep.models.pins import Pin
 
-KNOBS = {"model": "rcf", "features": 8, "image_size": 32, "context_m": 60,
-         "start": "2022-06-01", "end": "2022-06-20"}  # fmt: skip
-PLACES = pd.DataFrame({"id": ["a", "b"], "lon": [8.7, 8.71], "lat": 50.5, "buffer_m": 90.0,
-                       "crop": ["maize", "rye"]})  # fmt: skip
+KNOBS = {
+    "model": "rcf",
+    "features": 8,
+    "image_size": 32,
+    "context_m": 60,
+    "start": "2022-06-01",
+    "end": "2022-06-20",
+}
+PLACES = pd.DataFrame(
+    {"id": ["a", "b"], "lon": [8.7, 8.71], "lat": 50.5, "buffer_m": 90.0, "crop": ["maize", "rye"]}
+)
 
 
 @pytest.fixture
@@ -41,8 +48,12 @@ def test_a_second_call_runs_nothing_and_gives_the_same(here, capsys):
     first = rsweep.embed(PLACES, progress=True, **KNOBS)
     ran = capsys.readouterr().out.splitlines()
     assert [line.partition(" ")[0] for line in ran] == [
-        "fetch", "composite", "prep", "infer", "stitch"
-    ]  # fmt: skip
+        "fetch",
+        "composite",
+        "prep",
+        "infer",
+        "stitch",
+    ]
     again = rsweep.embed(PLACES, progress=True, **KNOBS)
     assert capsys.readouterr().out == ""
     assert np.array_equal(first.vectors, again.vectors)
@@ -105,8 +116,13 @@ def test_published_weights_are_known_by_their_content(here, monkeypatch):
     for digit in "12":
         pin = Pin(digit * 64, "commit")
         monkeypatch.setattr("rsweep.plan.pinning._resolve", lambda checkpoint, pin=pin: pin)
-        rsweep.embed({"id": "a", "lon": 11.0, "lat": 48.0, "buffer_m": 300}, "scalemae",
-                     "2022-06-01", "2022-07-01", store=f"store{digit}")  # fmt: skip
+        rsweep.embed(
+            {"id": "a", "lon": 11.0, "lat": 48.0, "buffer_m": 300},
+            "scalemae",
+            "2022-06-01",
+            "2022-07-01",
+            store=f"store{digit}",
+        )
     one, two = (study.profiles[0].keys() for study in planned)
     assert one["prep"] == two["prep"]
     assert one["infer"] != two["infer"]

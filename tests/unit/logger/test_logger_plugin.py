@@ -53,8 +53,15 @@ class Screen:
         self.send(LogEvent.JOB_INFO, jobid=job, rule_name=rule, wildcards={"key": f"k{job}"})
 
     def fail(self, job: int, rule: str, log: Path, indent: bool = False) -> None:
-        self.send(LogEvent.JOB_ERROR, f"Error in rule {rule}", level=logging.ERROR, jobid=job,
-                  rule_name=rule, log=[str(log)], indent=indent)  # fmt: skip
+        self.send(
+            LogEvent.JOB_ERROR,
+            f"Error in rule {rule}",
+            level=logging.ERROR,
+            jobid=job,
+            rule_name=rule,
+            log=[str(log)],
+            indent=indent,
+        )
 
     @property
     def lines(self) -> list[str]:
@@ -139,8 +146,11 @@ def test_a_failure_is_its_reason_and_its_log(tmp_path):
     screen.send(LogEvent.RUN_INFO, stats={"fetch": 3})
     for job in range(3):
         screen.start(job, "fetch")
-    screen.send(LogEvent.ERROR, "RuleException: Command returned non-zero exit status 1.",
-                level=logging.ERROR)  # fmt: skip
+    screen.send(
+        LogEvent.ERROR,
+        "RuleException: Command returned non-zero exit status 1.",
+        level=logging.ERROR,
+    )
     for job in range(3):
         screen.fail(job, "fetch", log)
     screen.display.close()
@@ -164,8 +174,14 @@ def test_a_job_of_a_cluster_that_is_killed_names_its_log_once(tmp_path):
     jobs = [{"rule_name": "prep", "log": [str(tmp_path / f"{i}.log")]} for i in range(8)]
     for job in range(8):
         screen.start(job, "prep")
-    screen.send(LogEvent.GROUP_ERROR, "Error in group x", level=logging.ERROR, groupid="x",
-                aux_logs=["slurm.log"], job_error_info=jobs)  # fmt: skip
+    screen.send(
+        LogEvent.GROUP_ERROR,
+        "Error in group x",
+        level=logging.ERROR,
+        groupid="x",
+        aux_logs=["slurm.log"],
+        job_error_info=jobs,
+    )
     for job in range(8):
         screen.fail(job, "prep", tmp_path / f"{job}.log", indent=True)
     assert screen.lines == [

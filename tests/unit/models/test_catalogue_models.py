@@ -175,7 +175,7 @@ def test_a_published_state_dict_loads(small):
         ("satvision", {"layer": "2"}, "pooling", "last, or 4"),
         ("satvision", {"layer": "4+4"}, "layer", "twice"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_refused_with_what_would(model, own, knob, text):
     assert text in problems(model, **own)[knob]
 
@@ -214,8 +214,11 @@ def test_pictures_are_eight_bits_of_reflectance():
     ) / [0.26862954, 0.26130258, 0.27577711]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     bright = prepared("satmae", "s2", np.array([3000.0, 3000.0, 3000.0]), "true_colour")
-    np.testing.assert_allclose(bright, (1 - np.array([0.41820073, 0.42147991, 0.39912757]))
-                               / [0.28774282, 0.27541766, 0.27640176], atol=1e-5)  # fmt: skip
+    np.testing.assert_allclose(
+        bright,
+        (1 - np.array([0.41820073, 0.42147991, 0.39912757])) / [0.28774282, 0.27541766, 0.27640176],
+        atol=1e-5,
+    )
 
 
 def test_satvision_scales_reflectance_and_temperature():
@@ -270,8 +273,10 @@ def test_wildsat_takes_the_darkest_valid_value_off():
 def test_wildsat_s_branches_differ():
     small = MODELS[3]
     tiles = small.batch(b=1)
-    outputs = [small.embedder(branch=b).embed(tiles).vectors["model"]
-               for b in ("image", "location", "text")]  # fmt: skip
+    outputs = [
+        small.embedder(branch=b).embed(tiles).vectors["model"]
+        for b in ("image", "location", "text")
+    ]
     assert {tuple(o.shape) for o in outputs} == {(1, 256)}
     assert (outputs[0] - outputs[1]).abs().max() > 1e-4
     assert (outputs[1] - outputs[2]).abs().max() > 1e-4
@@ -309,8 +314,10 @@ def test_satvision_gives_a_map_per_stage_and_norms_the_last():
     tiles = small.batch(b=1)
     found = small.embedder(layer="1+3+last").embed(tiles)
     assert {n: tuple(g.shape[1:]) for n, g in found.maps.items()} == {
-        "stage1": (8, 8, 16), "stage3": (2, 2, 64), "stage4": (2, 2, 64)
-    }  # fmt: skip
+        "stage1": (8, 8, 16),
+        "stage3": (2, 2, 64),
+        "stage4": (2, 2, 64),
+    }
     raw = small.embedder(layer="3+last", final_norm=False)
     plain = raw.embed(tiles)
     torch.testing.assert_close(plain.maps["stage3"], found.maps["stage3"])

@@ -21,8 +21,15 @@ from rsweep.plan.profiles import resolve
 def settings(**own: Any) -> dict[str, Any]:
     """What an inference job is given for a study's settings."""
     (provider, *_) = [p for p in providers(CARD, own.get("modality", "s2")) if p != "local"]
-    asked = {"model": "clay", "variant": "tiny", "weights": "random", "image_size": 32,
-             "temporal": {"year": 2022}, "provider": provider, **own}  # fmt: skip
+    asked = {
+        "model": "clay",
+        "variant": "tiny",
+        "weights": "random",
+        "image_size": 32,
+        "temporal": {"year": 2022},
+        "provider": provider,
+        **own,
+    }
     found, errors = resolve(asked, {})
     assert not errors
     return dict(build_nodes(found).inputs["tokens"].settings)
@@ -65,10 +72,12 @@ def test_a_batch_of_unlike_tiles_equals_its_tiles_alone() -> None:
     together = model.embed(batch)
     for index in range(3):
         alone, part = model.embed(one(batch, index)), slice(index, index + 1)
-        torch.testing.assert_close(alone.maps["patches"], together.maps["patches"][part],
-                                   rtol=1e-4, atol=2e-5)  # fmt: skip
-        torch.testing.assert_close(alone.vectors["cls"], together.vectors["cls"][part],
-                                   rtol=1e-4, atol=2e-5)  # fmt: skip
+        torch.testing.assert_close(
+            alone.maps["patches"], together.maps["patches"][part], rtol=1e-4, atol=2e-5
+        )
+        torch.testing.assert_close(
+            alone.vectors["cls"], together.vectors["cls"][part], rtol=1e-4, atol=2e-5
+        )
 
 
 @pytest.mark.parametrize("field", ["gsd", "lonlat", "day_of_year"])
@@ -103,9 +112,13 @@ def test_weeks_are_those_of_the_iso_calendar(year: int, day: int, week: int) -> 
 
 @pytest.mark.parametrize(
     ("own", "hours"),
-    [({}, [9, 0, 18]), ({"hour": "midnight"}, [0, 0, 0]),
-     ({"modality": "s1_rtc"}, [0, 0, 0]), ({"modality": "landsat"}, [9, 0, 18])],
-)  # fmt: skip
+    [
+        ({}, [9, 0, 18]),
+        ({"hour": "midnight"}, [0, 0, 0]),
+        ({"modality": "s1_rtc"}, [0, 0, 0]),
+        ({"modality": "landsat"}, [9, 0, 18]),
+    ],
+)
 def test_the_hour_is_that_of_the_overpass_in_utc(own: dict[str, Any], hours: list[int]) -> None:
     model = embedder(**own)
     assert [model._hour(lon) for lon in (8.6, 151.2, -120.5)] == hours
@@ -201,8 +214,11 @@ def test_a_published_state_dict_loads_without_decoder_and_teacher() -> None:
     model = embedder()
     own = model.network.state_dict()
     published = {f"model.encoder.{key}": tensor for key, tensor in own.items()}
-    for other in ("model.decoder.transformer.norm.weight", "model.teacher.cls_token",
-                  "model.proj.weight"):  # fmt: skip
+    for other in (
+        "model.decoder.transformer.norm.weight",
+        "model.teacher.cls_token",
+        "model.proj.weight",
+    ):
         published[other] = torch.zeros(1)
 
     found = model.rename(published)

@@ -29,9 +29,14 @@ TRAINED = Envelope(
     normalizations=("own",),
 )
 INSIDE = {
-    "image_size": 96, "patch_size": 8, "scale_m": 10.0, "tile_size": None, "input_prep": "tile",
-    "temporal": {"start": "2022-01-01", "end": "2023-01-01"}, "normalization": "own",
-}  # fmt: skip
+    "image_size": 96,
+    "patch_size": 8,
+    "scale_m": 10.0,
+    "tile_size": None,
+    "input_prep": "tile",
+    "temporal": {"start": "2022-01-01", "end": "2023-01-01"},
+    "normalization": "own",
+}
 
 
 def lines(envelope=TRAINED, levels=None, frames=3, **changed):
@@ -61,13 +66,15 @@ def test_what_is_not_known_says_nothing():
         ({"image_size": 16}, "image_size 160 m on the ground: trained on at least 320 m"),
         ({"frames": 2}, "frames 2: trained on 3 to 12 frames"),
         ({"frames": 13}, "frames 13: trained on 3 to 12 frames"),
-        ({"temporal": {"start": "2022-01-01", "end": "2022-01-31"}},
-         "temporal 30 days: trained on 90 to 366 days"),
+        (
+            {"temporal": {"start": "2022-01-01", "end": "2022-01-31"}},
+            "temporal 30 days: trained on 90 to 366 days",
+        ),
         ({"normalization": "raw"}, "normalization raw: trained with own"),
         ({"levels": {"s2": "L2A"}}, "collection s2 L2A: trained on L1C"),
         ({"levels": {"modis": ""}}, "modality modis: trained on s2, s1"),
     ],
-)  # fmt: skip
+)
 def test_each_knob_that_leaves_is_a_line(changed, line):
     assert line in lines(**changed)
 
@@ -89,8 +96,14 @@ def test_cards_name_their_own_normalisations_and_say_where_it_is_from():
         told = card.envelope
         assert set(told.normalizations) <= set(card.normalizations), card.id
         assert told == Envelope() or told.source, card.id
-        for limits in (told.image_px, told.image_m, told.patch_px, told.frames, told.window_days,
-                       *told.pixel_m.values()):  # fmt: skip
+        for limits in (
+            told.image_px,
+            told.image_m,
+            told.patch_px,
+            told.frames,
+            told.window_days,
+            *told.pixel_m.values(),
+        ):
             assert limits is None or None in limits or limits[0] <= limits[1], card.id
 
 

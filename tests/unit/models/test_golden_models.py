@@ -34,8 +34,11 @@ from rsweep.stages.prep.tiling import native_limit, native_step
 GOLDEN = Path(__file__).parent / "golden_models.json"
 WINDOW = {"start": "2022-06-01", "end": "2022-09-01"}
 SOURCES = ("synthetic", "earthengine", "stac", "local")
-NAMES = [*(f for f in families() if f not in ("timm", "dinov3")), "timm:vit_tiny_patch16_224",
-         "timm:resnet18"]  # fmt: skip
+NAMES = [
+    *(f for f in families() if f not in ("timm", "dinov3")),
+    "timm:vit_tiny_patch16_224",
+    "timm:resnet18",
+]
 """dinov3 is timm's network under another card."""
 LARGE = 20
 """Millions of parameters above which a network is held with two blocks."""
@@ -60,8 +63,11 @@ def resolved(name: str, card: ModelCard) -> dict[str, Any]:
     limit = native_limit({**settings, "native_max_px": 96}, card)
     if limit:
         step = native_step(settings, card)
-        fits = [s for s in range(2 * step, limit + 1, step)
-                if not card.check({**settings, "image_size": s})]  # fmt: skip
+        fits = [
+            s
+            for s in range(2 * step, limit + 1, step)
+            if not card.check({**settings, "image_size": s})
+        ]
         settings["image_size"] = fits[0] if fits else limit
     return settings
 
@@ -106,11 +112,12 @@ def batch_of(settings: dict[str, Any], bands: dict[str, list[str]]) -> TileBatch
     return TileBatch(
         pixels={s: pixels(len(b)) for s, b in bands.items()},
         valid={s: valid.clone() for s in bands},
-        day_of_year=dict.fromkeys(bands, days), month=dict.fromkeys(bands, days // 31),
+        day_of_year=dict.fromkeys(bands, days),
+        month=dict.fromkeys(bands, days // 31),
         year={s: torch.full_like(days, 2022) for s in bands},
         lonlat=torch.tensor([[8.7, 50.5], [-60.0, -12.0]], dtype=torch.float64),
         gsd=torch.tensor([scale, scale]),
-    )  # fmt: skip
+    )
 
 
 @contextmanager
@@ -168,8 +175,11 @@ def test_a_network_makes_what_it_made_under_its_version(name):
     assert name in golden, f"{name} is new: {how}"
     assert golden[name]["version"] == version, f"the version of {name} was raised: {how}"
     before, after = golden[name]["outputs"], outputs(name)
-    other = [n for n in sorted({*before, *after})
-             if n not in before or n not in after or not agrees(before[n], after[n])]  # fmt: skip
+    other = [
+        n
+        for n in sorted({*before, *after})
+        if n not in before or n not in after or not agrees(before[n], after[n])
+    ]
     assert not other, (
         f"{name} makes other {', '.join(other)}. If on purpose, raise `version` in its card, so "
         f"that stores are not mixed, and {how}"

@@ -37,11 +37,20 @@ def test_dofa_is_fed_satlas_images(band, white):
     assert eight_bit.tolist()[:4] == [0, 127, 255, 255]
 
 
-@pytest.mark.parametrize("model, name", [
-    ("dofa", "dofa"), ("dofa", "dofa_linear"), ("agrifm", "agrifm"), ("scalemae", "imagenet"),
-    ("scalemae", "true_colour"), ("terramind", "terramind"), ("panopticon", "dataset"),
-    ("terrafm", "unit"), ("dinov3", "true_colour"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "model, name",
+    [
+        ("dofa", "dofa"),
+        ("dofa", "dofa_linear"),
+        ("agrifm", "agrifm"),
+        ("scalemae", "imagenet"),
+        ("scalemae", "true_colour"),
+        ("terramind", "terramind"),
+        ("panopticon", "dataset"),
+        ("terrafm", "unit"),
+        ("dinov3", "true_colour"),
+    ],
+)
 def test_a_missing_pixel_is_as_bright_as_clear_ground(model, name):
     for band in find_card(model).modalities["s2"][0].bands:
         missing, clear = normalized(model, name, band, [np.nan, CLEAR_S2[band]])

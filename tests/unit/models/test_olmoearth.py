@@ -23,8 +23,15 @@ each_version = pytest.mark.parametrize("variant", NANO)
 
 def settings(**own: Any) -> dict[str, Any]:
     """What an inference job is given for a study's settings."""
-    asked = {"model": "olmoearth", "variant": "v1_2_nano", "weights": "random", "image_size": SIDE,
-             "patch_size": 4, "temporal": {"year": 2022}, **own}  # fmt: skip
+    asked = {
+        "model": "olmoearth",
+        "variant": "v1_2_nano",
+        "weights": "random",
+        "image_size": SIDE,
+        "patch_size": 4,
+        "temporal": {"year": 2022},
+        **own,
+    }
     found, errors = resolve(asked, {})
     assert not errors
     return dict(build_nodes(found).inputs["tokens"].settings)
@@ -290,9 +297,12 @@ def test_a_published_state_dict_loads_without_its_other_parts(variant: str) -> N
     network = embedder(variant=variant)
     own = network.network.state_dict()
     published = {f"encoder.{key}": tensor for key, tensor in own.items()}
-    for other in ("decoder.norm.weight", "target_encoder.norm.weight",
-                  "encoder.composite_encodings.pos_embed",
-                  "encoder.attention_pooler.norm.weight"):  # fmt: skip
+    for other in (
+        "decoder.norm.weight",
+        "target_encoder.norm.weight",
+        "encoder.composite_encodings.pos_embed",
+        "encoder.attention_pooler.norm.weight",
+    ):
         published[other] = torch.zeros(1)
 
     found = network.rename(published)

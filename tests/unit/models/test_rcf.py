@@ -6,8 +6,15 @@ from torch.nn.functional import conv2d
 
 from rsweep.models.rcf.network import RandomFeatures, RcfEmbedder, torchgeo_filters
 
-SETTINGS = {"bands": {"s2": ["B4", "B3", "B2"]}, "variant": "torchgeo", "features": 16,
-            "kernel_size": 3, "seed": 5, "patch_size": 24, "bias": 0.0}  # fmt: skip
+SETTINGS = {
+    "bands": {"s2": ["B4", "B3", "B2"]},
+    "variant": "torchgeo",
+    "features": 16,
+    "kernel_size": 3,
+    "seed": 5,
+    "patch_size": 24,
+    "bias": 0.0,
+}
 
 
 def of_torchgeo(images: torch.Tensor, seed: int, bias: float = -1.0) -> torch.Tensor:

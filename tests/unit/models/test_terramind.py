@@ -93,8 +93,9 @@ def test_rgb_has_its_own_patch_embedding_and_constants():
     assert not errors
     assert settings["normalization"] == "terramind_rgb"
     assert CARD.constants(settings)["embeddings"] == {
-        "s1": "untok_sen1grd@224", "s2": "untok_sen2rgb@224",
-    }  # fmt: skip
+        "s1": "untok_sen1grd@224",
+        "s2": "untok_sen2rgb@224",
+    }
     assert embedder("rgb").embed(batch(s2=3)).maps["s2"].shape == (2, 3, 3, WIDTH)
 
 

@@ -35,19 +35,30 @@ def tiles(tmp_path: Path) -> Path:
         )
         values = np.broadcast_to(values, (128, SIDE, SIDE)).astype("float32")
         with rasterio.open(
-            tmp_path / f"tessera_{year}_tile.tif", "w", driver="GTiff", count=128, height=SIDE,
-            width=SIDE, dtype="float32", crs="EPSG:32632", nodata=np.nan,
+            tmp_path / f"tessera_{year}_tile.tif",
+            "w",
+            driver="GTiff",
+            count=128,
+            height=SIDE,
+            width=SIDE,
+            dtype="float32",
+            crs="EPSG:32632",
+            nodata=np.nan,
             transform=from_origin(LEFT, TOP, 10, 10),
-        ) as file:  # fmt: skip
+        ) as file:
             file.write(values)
     return tmp_path
 
 
 def embed(tiles: Path, **settings):
     return rsweep.embed(
-        PLACE, model="tessera_annual", provider="local", local={"path": str(tiles)},
-        store=tiles / "store", **settings,
-    )  # fmt: skip
+        PLACE,
+        model="tessera_annual",
+        provider="local",
+        local={"path": str(tiles)},
+        store=tiles / "store",
+        **settings,
+    )
 
 
 def test_a_year_of_it_is_the_mean_of_its_pixels(tiles):

@@ -138,12 +138,16 @@ def test_the_card_announces_the_groups_that_the_network_gives():
     settings, errors = resolve({"model": "thor", "bands": "B4,B1,B5", "normalization": "unit"}, {})
     assert not errors
     assert [(g.name, g.patch_px) for g in CARD.groups(settings)] == [
-        ("10m", 8), ("20m", 16), ("60m", 48),
-    ]  # fmt: skip
+        ("10m", 8),
+        ("20m", 16),
+        ("60m", 48),
+    ]
     maps = embedder(bands=["B4", "B1", "B5"]).embed(batch([10.0], bands=3, size=96)).maps
     assert [(name, 96 // m.shape[1]) for name, m in maps.items()] == [
-        ("10m", 8), ("20m", 16), ("60m", 48),
-    ]  # fmt: skip
+        ("10m", 8),
+        ("20m", 16),
+        ("60m", 48),
+    ]
 
 
 def test_sentinel_1_keeps_its_place_among_all_groups():

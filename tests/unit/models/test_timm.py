@@ -21,8 +21,13 @@ from rsweep.plan.profiles import resolve
 
 timm = generate.timm
 PLAIN = ("vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224", "vit_small_patch16_dinov3")
-PYRAMIDS = ("resnet18", "efficientnet_b0", "convnext_atto", "swin_tiny_patch4_window7_224",
-            "mobilenetv3_small_050")  # fmt: skip
+PYRAMIDS = (
+    "resnet18",
+    "efficientnet_b0",
+    "convnext_atto",
+    "swin_tiny_patch4_window7_224",
+    "mobilenetv3_small_050",
+)
 
 
 def settings(name, **own):
@@ -67,8 +72,11 @@ def test_outputs_are_what_the_card_says(name, layer):
     groups = card.groups(chosen)
     assert list(found.maps) == [g.name for g in groups]
     for group in groups:
-        assert found.maps[group.name].shape[:3] == (2, size // group.patch_px,
-                                                    size // group.patch_px)  # fmt: skip
+        assert found.maps[group.name].shape[:3] == (
+            2,
+            size // group.patch_px,
+            size // group.patch_px,
+        )
     assert set(found.vectors) == {v for v in card.vectors if v != "model" or "last" in layer}
     for vector in found.vectors.values():
         assert vector.shape[0] == 2
@@ -124,8 +132,9 @@ def test_final_norm_is_the_networks_own():
     tiles = batch(64)
     expected = normed.network.norm(bare.embed(tiles).maps["patches"])
     torch.testing.assert_close(normed.embed(tiles).maps["patches"], expected)
-    torch.testing.assert_close(bare.embed(tiles).vectors["model"],
-                               normed.embed(tiles).vectors["model"])  # fmt: skip
+    torch.testing.assert_close(
+        bare.embed(tiles).vectors["model"], normed.embed(tiles).vectors["model"]
+    )
 
 
 def test_stages_of_a_pyramid_are_groups_of_their_own():
@@ -137,8 +146,9 @@ def test_stages_of_a_pyramid_are_groups_of_their_own():
 # Settings
 
 
-@pytest.mark.parametrize("sensor,bands", [("s2", ["B8"]), ("s2", ["B4", "B3", "B2", "B8", "B11"]),
-                                          ("s1", ["VV", "VH"])])  # fmt: skip
+@pytest.mark.parametrize(
+    "sensor,bands", [("s2", ["B8"]), ("s2", ["B4", "B3", "B2", "B8", "B11"]), ("s1", ["VV", "VH"])]
+)
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "resnet18"])
 def test_any_number_of_bands(name, sensor, bands):
     embedder = load(name, modality=sensor, bands=bands, image_size=64)
@@ -159,9 +169,14 @@ def test_what_cannot_be_is_said():
     assert "is not a knob" in problems("resnet18", patch_size=32)["patch_size"]
 
 
-@pytest.mark.parametrize("name,close", [("vit_tiny_patch16_225", "vit_tiny_patch16_224"),
-                                        ("resnet_18", "resnet18"),
-                                        ("resnet18.a1_in1", "a1_in1k")])  # fmt: skip
+@pytest.mark.parametrize(
+    "name,close",
+    [
+        ("vit_tiny_patch16_225", "vit_tiny_patch16_224"),
+        ("resnet_18", "resnet18"),
+        ("resnet18.a1_in1", "a1_in1k"),
+    ],
+)
 def test_an_unknown_name_is_answered_by_a_near_one(name, close):
     assert f"did you mean '{close}'?" in problems(name)["model"]
 
@@ -181,8 +196,9 @@ def test_normalizations_are_on_the_published_scale():
         / constants["s2"].stats["B4"][1]
         for name, constants in find_card("timm:resnet18").normalizations.items()
     }
-    assert red == pytest.approx({"model": (0.2 - 0.485) / 0.229,
-                                 "stretch": (2 / 3 - 0.485) / 0.229, "unit": 0.2})  # fmt: skip
+    assert red == pytest.approx(
+        {"model": (0.2 - 0.485) / 0.229, "stretch": (2 / 3 - 0.485) / 0.229, "unit": 0.2}
+    )
     decibel = find_card("timm:resnet18").normalizations["unit"]["s1"]
     mean, std = decibel.stats["VV"]
     assert (decibel.gain * -15 - mean) / std == pytest.approx(0.5)
@@ -199,9 +215,16 @@ def published(name, path):
     return network
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "resnet18",
-                                  "swin_tiny_patch4_window7_224", "densenet121",
-                                  "regnety_002"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_tiny_patch16_224",
+        "resnet18",
+        "swin_tiny_patch4_window7_224",
+        "densenet121",
+        "regnety_002",
+    ],
+)
 def test_published_weights_load_without_a_classifier(tmp_path, name):
     path = tmp_path / "w.safetensors"
     theirs = published(name, path).eval()
@@ -213,16 +236,23 @@ def test_published_weights_load_without_a_classifier(tmp_path, name):
     torch.testing.assert_close(found.vectors["model"], pooled)
 
 
-@pytest.mark.parametrize("name,key", [("vit_tiny_patch16_224", "patch_embed.proj.weight"),
-                                      ("resnet18", "conv1.weight")])  # fmt: skip
+@pytest.mark.parametrize(
+    "name,key", [("vit_tiny_patch16_224", "patch_embed.proj.weight"), ("resnet18", "conv1.weight")]
+)
 def test_published_weights_are_fitted_to_size_and_bands_as_timm_does(tmp_path, name, key):
     path = tmp_path / "w.safetensors"
     state = dict(published(name, path).state_dict())
     own = {"image_size": 96, "bands": ["B4", "B3", "B2", "B8"]}
     found = load(name, weights=str(path), **own).network.state_dict()
     sized = {"img_size": 96} if name.startswith("vit") else {}
-    theirs = timm.create_model(name, pretrained=True, num_classes=0, in_chans=4, **sized,
-                               pretrained_cfg_overlay={"state_dict": state})  # fmt: skip
+    theirs = timm.create_model(
+        name,
+        pretrained=True,
+        num_classes=0,
+        in_chans=4,
+        **sized,
+        pretrained_cfg_overlay={"state_dict": state},
+    )
     assert found.keys() == theirs.state_dict().keys()
     for name_, tensor in theirs.state_dict().items():
         torch.testing.assert_close(found[name_], tensor)
@@ -263,8 +293,10 @@ def test_every_entry_makes_a_card():
 
 
 def test_a_card_needs_neither_torch_nor_timm():
-    code = ("import sys; from rsweep.models.registry import find_card; "
-            "find_card('timm:resnet18'); print({'torch', 'timm'} & set(sys.modules))")  # fmt: skip
+    code = (
+        "import sys; from rsweep.models.registry import find_card; "
+        "find_card('timm:resnet18'); print({'torch', 'timm'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -277,7 +277,10 @@ def test_pretrained_is_fetched_once_and_then_found_without_the_hub(hub, monkeypa
     assert record["source"] == "pretrained"
     assert record["sha256"] == digest(data)
     assert (record["repository"], record["revision"], record["commit"]) == (
-        REPOSITORY, "main", COMMIT)  # fmt: skip
+        REPOSITORY,
+        "main",
+        COMMIT,
+    )
     expected = load("random", seed=4)[0].network.state_dict()
     assert torch.equal(embedder.network.state_dict()["cls_token"], expected["cls_token"])
     asked = len(hub.requests)
@@ -447,8 +450,12 @@ def test_two_processes_download_once(hub, tmp_path):
     data = os.urandom(3_000_000)
     hub.repositories["org/name"] = {"model.bin": data}
     hub.files["w.bin"] = data
-    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"),
-           "XDG_CACHE_HOME": str(tmp_path / "both")}  # fmt: skip
+    env = {
+        **os.environ,
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "both"),
+    }
     command = [sys.executable, "-c", FETCHERS, hub.url]
     both = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in "ab"]
     assert [p.communicate(timeout=60)[0].split() for p in both] == [[digest(data)] * 2] * 2
@@ -497,11 +504,17 @@ def pinned_study(tmp_path, **more):
     from rsweep.plan.study import make_study
 
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,11,48,300\n")
-    return make_study({
-        "study": "s", "rois": str(tmp_path / "rois.csv"), "results": str(tmp_path / "results"),
-        "temporal": {"start": "2022-06-01", "end": "2022-07-01"}, "base": {"model": "scalemae"},
-        **more,
-    }, "study")  # fmt: skip
+    return make_study(
+        {
+            "study": "s",
+            "rois": str(tmp_path / "rois.csv"),
+            "results": str(tmp_path / "results"),
+            "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
+            "base": {"model": "scalemae"},
+            **more,
+        },
+        "study",
+    )
 
 
 def infer_settings(study):

@@ -15,8 +15,14 @@ def test_values_less_the_mean_by_the_deviation(bench):
         return Pixels(noise(scene, grid))
 
     bench.use(FakeSource(scenes("06-05"), image))
-    own = {"bands": "B4,B3", "cloud_mask": "none", "constants": STATED, "image_size": 16,
-           "patch_size": 16, "input_prep": "resize"}  # fmt: skip
+    own = {
+        "bands": "B4,B3",
+        "cloud_mask": "none",
+        "constants": STATED,
+        "image_size": 16,
+        "patch_size": 16,
+        "input_prep": "resize",
+    }
     tiles = {}
     for name in ("own", "constant"):
         node, _ = bench.run([place("a", 80)], "prep", normalization=name, **own)

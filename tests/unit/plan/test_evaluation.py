@@ -106,9 +106,17 @@ def raster(tmp_path):
     import rasterio
 
     path = tmp_path / "cover.tif"
-    with rasterio.open(path, "w", driver="GTiff", width=4, height=4, count=1, dtype="uint8",
-                       crs="EPSG:32633",
-                       transform=rasterio.Affine(10, 0, 0, 0, -10, 0)) as file:  # fmt: skip
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=4,
+        height=4,
+        count=1,
+        dtype="uint8",
+        crs="EPSG:32633",
+        transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
+    ) as file:
         file.write(np.ones((1, 4, 4), np.uint8))
     return path
 
@@ -133,10 +141,12 @@ def test_problems_of_a_raster_of_labels(raster, tmp_path):
         ({"label_raster": str(raster), "label_purity": 0.3}, "evaluate.label_purity"),
         ({"label_raster": str(raster), "label_ignore": ["x"]}, "evaluate.label_ignore"),
         ({"label_raster": str(raster), "label_names": {"x": "y"}}, "evaluate.label_names"),
-        ({"label_raster": str(raster), "task": "regression", "labels_per_class": 5},
-         "needs classes"),
+        (
+            {"label_raster": str(raster), "task": "regression", "labels_per_class": 5},
+            "needs classes",
+        ),
         ({"label": "crop", "label_cell_m": 30}, "is read with a label_raster only"),
-    ):  # fmt: skip
+    ):
         assert expected in "\n".join(map(str, check_evaluate(own, ROIS, "s")))
 
 

@@ -16,11 +16,23 @@ def config(tmp_path, monkeypatch):
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,8.7,50.5,90\n")
     np.savez(tmp_path / "a.npz", id=["a"], embedding=np.ones((1, 2)))
     (tmp_path / "maps").mkdir()
-    with rasterio.open(tmp_path / "maps/a.tif", "w", width=2, height=2, count=1, dtype="float32",
-                       driver="GTiff", transform=from_origin(0, 0, 1, 1)) as file:  # fmt: skip
+    with rasterio.open(
+        tmp_path / "maps/a.tif",
+        "w",
+        width=2,
+        height=2,
+        count=1,
+        dtype="float32",
+        driver="GTiff",
+        transform=from_origin(0, 0, 1, 1),
+    ) as file:
         file.write(np.ones((1, 2, 2), np.float32))
-    return {"study": "s", "rois": "rois.csv", "temporal": {"year": 2022},
-            "profiles": {"cheap": {"model": "rcf"}}}  # fmt: skip
+    return {
+        "study": "s",
+        "rois": "rois.csv",
+        "temporal": {"year": 2022},
+        "profiles": {"cheap": {"model": "rcf"}},
+    }
 
 
 def with_given(config, *given):
@@ -61,16 +73,19 @@ def test_a_list_of_poolings_is_a_set_for_each(config):
     study = make_study(with_given(config, given, {"name": "y", "path": "a.npz"}), "study.yaml")
     assert [each.name for each in study.given] == ["x_mean", "x_gem", "y"]
     assert [each.settings for each in study.given] == [
-        {"given": "x", "pooling": "mean"}, {"given": "x", "pooling": "gem"}, {"given": "y"},
-    ]  # fmt: skip
+        {"given": "x", "pooling": "mean"},
+        {"given": "x", "pooling": "gem"},
+        {"given": "y"},
+    ]
     assert study.folder_of("x_gem") == study.folder / "given/x_gem"
     assert study.folder_of("cheap") == study.folder / "profiles/cheap"
 
 
 def test_no_key_knows_of_it_and_its_content_is_pinned(config, tmp_path):
     bare = make_study(config, "study.yaml")
-    given = with_given(config, {"name": "y", "path": "a.npz"},
-                       {"name": "x", "path": "maps/{id}.tif"})  # fmt: skip
+    given = with_given(
+        config, {"name": "y", "path": "a.npz"}, {"name": "x", "path": "maps/{id}.tif"}
+    )
     study = make_study(given, "study.yaml")
     assert set(study.nodes()) == set(bare.nodes())
     plan = find_plan(given)

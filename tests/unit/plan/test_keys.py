@@ -163,9 +163,13 @@ UNREAD = [
     ("group_merge", RCF, "concat", "one group"),
     ("blend", {**RESIZE, "tile_overlap": 16}, "none", "one tile"),
     ("pooling", GRID, "max", "a grid is not pooled"),
-    ("blend", {**OVERLAP, "model": "dofa", "weights": "random", "image_size": 32,
-               "pooling": "cls"}, "none", "tiles' own vectors are not blended"),
-]  # fmt: skip
+    (
+        "blend",
+        {**OVERLAP, "model": "dofa", "weights": "random", "image_size": 32, "pooling": "cls"},
+        "none",
+        "tiles' own vectors are not blended",
+    ),
+]
 
 
 def own_knobs() -> set[str]:
@@ -216,20 +220,46 @@ def edited(**changes: Any):
 
 S2 = find_card("rcf").normalizations["constant"]["s2"]
 CARDS = {
-    "statistic": (edited(normalizations={"constant": {"s2": dataclasses.replace(
-        S2, stats={**S2.stats, "B4": (2001.0, 1500.0)})}}), "prep"),
-    "statistic of a band that is not read": (edited(normalizations={"constant": {
-        "s2": dataclasses.replace(S2, stats={**S2.stats, "B10": (1.0, 1.0)})}}), None),
-    "2000 for 2000.0": (edited(normalizations={"constant": {"s2": dataclasses.replace(
-        S2, stats=dict.fromkeys(S2.stats, (2000, 1500)))}}), None),
-    "clip": (edited(normalizations={"constant": {"s2": dataclasses.replace(S2, clip=(0.0, 1.0))}}),
-             "prep"),
-    "source": (edited(normalizations={"constant": {"s2": dataclasses.replace(S2, source="x")}}),
-               None),
+    "statistic": (
+        edited(
+            normalizations={
+                "constant": {
+                    "s2": dataclasses.replace(S2, stats={**S2.stats, "B4": (2001.0, 1500.0)})
+                }
+            }
+        ),
+        "prep",
+    ),
+    "statistic of a band that is not read": (
+        edited(
+            normalizations={
+                "constant": {"s2": dataclasses.replace(S2, stats={**S2.stats, "B10": (1.0, 1.0)})}
+            }
+        ),
+        None,
+    ),
+    "2000 for 2000.0": (
+        edited(
+            normalizations={
+                "constant": {
+                    "s2": dataclasses.replace(S2, stats=dict.fromkeys(S2.stats, (2000, 1500)))
+                }
+            }
+        ),
+        None,
+    ),
+    "clip": (
+        edited(normalizations={"constant": {"s2": dataclasses.replace(S2, clip=(0.0, 1.0))}}),
+        "prep",
+    ),
+    "source": (
+        edited(normalizations={"constant": {"s2": dataclasses.replace(S2, source="x")}}),
+        None,
+    ),
     "constants": (edited(constants=lambda s: {"wavelengths_um": [0.5]}), "infer"),
     "notes": (edited(notes="x", title="y", licence_code="z"), None),
     "default image_size": (edited(defaults={"image_size": 32, "patch_size": 16}), "prep"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", CARDS)
@@ -272,11 +302,14 @@ def test_weights_enter_by_content_wherever_they_lie(tmp_path, monkeypatch):
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=10,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -303,11 +336,16 @@ def test_the_inputs_of_a_node_are_in_its_key():
 
 
 STUDY = {
-    "study": "s", "rois": "rois.csv", "temporal": WINDOW, "base": {"provider": "synthetic"},
-    "sweep": [{"model": "rcf", "image_size": [32, 64], "bands": [["B4", "B3", "B2"]]},
-              {"model": ["galileo", "dofa"], "weights": "random"}],
+    "study": "s",
+    "rois": "rois.csv",
+    "temporal": WINDOW,
+    "base": {"provider": "synthetic"},
+    "sweep": [
+        {"model": "rcf", "image_size": [32, 64], "bands": [["B4", "B3", "B2"]]},
+        {"model": ["galileo", "dofa"], "weights": "random"},
+    ],
     "profiles": {"radar": {"model": "rcf", "modality": "s1", "scale_m": 20}},
-}  # fmt: skip
+}
 PROGRAM = """
 import json, sys
 from rsweep.plan.study import make_study
@@ -324,10 +362,21 @@ def reversed_mappings(value: Any) -> Any:
 
 def planned(python: str, folder: Path, config: dict[str, Any], seed: str = "0") -> Any:
     (folder / "rois.csv").write_text("id,lon,lat,buffer_m\na,8.7,50.5,100\nb,8.8,50.4,120\n")
-    environment = {"PYTHONPATH": str(SOURCES), "PYTHONHASHSEED": seed, "HOME": os.environ["HOME"],
-                   "PATH": os.environ["PATH"]}  # fmt: skip
-    run = subprocess.run([python, "-c", PROGRAM], input=json.dumps(config), capture_output=True,
-                         text=True, cwd=folder, env=environment, check=False)  # fmt: skip
+    environment = {
+        "PYTHONPATH": str(SOURCES),
+        "PYTHONHASHSEED": seed,
+        "HOME": os.environ["HOME"],
+        "PATH": os.environ["PATH"],
+    }
+    run = subprocess.run(
+        [python, "-c", PROGRAM],
+        input=json.dumps(config),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
@@ -345,8 +394,10 @@ def test_keys_are_the_same_in_another_process_order_and_under_another_hash_seed(
 @pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
 def test_keys_are_the_same_on_another_python_without_a_package(version, tmp_path):
     """Planning needs the standard library alone, so it runs on a bare Python."""
-    installed = [*Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
-                 *Path("/usr/bin").glob(f"python{version}")]  # fmt: skip
+    installed = [
+        *Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
+        *Path("/usr/bin").glob(f"python{version}"),
+    ]
     if not installed:
         pytest.skip(f"no Python {version} here")
     assert planned(str(installed[0]), tmp_path, STUDY) == planned(sys.executable, tmp_path, STUDY)

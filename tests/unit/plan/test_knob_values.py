@@ -37,23 +37,26 @@ def test_forms_of_other_kinds():
     assert INT.parse(" auto ") == "auto"
 
 
-@pytest.mark.parametrize("knob, value, text", [
-    (INT, 0, "is 0; expected a whole number from 1 to 1000 (px) or auto"),
-    (INT, 1001, "is 1001; expected a whole number from 1 to 1000"),
-    (INT, 2.5, "is 2.5; expected a whole number"),
-    (INT, True, "is True; expected a whole number"),
-    (INT, "atuo", "did you mean 'auto'?"),
-    (INT, 10**400, "expected a whole number"),
-    (FLOAT, "nan", "is 'nan'; expected a number"),
-    (FLOAT, float("inf"), "is inf; expected a number"),
-    (FLOAT, [1.0], "is [1.0]; expected a number"),
-    (WORD, "medain", "is 'medain'; allowed: median, mean; did you mean 'median'?"),
-    (WORD, "MEAN", "allowed: median, mean; did you mean 'mean'?"),
-    (WORD, ["mean"], "is ['mean']; allowed: median, mean"),
-    (Knob("b", "infer", "bool", True, ""), "maybe", "expected true or false"),
-    (Knob("l", "prep", "names", None, ""), [1, 2], "expected a list of names"),
-    (Knob("m", "fetch", "mapping", None, ""), "x", "expected a mapping"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "knob, value, text",
+    [
+        (INT, 0, "is 0; expected a whole number from 1 to 1000 (px) or auto"),
+        (INT, 1001, "is 1001; expected a whole number from 1 to 1000"),
+        (INT, 2.5, "is 2.5; expected a whole number"),
+        (INT, True, "is True; expected a whole number"),
+        (INT, "atuo", "did you mean 'auto'?"),
+        (INT, 10**400, "expected a whole number"),
+        (FLOAT, "nan", "is 'nan'; expected a number"),
+        (FLOAT, float("inf"), "is inf; expected a number"),
+        (FLOAT, [1.0], "is [1.0]; expected a number"),
+        (WORD, "medain", "is 'medain'; allowed: median, mean; did you mean 'median'?"),
+        (WORD, "MEAN", "allowed: median, mean; did you mean 'mean'?"),
+        (WORD, ["mean"], "is ['mean']; allowed: median, mean"),
+        (Knob("b", "infer", "bool", True, ""), "maybe", "expected true or false"),
+        (Knob("l", "prep", "names", None, ""), [1, 2], "expected a list of names"),
+        (Knob("m", "fetch", "mapping", None, ""), "x", "expected a mapping"),
+    ],
+)
 def test_what_is_refused_is_told_what_is_taken(knob, value, text):
     with pytest.raises(ValueError) as error:
         knob.parse(value)
@@ -64,11 +67,18 @@ def test_nothing_close_is_not_suggested():
     assert nearest("zzz", ["median", "mean"]) == ""
 
 
-@pytest.mark.parametrize("text, day", [
-    ("2022-06-01", "2022-06-01"), ("2022-06-01T10:20:30Z", "2022-06-01"),
-    ("2022-06-01 00:00:00", "2022-06-01"), ("2022-06-01x", None), ("June", None),
-    ("2022-02-30", None), ("", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, day",
+    [
+        ("2022-06-01", "2022-06-01"),
+        ("2022-06-01T10:20:30Z", "2022-06-01"),
+        ("2022-06-01 00:00:00", "2022-06-01"),
+        ("2022-06-01x", None),
+        ("June", None),
+        ("2022-02-30", None),
+        ("", None),
+    ],
+)
 def test_dates(text, day):
     if day:
         assert parse_date(text) == day

@@ -35,13 +35,19 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.delenv(stored.PLAN, raising=False)
     Path("rois.csv").write_text(ROIS)
     return {
-        "study": "s", "rois": "rois.csv", "shard_size": 8, "on_invalid": "skip",
+        "study": "s",
+        "rois": "rois.csv",
+        "shard_size": 8,
+        "on_invalid": "skip",
         "temporal": {"start": date(2022, 6, 1), "end": "2022-09-01"},  # YAML reads dates
         "base": {"provider": "synthetic", "model": "rcf"},
-        "sweep": [{"image_size": [32, 33, 64]},
-                  {"model": "galileo", "weights": "random", "modality": "s1+s2", "frames": 2}],
-        "evaluate": {"label": "label"}, "retain": {"infer": "temp"},
-    }  # fmt: skip
+        "sweep": [
+            {"image_size": [32, 33, 64]},
+            {"model": "galileo", "weights": "random", "modality": "s1+s2", "frames": 2},
+        ],
+        "evaluate": {"label": "label"},
+        "retain": {"infer": "temp"},
+    }
 
 
 def test_a_plan_reads_back_as_it_was_made(config):
@@ -66,8 +72,11 @@ def test_a_plan_reads_back_as_it_was_made(config):
     rois = list(planned.rois)
     assert len(study.shards) > 2
     assert (list(study.rois), len(study.rois), study.rois[7], study.rois[::9]) == (
-        rois, 40, rois[7], rois[::9]
-    )  # fmt: skip
+        rois,
+        40,
+        rois[7],
+        rois[::9],
+    )
     assert len(roi_digest) == 64
 
 
@@ -78,9 +87,13 @@ def test_the_table_is_told_by_places_windows_order_and_labels(config):
 
     rows = ROIS.splitlines()
     swapped = "\n".join([rows[0], rows[2], rows[1], *rows[3:]])
-    others = [ROIS.replace(",b,", ",c,", 1), swapped, ROIS.replace("14.02", "14.03"),
-              ROIS.replace("100,a,,", "100,a,2022-06-01,2022-07-01", 1),
-              "\n".join(rows[:-1])]  # fmt: skip
+    others = [
+        ROIS.replace(",b,", ",c,", 1),
+        swapped,
+        ROIS.replace("14.02", "14.03"),
+        ROIS.replace("100,a,,", "100,a,2022-06-01,2022-07-01", 1),
+        "\n".join(rows[:-1]),
+    ]
     assert len({digest_of(text) for text in [ROIS, *others]}) == 6
     assert digest_of(ROIS) == digest_of(ROIS.replace(",46,", ",46.0,"))
 
@@ -154,8 +167,11 @@ def test_scenes_and_layouts_of_a_folder_that_change_are_noticed(config, monkeypa
     Path("scenes/S2_20220605.tif").write_bytes(b"pixels")
     layout = "s2:\n  files: 'S2_(?P<date>\\d{8})\\.tif'\n  bands: {B2: 1, B3: 2, B4: 3}\n"
     Path("layout.yaml").write_text(layout)
-    config["base"] |= {"provider": "local", "bands": "B4,B3,B2",
-                       "local": {"path": "scenes", "layout": "layout.yaml"}}  # fmt: skip
+    config["base"] |= {
+        "provider": "local",
+        "bands": "B4,B3,B2",
+        "local": {"path": "scenes", "layout": "layout.yaml"},
+    }
     config["sweep"] = []
 
     def planned():
@@ -195,9 +211,10 @@ def test_a_plan_that_was_edited_is_made_anew(config, monkeypatch, damage):
     study, folder = make_study(config, "s"), find_plan(config)
     key, shard = list(study.nodes())[-1], study.shards[0].name
     name, old = {
-        "plan.json": ("plan.json", '"record"'), "a node": (f"nodes/{key}.json", '"record"'),
+        "plan.json": ("plan.json", '"record"'),
+        "a node": (f"nodes/{key}.json", '"record"'),
         "a shard": (f"shards/{shard}.json", "46.0"),
-    }[damage]  # fmt: skip
+    }[damage]
     right = (folder / name).read_text()
     edit(str(folder / name), old, '"fail"' if damage != "a shard" else "47.0")
     if damage == "plan.json":
@@ -299,10 +316,16 @@ print(json.dumps([str(folder), len(study.profiles), len(list(study.rois)), len(m
 def test_many_first_processes_plan_one_study_at_once(config):
     Path("config.json").write_text(json.dumps(named(config)))
     racers = [
-        subprocess.Popen([sys.executable, "-c", FIRST], stdin=PIPE, stdout=PIPE, stderr=PIPE,
-                         text=True, env={**os.environ, "PYTHONPATH": str(planning.SOURCE.parent)})
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST],
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(planning.SOURCE.parent)},
+        )
         for _ in range(8)
-    ]  # fmt: skip
+    ]
     for racer in racers:
         assert racer.stdout.readline() == "ready\n"
     for racer in racers:  # all of them are ready: go

@@ -21,8 +21,12 @@ def test_the_default_normalisation_fits_what_the_model_is_fed() -> None:
 
 def test_one_frame_has_one_key_whatever_the_policy() -> None:
     """It is the whole window under each."""
-    base = {"model": "galileo", "weights": "random", "frames": 1,
-            "temporal": {"start": "2022-06-01", "end": "2022-09-01"}}  # fmt: skip
+    base = {
+        "model": "galileo",
+        "weights": "random",
+        "frames": 1,
+        "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
+    }
     keys = set()
     for policy in ("equal", "30d", "month"):
         settings, errors = resolve({**base, "frame_policy": policy}, {})
@@ -31,12 +35,18 @@ def test_one_frame_has_one_key_whatever_the_policy() -> None:
     assert len(keys) == 1
 
 
-@pytest.mark.parametrize("own, wrong", [
-    ({"composite": "least_cloudy", "modality": "s1"}, "composite"),
-    ({"composite": "least_cloudy"}, None),
-    ({"composite": "least_cloudy", "cloud_mask": "none"}, None),
-    ({"model": "alphaearth", "provider": "earthengine", "composite": "least_cloudy"}, "composite"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "own, wrong",
+    [
+        ({"composite": "least_cloudy", "modality": "s1"}, "composite"),
+        ({"composite": "least_cloudy"}, None),
+        ({"composite": "least_cloudy", "cloud_mask": "none"}, None),
+        (
+            {"model": "alphaearth", "provider": "earthengine", "composite": "least_cloudy"},
+            "composite",
+        ),
+    ],
+)
 def test_what_a_source_does_not_tell_of_clouds_is_an_error_before_the_run(own, wrong) -> None:
     _, errors = resolve({"model": "rcf", **own}, {})
     assert [knob for knob, _ in errors] == ([wrong] if wrong else [])

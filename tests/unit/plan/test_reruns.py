@@ -19,13 +19,28 @@ def test_every_knob_has_an_answer_that_ends_with_the_last_stage(model):
         assert stages == tuple(NAMES[len(NAMES) - len(stages) :])
 
 
-@pytest.mark.parametrize("knob, first", [
-    ("model", "fetch"), ("modality", "fetch"), ("scale_m", "fetch"), ("synthetic", "fetch"),
-    ("orbit", "fetch"), ("composite", "composite"), ("mask_threshold", "composite"),
-    ("normalization", "prep"), ("edge", "prep"), ("resample", "prep"), ("precision", "infer"),
-    ("weights", "infer"), ("weights_sha256", "infer"), ("layer", "infer"), ("output", "stitch"),
-    ("group_merge", "stitch"), ("blend", "stitch"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "knob, first",
+    [
+        ("model", "fetch"),
+        ("modality", "fetch"),
+        ("scale_m", "fetch"),
+        ("synthetic", "fetch"),
+        ("orbit", "fetch"),
+        ("composite", "composite"),
+        ("mask_threshold", "composite"),
+        ("normalization", "prep"),
+        ("edge", "prep"),
+        ("resample", "prep"),
+        ("precision", "infer"),
+        ("weights", "infer"),
+        ("weights_sha256", "infer"),
+        ("layer", "infer"),
+        ("output", "stitch"),
+        ("group_merge", "stitch"),
+        ("blend", "stitch"),
+    ],
+)
 def test_a_change_reruns_from_the_first_stage_whose_key_it_changes(knob, first):
     assert reruns("thor")[knob][0] == first
 

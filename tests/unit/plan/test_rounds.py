@@ -30,8 +30,13 @@ def table(tmp_path):
     """Twelve labelled places, each a shard of its own."""
     rows = "".join(f"r{i},{8.6 + 0.01 * i},50.5,90,{'ab'[i % 2]}\n" for i in range(12))
     (tmp_path / "labelled.csv").write_text("id,lon,lat,buffer_m,crop\n" + rows)
-    return {"rois": str(tmp_path / "labelled.csv"), "shard_size": 1, "profiles": PROFILES,
-            "base": {"model": "rcf"}, "evaluate": {"label": "crop"}}  # fmt: skip
+    return {
+        "rois": str(tmp_path / "labelled.csv"),
+        "shard_size": 1,
+        "profiles": PROFILES,
+        "base": {"model": "rcf"},
+        "evaluate": {"label": "crop"},
+    }
 
 
 def decide(study, number, shards, going, *stopped):
@@ -95,8 +100,13 @@ def test_what_a_race_lacks_is_named(study, table, change, what):
 
 
 def test_a_plan_keeps_the_race(table, tmp_path):
-    config = {**table, "study": "s", "results": str(tmp_path / "results"), "sweep": RACE,
-              "temporal": {"year": 2022}}  # fmt: skip
+    config = {
+        **table,
+        "study": "s",
+        "results": str(tmp_path / "results"),
+        "sweep": RACE,
+        "temporal": {"year": 2022},
+    }
     assert read_plan(find_plan(config))[0].race == Race((0.3, 0.6), 0.95)
 
 

@@ -112,5 +112,9 @@ def test_every_knob_is_described():
 def test_knob_becomes_schema():
     knob = Knob("n", "infer", "int", 3, "how many", minimum=1, maximum=9, unit="px")
     assert knob_schema(knob) == {
-        "description": "how many (px)", "type": "integer", "minimum": 1, "maximum": 9, "default": 3,
-    }  # fmt: skip
+        "description": "how many (px)",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 9,
+        "default": 3,
+    }

@@ -22,17 +22,30 @@ def scenes(tmp_path: Path) -> Path:
     folder = tmp_path / "scenes"
     folder.mkdir()
     (folder / "layout.yaml").write_text(LAYOUT)
-    options = {"driver": "GTiff", "dtype": "uint16", "count": 3, "height": 200, "width": 200,
-               "crs": "EPSG:32632", "nodata": 0,
-               "transform": rasterio.Affine(100, 0, 470000, 0, -100, 5605000)}  # fmt: skip
+    options = {
+        "driver": "GTiff",
+        "dtype": "uint16",
+        "count": 3,
+        "height": 200,
+        "width": 200,
+        "crs": "EPSG:32632",
+        "nodata": 0,
+        "transform": rasterio.Affine(100, 0, 470000, 0, -100, 5605000),
+    }
     with rasterio.open(folder / "S2_20220615.tif", "w", **options) as file:
         file.write(np.full((3, 200, 200), 1000, np.uint16))
     return folder
 
 
 def base(folder: Path, **own):
-    return {"provider": "local", "local": {"path": str(folder)}, "model": "rcf",
-            "bands": ["B4", "B3", "B2"], "cloud_mask": "none", **own}  # fmt: skip
+    return {
+        "provider": "local",
+        "local": {"path": str(folder)},
+        "model": "rcf",
+        "bands": ["B4", "B3", "B2"],
+        "cloud_mask": "none",
+        **own,
+    }
 
 
 def texts(study, online=False):
@@ -46,8 +59,9 @@ def test_what_the_folder_has_is_no_problem(study, scenes):
 
 def test_bands_that_the_folder_lacks(study, scenes):
     (text,) = texts(study(base=base(scenes, bands=["B4", "B8", "B11"])))
-    assert text == ("study.yaml: base: local: rcf reads s2 B8, B11, which s2 lacks; "
-                    "it has B2, B3, B4")  # fmt: skip
+    assert text == (
+        "study.yaml: base: local: rcf reads s2 B8, B11, which s2 lacks; it has B2, B3, B4"
+    )
 
 
 def test_a_window_without_scenes(study, scenes):

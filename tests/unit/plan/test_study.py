@@ -25,14 +25,21 @@ class TestProfiles:
         assert (settings["image_size"], settings["scale_m"], settings["frames"]) == (64, 10.0, 1)
 
     def test_blocks_multiply_out_and_are_named_by_what_varies(self, study):
-        found = study(sweep=[
-            {"model": "rcf", "image_size": [32, 64], "input_prep": ["resize", "tile"]},
-            {"model": "thor", "weights": "random", "variant": ["tiny"], "image_size": 96},
-        ], profiles={"cheap": {"model": "rcf", "scale_m": 20}})  # fmt: skip
+        found = study(
+            sweep=[
+                {"model": "rcf", "image_size": [32, 64], "input_prep": ["resize", "tile"]},
+                {"model": "thor", "weights": "random", "variant": ["tiny"], "image_size": 96},
+            ],
+            profiles={"cheap": {"model": "rcf", "scale_m": 20}},
+        )
         assert names(found) == [
-            "rcf_image_size-32_resize", "rcf_image_size-32_tile", "rcf_image_size-64_resize",
-            "rcf_image_size-64_tile", "thor_random_tiny_image_size-96", "cheap",
-        ]  # fmt: skip
+            "rcf_image_size-32_resize",
+            "rcf_image_size-32_tile",
+            "rcf_image_size-64_resize",
+            "rcf_image_size-64_tile",
+            "thor_random_tiny_image_size-96",
+            "cheap",
+        ]
 
     def test_one_block_need_not_be_a_list(self, study):
         assert len(study(sweep={"image_size": [32, 64]}).profiles) == 2
@@ -61,8 +68,10 @@ class TestProfiles:
         assert [p.settings["image_size"] for p in found.profiles] == [32, 64]
 
     def test_a_base_knob_that_a_model_lacks_is_left_out(self, study):
-        found = study(base={"kernel_size": 5, "weights": "random", "image_size": 96},
-                      sweep=[{"model": ["rcf", "thor"]}])  # fmt: skip
+        found = study(
+            base={"kernel_size": 5, "weights": "random", "image_size": 96},
+            sweep=[{"model": ["rcf", "thor"]}],
+        )
         rcf, thor = (p.settings for p in found.profiles)
         assert (rcf["kernel_size"], rcf["weights"]) == (5, "none")
         assert ("kernel_size" in thor, thor["weights"]) == (False, "random")
@@ -82,23 +91,42 @@ class TestProfiles:
         assert study(temporal=None).profiles
         (tmp_path / "rois.csv").write_text(rows.format(","))
         (text,) = problems(study, temporal=None)
-        assert text.endswith("temporal: is missing, and 1 of 2 ROIs, b first, have no start and "
-                             "end of their own")  # fmt: skip
+        assert text.endswith(
+            "temporal: is missing, and 1 of 2 ROIs, b first, have no start and end of their own"
+        )
 
 
 class TestProblems:
     def test_all_at_once_with_place_value_and_what_would_be_right(self, study, tmp_path):
         (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,8,91,100\n")
         found = problems(
-            study, basis={}, scale_m=20, on_invalid="ignore", study="a/b",
-            base={"compositee": "mean", "composite": "medain", "image_size": [32, 64],
-                  "frames": 1.5},
-            sweep=[{"model": "thorr"}, {"patchsize": 8}, "x", {"image_size": []},
-                   {"model": "thor", "weights": "random", "variant": ["tiny", "huge"],
-                    "image_size": 96}],
+            study,
+            basis={},
+            scale_m=20,
+            on_invalid="ignore",
+            study="a/b",
+            base={
+                "compositee": "mean",
+                "composite": "medain",
+                "image_size": [32, 64],
+                "frames": 1.5,
+            },
+            sweep=[
+                {"model": "thorr"},
+                {"patchsize": 8},
+                "x",
+                {"image_size": []},
+                {
+                    "model": "thor",
+                    "weights": "random",
+                    "variant": ["tiny", "huge"],
+                    "image_size": 96,
+                },
+            ],
             profiles={"p": {"edge": "mirror"}, "q": 3},
-            retain={"stitch": "temp", "infer": "tmp"}, evaluate={"label": "none"},
-        )  # fmt: skip
+            retain={"stitch": "temp", "infer": "tmp"},
+            evaluate={"label": "none"},
+        )
         expected = [
             "study.yaml: basis: is not part of a study; did you mean 'base'?",
             "study.yaml: scale_m: is a knob, which belongs under base",
@@ -118,42 +146,62 @@ class TestProblems:
             "study.yaml: profiles.q: is 3; expected a mapping",
             "study.yaml: retain.stitch: is 'temp'; expected one of fetch, composite, prep, infer",
             "study.yaml: retain.infer: is 'tmp'; expected",
-        ]  # fmt: skip
+        ]
         for text in expected:
             assert any(text in problem for problem in found), text
         assert len(found) == len(set(found))
 
     def test_a_mistake_in_the_base_is_said_once_and_there(self, study):
         found = problems(study, base={"mask_threshold": 400}, sweep=[{"image_size": [32, 64, 96]}])
-        assert found == ["study.yaml: base.mask_threshold: is 400; expected a number from 0 to 100 "
-                         "(%)"]  # fmt: skip
+        assert found == [
+            "study.yaml: base.mask_threshold: is 400; expected a number from 0 to 100 (%)"
+        ]
         (text,) = problems(study, base={"patch_size": 24}, sweep=[{"scale_m": [10, 20, 30]}])
         assert text.startswith("study.yaml: sweep[0].image_size: is 64, which is not a multiple")
         (text,) = problems(study, base={"image_size": 30}, sweep=[{"scale_m": [10, 20, 30]}])
         assert text.startswith("study.yaml: base.image_size: is 30, which is not a multiple")
 
-    @pytest.mark.parametrize("own, text", [
-        ({"model": "rcf", "layer": "3"}, "layer: is not a knob of rcf"),
-        ({"model": "rcf", "weights": "pretrained"}, "weights: is 'pretrained'; rcf takes: none"),
-        ({"model": "thor", "weights": "none", "image_size": 96},
-         "weights: is 'none'; thor takes: pretrained, random, a file, or a URL"),
-        ({"model": "thor", "weights": "gone.pt", "image_size": 96}, "weights: is 'gone.pt', which"),
-        ({"model": "thor", "image_size": 96, "weights": "random", "layer": 13}, "blocks are 1 to"),
-        ({"bands": ["B4", "B33"]}, "bands: has 'B33', which s2 lacks"),
-        ({"pooling": "cls"}, "pooling: is 'cls'; rcf gives: mean, max, stats"),
-        ({"frames": 3}, "frames: is 3; rcf takes 1"),
-        ({"tile_overlap": 64}, "tile_overlap: is 64; it must be below tile_size (64)"),
-        ({"tile_overlap": 20}, "whole tokens (16 px); nearest: 16, 32"),
-        ({"lattice": "shared", "scale_m": 7}, "lattice: is 'shared', which needs a scale_m of "
-         "which 60 m is a multiple; it is 7"),
-        ({"provider": "synthetic", "synthetic": {"sed": 1}}, "synthetic: has no option 'sed'"),
-        ({"collection": "x"}, "collection: collection 'x' is not one of synthetic's"),
-        ({"modality": "s1", "provider": "local", "local": {"path": "none"}}, "not a folder"),
-        ({"temporal": {"year": "soon"}}, "temporal: is 'soon'; expected a whole number"),
-        ({"temporal": {"start": "2022-01-01"}}, "temporal: has start; expected start and end"),
-        ({"temporal": {"start": "2022-05-01", "end": "May"}}, "temporal: end is 'May'; expected a"),
-        ({"temporal": {"start": "2022-05-01", "end": "2022-05-01"}}, "is not before end"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "own, text",
+        [
+            ({"model": "rcf", "layer": "3"}, "layer: is not a knob of rcf"),
+            (
+                {"model": "rcf", "weights": "pretrained"},
+                "weights: is 'pretrained'; rcf takes: none",
+            ),
+            (
+                {"model": "thor", "weights": "none", "image_size": 96},
+                "weights: is 'none'; thor takes: pretrained, random, a file, or a URL",
+            ),
+            (
+                {"model": "thor", "weights": "gone.pt", "image_size": 96},
+                "weights: is 'gone.pt', which",
+            ),
+            (
+                {"model": "thor", "image_size": 96, "weights": "random", "layer": 13},
+                "blocks are 1 to",
+            ),
+            ({"bands": ["B4", "B33"]}, "bands: has 'B33', which s2 lacks"),
+            ({"pooling": "cls"}, "pooling: is 'cls'; rcf gives: mean, max, stats"),
+            ({"frames": 3}, "frames: is 3; rcf takes 1"),
+            ({"tile_overlap": 64}, "tile_overlap: is 64; it must be below tile_size (64)"),
+            ({"tile_overlap": 20}, "whole tokens (16 px); nearest: 16, 32"),
+            (
+                {"lattice": "shared", "scale_m": 7},
+                "lattice: is 'shared', which needs a scale_m of which 60 m is a multiple; it is 7",
+            ),
+            ({"provider": "synthetic", "synthetic": {"sed": 1}}, "synthetic: has no option 'sed'"),
+            ({"collection": "x"}, "collection: collection 'x' is not one of synthetic's"),
+            ({"modality": "s1", "provider": "local", "local": {"path": "none"}}, "not a folder"),
+            ({"temporal": {"year": "soon"}}, "temporal: is 'soon'; expected a whole number"),
+            ({"temporal": {"start": "2022-01-01"}}, "temporal: has start; expected start and end"),
+            (
+                {"temporal": {"start": "2022-05-01", "end": "May"}},
+                "temporal: end is 'May'; expected a",
+            ),
+            ({"temporal": {"start": "2022-05-01", "end": "2022-05-01"}}, "is not before end"),
+        ],
+    )
     def test_a_combination_that_cannot_run(self, study, own, text):
         (found,) = problems(study, profiles={"p": own})
         assert found.startswith("study.yaml: profiles.p.")
@@ -185,10 +233,15 @@ class TestProblems:
 
 
 class TestFiles:
-    @pytest.mark.parametrize("content, text", [
-        (b"study: [", "is not YAML"), (b"", "is no mapping"), (b"- a", "is no mapping"),
-        (b"study: \xff", "is not YAML"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "content, text",
+        [
+            (b"study: [", "is not YAML"),
+            (b"", "is no mapping"),
+            (b"- a", "is no mapping"),
+            (b"study: \xff", "is not YAML"),
+        ],
+    )
     def test_unreadable(self, tmp_path, content, text):
         path = tmp_path / "s.yaml"
         path.write_bytes(content)
@@ -203,8 +256,9 @@ class TestFiles:
     def test_dates_as_yaml_has_them(self, study, tmp_path):
         study()
         path = tmp_path / "s.yaml"
-        path.write_text("\ufeffstudy: s\nrois: rois.csv\n"
-                        "temporal: {start: 2022-06-01, end: 2022-09-01}\n")  # fmt: skip
+        path.write_text(
+            "\ufeffstudy: s\nrois: rois.csv\ntemporal: {start: 2022-06-01, end: 2022-09-01}\n"
+        )
         assert load_study(path).profiles[0].node.key == study().profiles[0].node.key
 
 

@@ -7,8 +7,9 @@ from rsweep.core.errors import StudyError
 
 def rois(folder, *rows):
     path = folder / "sizes.csv"
-    path.write_text("id,lon,lat,buffer_m\n" + "".join(f"r{i},8.7,50.5,{half}\n"
-                                                     for i, half in enumerate(rows)))  # fmt: skip
+    path.write_text(
+        "id,lon,lat,buffer_m\n" + "".join(f"r{i},8.7,50.5,{half}\n" for i, half in enumerate(rows))
+    )
     return str(path)
 
 
@@ -23,13 +24,21 @@ def test_rois_that_are_too_large_are_counted(study, tmp_path):
     (problem,) = error.value.problems
     assert str(problem).startswith(
         "study.yaml: base.max_tiles: is 1024, and 2 of 3 ROIs, r1 first, need more: that one "
-        "3,969 tiles of 32 px")  # fmt: skip
+        "3,969 tiles of 32 px"
+    )
 
 
-@pytest.mark.parametrize("own", [
-    {"max_tiles": 10_000}, {"tile_size": 256, "image_size": 256}, {"input_prep": "resize"},
-    {"input_prep": "auto"}, {"scale_m": 100},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"max_tiles": 10_000},
+        {"tile_size": 256, "image_size": 256},
+        {"input_prep": "resize"},
+        {"input_prep": "auto"},
+        {"scale_m": 100},
+    ],
+    ids=str,
+)
 def test_what_the_message_advises_helps(study, tmp_path, own):
     assert study(rois=rois(tmp_path, 10_000), base=base(**own)).profiles
 

@@ -103,8 +103,10 @@ def test_no_file_of_a_crate_tells_a_secret_or_a_path(crate, made):
 
 
 def test_the_results_themselves_tell_no_account_and_no_path(made):
-    for path in [*made.glob("results/tiny/profiles/*/meta.json"),
-                 made / "results/tiny/study.lock.json"]:  # fmt: skip
+    for path in [
+        *made.glob("results/tiny/profiles/*/meta.json"),
+        made / "results/tiny/study.lock.json",
+    ]:
         text = path.read_text()
         assert [secret for secret in SECRETS[:4] if secret in text] == [], path
 
@@ -147,7 +149,7 @@ def test_data_sets_are_cited_once_and_by_name_where_nothing_is_known():
         "d": node("local", "tessera_annual", "tessera_annual"),
         "e": node("synthetic", "synthetic-s2-l2a", "s2"),
         "f": {"stage": "infer", "settings": {}},
-    }  # fmt: skip
+    }
     found = data_bibtex({"nodes": nodes})
     names = re.findall(r"@misc\{(\w+),", found)
     assert names == ["data_modis_061_mod09ga", "data_s2", "data_tessera_annual", "earthengine"]

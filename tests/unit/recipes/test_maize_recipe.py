@@ -22,11 +22,16 @@ def write_spam(data):
     data.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     rows = {
-        "grid_code": 1000 + np.arange(CELLS), "x": -90 + (np.arange(CELLS) % 8) / 12,
-        "y": 40 + (np.arange(CELLS) // 8) / 12, "FIPS0": "US", "ADM0_NAME": "United States",
+        "grid_code": 1000 + np.arange(CELLS),
+        "x": -90 + (np.arange(CELLS) % 8) / 12,
+        "y": 40 + (np.arange(CELLS) // 8) / 12,
+        "FIPS0": "US",
+        "ADM0_NAME": "United States",
         "ADM1_NAME": ["Iowa" if i % 10 == 0 else "Illinois" for i in range(CELLS)],
-        "year_data": "avg", "unit": "ha", "WHEA_A": 1.0,
-    }  # fmt: skip
+        "year_data": "avg",
+        "unit": "ha",
+        "WHEA_A": 1.0,
+    }
     area = pd.DataFrame(rows).assign(MAIZ_A=rng.uniform(1500, 9000, CELLS))
     grown = pd.DataFrame(rows).assign(MAIZ_A=rng.uniform(8000, 14000, CELLS))
     grown.loc[5, "MAIZ_A"] = 0.0
@@ -46,8 +51,9 @@ def test_the_tables_are_asked_for_and_become_places_with_yields(tmp_path):
     prepare(folder)
     with (folder / "data/rois.csv").open(newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    kept = [i for i in range(CELLS) if area["MAIZ_A"][i] >= 2500 and grown["MAIZ_A"][i] > 0
-            and i % 10]  # fmt: skip
+    kept = [
+        i for i in range(CELLS) if area["MAIZ_A"][i] >= 2500 and grown["MAIZ_A"][i] > 0 and i % 10
+    ]
     assert set(rows) == {f"c{1000 + i}" for i in kept}
     for i in kept:
         row = rows[f"c{1000 + i}"]
@@ -66,8 +72,15 @@ def test_the_study_asks_for_what_was_published(tmp_path, monkeypatch):
     prepare(folder)
     study = read_study(folder, "study.yaml")
     assert {p.name for p in study.profiles} == {
-        "agrifm", "thor", "terrafm", "satmaepp", "remoteclip", "wildsat", "satmae", "dofa",
-    }  # fmt: skip
+        "agrifm",
+        "thor",
+        "terrafm",
+        "satmaepp",
+        "remoteclip",
+        "wildsat",
+        "satmae",
+        "dofa",
+    }
     for profile in study.profiles:
         assert profile.settings["temporal"] == {"start": "2019-06-01", "end": "2019-09-01"}
         assert profile.settings["weights"] == "pretrained"
@@ -89,9 +102,12 @@ def test_the_forest_is_scikit_learns_and_another_split_is_noticed(tmp_path, monk
     scale = StandardScaler().fit(features[~test])
     forest = RandomForestRegressor(200, max_features=1 / 3, random_state=0)
     guess = forest.fit(scale.transform(features[~test]), target[~test]).predict(
-        scale.transform(features[test]))  # fmt: skip
-    told = {"forest_r2": r2_score(target[test], guess),
-            "forest_rmse": mean_squared_error(target[test], guess) ** 0.5}  # fmt: skip
+        scale.transform(features[test])
+    )
+    told = {
+        "forest_r2": r2_score(target[test], guess),
+        "forest_rmse": mean_squared_error(target[test], guess) ** 0.5,
+    }
     lines = [f"{name},agrifm,,{name},{value},1e-6,by hand" for name, value in told.items()]
     head = "what,profile,minus,measure,published,tolerance,source"
     (folder / "published.csv").write_text("\n".join([head, *lines]))

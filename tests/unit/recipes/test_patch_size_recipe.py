@@ -21,12 +21,17 @@ def folder(tmp_path, monkeypatch):
     found = copy_recipe("patch_size", tmp_path)
     (found / "data").mkdir()
     rows = [
-        {"x": 8.5 + 0.03 * i, "y": 50.4 + 0.02 * (i % 4), "label": i % 2,
-         "label_name": ("crop", "other")[i % 2], "split": "test" if i % 3 == 0 else "train",
-         "support_time_start_ms": milliseconds(2020, 1, 1),
-         "support_time_end_ms": milliseconds(2021, 1, 1) - (i % 2)}
+        {
+            "x": 8.5 + 0.03 * i,
+            "y": 50.4 + 0.02 * (i % 4),
+            "label": i % 2,
+            "label_name": ("crop", "other")[i % 2],
+            "split": "test" if i % 3 == 0 else "train",
+            "support_time_start_ms": milliseconds(2020, 1, 1),
+            "support_time_end_ms": milliseconds(2021, 1, 1) - (i % 2),
+        }
         for i in range(12)
-    ]  # fmt: skip
+    ]
     with (found / "data/africa_crop_mask.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

@@ -18,8 +18,11 @@ from rsweep.plan.published import read_published
 from rsweep.recipes.obtain import obtain
 from rsweep.recipes.recipe import read_recipe
 
-SETS = {"aef": ("eurosat-aef", "uint8"), "tessera": ("eurosat-tessera", "float32"),
-        "olmoearth_nano": ("eurosat-olmoearth-nano", "float32")}  # fmt: skip
+SETS = {
+    "aef": ("eurosat-aef", "uint8"),
+    "tessera": ("eurosat-tessera", "float32"),
+    "olmoearth_nano": ("eurosat-olmoearth-nano", "float32"),
+}
 CLASSES = ("AnnualCrop", "Forest", "SeaLake")
 EACH, SIDE, DIMS = 14, 8, 4
 TESTED = 15
@@ -33,14 +36,17 @@ def pooled(values, how):
     bell = np.exp(-(x**2 + y**2) / (2 * (SIDE / 4) ** 2)).ravel()
     cubes = (flat**3).mean(axis=0)
     return {
-        "mean": flat.mean(axis=0), "max": flat.max(axis=0), "gem": np.cbrt(cubes),
+        "mean": flat.mean(axis=0),
+        "max": flat.max(axis=0),
+        "gem": np.cbrt(cubes),
         "centre": bell @ flat / bell.sum(),
         "mean_std": np.hstack([flat.mean(axis=0), flat.std(axis=0)]),
         "mean_max": np.hstack([flat.mean(axis=0), flat.max(axis=0)]),
         "percentiles": np.percentile(flat, (10, 25, 50, 75, 90), axis=0).ravel(),
-        "stats": np.hstack([flat.min(axis=0), flat.max(axis=0), flat.mean(axis=0),
-                            flat.std(axis=0)]),
-    }[how]  # fmt: skip
+        "stats": np.hstack(
+            [flat.min(axis=0), flat.max(axis=0), flat.mean(axis=0), flat.std(axis=0)]
+        ),
+    }[how]
 
 
 def write_chips(data):
@@ -55,8 +61,17 @@ def write_chips(data):
             path = data / folder / folder / label / f"{label}_{i}.tif"  # a folder in the archive
             path.parent.mkdir(parents=True, exist_ok=True)
             place = from_origin(500_000 + 640 * number, 5_500_000, 10, 10)
-            with rasterio.open(path, "w", driver="GTiff", count=DIMS, height=SIDE, width=SIDE,
-                               dtype=dtype, crs="EPSG:32632", transform=place) as file:  # fmt: skip
+            with rasterio.open(
+                path,
+                "w",
+                driver="GTiff",
+                count=DIMS,
+                height=SIDE,
+                width=SIDE,
+                dtype=dtype,
+                crs="EPSG:32632",
+                transform=place,
+            ) as file:
                 file.write(values.astype(dtype))
             found[name][f"{label}/{label}_{i}"] = values.astype(dtype)
     return found
@@ -73,8 +88,10 @@ def write_splits(folder):
         for side, rows in parts.items():
             lines = "\n".join(f"{names[i]}.jpg" for i in rows)
             (folder / f"{prefix}-{side}.txt").write_text(lines)
-        found[split] = [[f"{names[i].rsplit('_', 1)[0]}/{names[i]}" for i in parts[side]]
-                        for side in ("train", "test")]  # fmt: skip
+        found[split] = [
+            [f"{names[i].rsplit('_', 1)[0]}/{names[i]}" for i in parts[side]]
+            for side in ("train", "test")
+        ]
     return found
 
 
@@ -110,8 +127,9 @@ def recipe(tmp_path, monkeypatch):
         def of_row(row):
             names = [name.strip() for name in row["profile"].split(";")]
             sets = [next((s, n[len(s) + 1 :]) for s in SETS if n.startswith(s)) for n in names]
-            return np.mean([accuracy(chips[s], how, sides[split], row["measure"])
-                            for s, how in sets])  # fmt: skip
+            return np.mean(
+                [accuracy(chips[s], how, sides[split], row["measure"]) for s, how in sets]
+            )
 
         return of_row
 
@@ -144,8 +162,10 @@ def test_the_published_numbers_are_a_table_whose_averages_agree():
         rows = {each.what: each for each in read_published(RECIPES / f"pooling/{split}.csv")}
         for what, row in rows.items():
             if what.startswith("average, "):
-                own = [rows[f"{name}, {what.removeprefix('average, ')}"] for name in
-                       ("AEF", "OE", "Tess")]  # fmt: skip
+                own = [
+                    rows[f"{name}, {what.removeprefix('average, ')}"]
+                    for name in ("AEF", "OE", "Tess")
+                ]
                 assert [each.profiles[0] for each in own] == list(row.profiles)
                 mean = sum(each.value for each in own) / 3
                 assert row.value == pytest.approx(mean, abs=0.0011)  # numbers of one digit

@@ -15,9 +15,14 @@ from rsweep.recipes.obtain import obtain
 from rsweep.recipes.recipe import read_recipe
 
 TOLD = {
-    "title": "A table", "paper": "arXiv 0000.00000", "bibtex": "@misc{a}", "needs": "nothing",
-    "verified": "in a test", "not_run": "", "studies": ["study.yaml"],
-}  # fmt: skip
+    "title": "A table",
+    "paper": "arXiv 0000.00000",
+    "bibtex": "@misc{a}",
+    "needs": "nothing",
+    "verified": "in a test",
+    "not_run": "",
+    "studies": ["study.yaml"],
+}
 
 
 def write(folder: Path, *data, **other) -> Path:
@@ -28,8 +33,13 @@ def write(folder: Path, *data, **other) -> Path:
 
 
 def source(**other):
-    return {"name": "yields", "to": "yields.csv", "licence": "theirs", "where": "the ministry",
-            **other}  # fmt: skip
+    return {
+        "name": "yields",
+        "to": "yields.csv",
+        "licence": "theirs",
+        "where": "the ministry",
+        **other,
+    }
 
 
 @pytest.fixture
@@ -147,5 +157,8 @@ def test_a_data_set_of_the_hub_lands_whole(tmp_path, monkeypatch):
     obtain(recipe)
     assert [p.name for p in (tmp_path / "r/data/set").iterdir()] == ["x.tif"]
     assert (asked["name"], asked["revision"], asked["allow_patterns"], asked["repo_type"]) == (
-        "a/b", "c0ffee", ["*.tif"], "dataset",
-    )  # fmt: skip
+        "a/b",
+        "c0ffee",
+        ["*.tif"],
+        "dataset",
+    )

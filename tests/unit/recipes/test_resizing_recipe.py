@@ -25,13 +25,14 @@ from eurosat_set import BANDS, CLASSES, image, write_eurosat
 
 EACH = 8
 WEIGHTS = {
-    "resnet50_sentinel2_rgb_moco-2b57ba8b.pth": 3, "resnet50_sentinel2_rgb_seco-018bf397.pth": 3,
+    "resnet50_sentinel2_rgb_moco-2b57ba8b.pth": 3,
+    "resnet50_sentinel2_rgb_seco-018bf397.pth": 3,
     "resnet50_sentinel2_all_moco-df8b932e.pth": 13,
-}  # fmt: skip
+}
 KEPT = {
     "rgb": ("moco_divide_64", "moco_standardization_64", "moco_minmax_96", "rcf_divide_64"),
     "msi": ("moco_standardization_64", "rcf_divide_64"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +158,10 @@ def test_numbers_of_three_bands_come_out_and_those_of_other_settings_do_not(insi
     table.write_text(turned(before))
     assert "fail" in statuses(folder)
     table.write_text(before)
-    other = {name: {"s2": {b: [m + 2 * s, s / 5] for b, (m, s) in stated["s2"].items()}}
-             for name, stated in constants.items()}  # fmt: skip
+    other = {
+        name: {"s2": {b: [m + 2 * s, s / 5] for b, (m, s) in stated["s2"].items()}}
+        for name, stated in constants.items()
+    }
     write_small(folder, "rgb", constants=other)
     (folder / "small.csv").write_text(numbers)
     assert "fail" in statuses(folder)

@@ -36,13 +36,21 @@ def measure(html: str, widths: tuple[int, ...], folder: Path) -> list[list[Any]]
     two clicks on theirs, at each width.
     """
     (folder / "inner.html").write_text(html.replace("</body>", f"{TELL}</body>"))
-    frames = "".join(f'<iframe src="inner.html" width="{w}" height="900" style="border:0"></iframe>'
-                     for w in widths)  # fmt: skip
+    frames = "".join(
+        f'<iframe src="inner.html" width="{w}" height="900" style="border:0"></iframe>'
+        for w in widths
+    )
     (folder / "outer.html").write_text(WRAPPER % frames)
     command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=2000,1000",
-        f"--user-data-dir={folder / 'browser'}", "--virtual-time-budget=20000", "--dump-dom",
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=2000,1000",
+        f"--user-data-dir={folder / 'browser'}",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
         (folder / "outer.html").as_uri(),
-    ]  # fmt: skip
+    ]
     found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     return sorted(json.loads(re.search(r'id="said">(.*?)</pre>', found)[1]))

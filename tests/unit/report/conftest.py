@@ -20,13 +20,21 @@ def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     write_rois(root / "rois.csv")
     config = {
-        "study": "tiny", "rois": str(root / "rois.csv"), "results": str(root / "results"),
-        "temporal": {"start": "2022-06-01", "end": "2022-07-01"}, "on_invalid": "skip",
-        "base": {"model": "rcf", "image_size": 16, "features": 8, "fetch_bands": "model",
-                 "bands": "B4,B3,B2"},
+        "study": "tiny",
+        "rois": str(root / "rois.csv"),
+        "results": str(root / "results"),
+        "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
+        "on_invalid": "skip",
+        "base": {
+            "model": "rcf",
+            "image_size": 16,
+            "features": 8,
+            "fetch_bands": "model",
+            "bands": "B4,B3,B2",
+        },
         "sweep": [{"patch_size": [4, 8], "output": ["pooled", "grid"]}, {"patch_size": 5}],
         "evaluate": {"label": "crop", "cv": "random", "folds": 3, "k": 1},
-    }  # fmt: skip
+    }
     study = make_study(config, "tiny.yaml")
     run_stages(study)
     for profile in study.profiles:

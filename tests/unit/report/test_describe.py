@@ -39,9 +39,18 @@ def test_page_is_plain_and_narrow(card):
 @each_card
 def test_page_says_what_the_card_says(card):
     text = squeezed(describe_model(card.id))
-    for said in (card.title, card.licence_code, card.licence_weights, card.pretraining, card.notes,
-                 *card.variants, *card.normalizations, *(k.name for k in card.knobs),
-                 *(k.meaning.split()[0] for k in card.knobs), *card.vectors):  # fmt: skip
+    for said in (
+        card.title,
+        card.licence_code,
+        card.licence_weights,
+        card.pretraining,
+        card.notes,
+        *card.variants,
+        *card.normalizations,
+        *(k.name for k in card.knobs),
+        *(k.meaning.split()[0] for k in card.knobs),
+        *card.vectors,
+    ):
         assert squeezed(said) in text
     for variant in card.variants.values():
         if variant.checkpoint and not variant.checkpoint.url:

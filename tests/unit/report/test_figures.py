@@ -36,11 +36,18 @@ def made_up(combinations):
         settings = {"model": "m", **own}
         name = "_".join(f"{k}-{v}" for k, v in own.items())
         profiles.append(SimpleNamespace(name=name, settings=settings))
-        rows[name] = {"profile": name, "status": "ok", "model": settings["model"],
-                      "seconds": 1.0 + number, "infer_seconds": 0.5, "folds": 5,
-                      "knn_balanced_accuracy": 0.5 + 0.4 * ((number * 7) % 10) / 10,
-                      "quality": 0.5 + 0.4 * ((number * 7) % 10) / 10, "quality_low": 0.4,
-                      "quality_high": 0.95}  # fmt: skip
+        rows[name] = {
+            "profile": name,
+            "status": "ok",
+            "model": settings["model"],
+            "seconds": 1.0 + number,
+            "infer_seconds": 0.5,
+            "folds": 5,
+            "knn_balanced_accuracy": 0.5 + 0.4 * ((number * 7) % 10) / 10,
+            "quality": 0.5 + 0.4 * ((number * 7) % 10) / 10,
+            "quality_low": 0.4,
+            "quality_high": 0.95,
+        }
     return SimpleNamespace(profiles=profiles), rows
 
 
@@ -186,10 +193,12 @@ def test_one_knob_is_bars():
 
 
 def test_models_with_knobs_of_their_own_have_charts_of_their_own():
-    study, rows = made_up([
-        *product(model=["a"], patch_size=[4, 8], output=["pooled", "grid"]),
-        *product(model=["b"], frames=[1, 2], patch_size=[4]),
-    ])  # fmt: skip
+    study, rows = made_up(
+        [
+            *product(model=["a"], patch_size=[4, 8], output=["pooled", "grid"]),
+            *product(model=["b"], frames=[1, 2], patch_size=[4]),
+        ]
+    )
     facets = lay_out(study)
     assert [f.title for f in facets] == ["a", "b"]
     assert sum(len(names) for f in facets for names in f.cells.values()) == len(rows)
@@ -197,8 +206,10 @@ def test_models_with_knobs_of_their_own_have_charts_of_their_own():
 
 
 def test_knobs_that_vary_as_one_are_one_axis():
-    profiles = {f"p{i}": {"model": m, "variant": v, "same": 1}
-                for i, (m, v) in enumerate([("a", "x"), ("a", "x"), ("b", "y")])}  # fmt: skip
+    profiles = {
+        f"p{i}": {"model": m, "variant": v, "same": 1}
+        for i, (m, v) in enumerate([("a", "x"), ("a", "x"), ("b", "y")])
+    }
     assert varying(profiles) == ["model"]
 
 

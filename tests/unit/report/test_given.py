@@ -31,8 +31,9 @@ def write_all(ids, vectors, folder):
     ids = np.array([*ids, "elsewhere"])[order]
     vectors = np.concatenate([vectors, np.ones((1, vectors.shape[1]), np.float32)])[order]
     np.savez(folder / "a.npz", id=ids, embedding=vectors)
-    pq.write_table(pa.table({"id": ids, "v": list(vectors), "n": [1] * len(ids)}),
-                   folder / "b.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table({"id": ids, "v": list(vectors), "n": [1] * len(ids)}), folder / "b.parquet"
+    )
     columns = {f"A{i:02d}": vectors[:, i] for i in reversed(range(vectors.shape[1]))}
     pq.write_table(pa.table({"id": ids, "lon": vectors[:, 0], **columns}), folder / "c.parquet")
     group = zarr.open_group(folder / "d.zarr", mode="w")
@@ -50,8 +51,10 @@ def test_a_profiles_own_vectors_in_any_format_are_that_profile(study, design, tm
     assert set(found) == {*"abcd", *(p.name for p in study.profiles)}
     for given in "abcd":
         assert not found[given].own
-        assert (found[given].quality, found[given].behind) == (found[name].quality,
-                                                               found[name].behind)  # fmt: skip
+        assert (found[given].quality, found[given].behind) == (
+            found[name].quality,
+            found[name].behind,
+        )
 
 
 def test_vectors_that_tell_the_label_are_best_and_missing_ones_are_counted(
@@ -77,10 +80,14 @@ def test_files_that_do_not_fit_are_refused_by_name(study, design, tmp_path):
     np.savez(tmp_path / "shape.npz", id=["r1"], embedding=np.ones((2, 3)))
     np.savez(tmp_path / "names.npz", ids=["r1"], embedding=np.ones((1, 3)))
     pq.write_table(pa.table({"id": ["r1"], "lon": [1.0]}), tmp_path / "none.parquet")
-    wanted = {"twice.npz": "has id 'r1' twice", "others.npz": "no ROI of the study",
-              "shape.npz": r"expected \[N\] and \[N, D\]", "names.npz": "arrays id and embedding",
-              "none.parquet": "expected one column of lists",
-              "gone.npz": "is not there"}  # fmt: skip
+    wanted = {
+        "twice.npz": "has id 'r1' twice",
+        "others.npz": "no ROI of the study",
+        "shape.npz": r"expected \[N\] and \[N, D\]",
+        "names.npz": "arrays id and embedding",
+        "none.parquet": "expected one column of lists",
+        "gone.npz": "is not there",
+    }
     for name, reason in wanted.items():
         with pytest.raises(RsweepError, match=reason):
             read_vectors(tmp_path / name, design.ids)

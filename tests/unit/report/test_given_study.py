@@ -25,8 +25,10 @@ from rsweep.results.lock import write_lock
 from rsweep.results.profile import write_embeddings, write_meta
 from rsweep.results.table import write_sweep
 
-OWN = {"base": {"model": "rcf", "image_size": 16, "features": 8, "patch_size": 8},
-       "profiles": {"own": {}, "other": {"pooling": "max"}}}  # fmt: skip
+OWN = {
+    "base": {"model": "rcf", "image_size": 16, "features": 8, "patch_size": 8},
+    "profiles": {"own": {}, "other": {"pooling": "max"}},
+}
 
 
 def finish(study):
@@ -43,8 +45,9 @@ def finish(study):
     design_study(study, folder / "evaluation/design.json")
     names = [name for batch in batches(study).values() for name in batch]
     evaluate_batch(study, names, folder / "evaluation/design.json", folder / "evaluation/b.json")
-    judge_study(study, folder / "evaluation/design.json", folder / "verdict.json",
-                folder / "pairs.parquet")  # fmt: skip
+    judge_study(
+        study, folder / "evaluation/design.json", folder / "verdict.json", folder / "pairs.parquet"
+    )
     write_sweep(study, folder / "sweep.csv")
     write_lock(study, study.lock)
     write_figures(study, folder / "figures")
@@ -54,11 +57,15 @@ def finish(study):
 
 def make(root, given, **sections):
     config = {
-        "study": "tiny", "rois": str(root / "rois.csv"), "results": str(root / "results"),
-        "temporal": {"start": "2022-06-01", "end": "2022-07-01"}, "max_failed": 0.5,
-        "given": given, "evaluate": {"label": "crop", "cv": "random", "folds": 3, "k": 1},
+        "study": "tiny",
+        "rois": str(root / "rois.csv"),
+        "results": str(root / "results"),
+        "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
+        "max_failed": 0.5,
+        "given": given,
+        "evaluate": {"label": "crop", "cv": "random", "folds": 3, "k": 1},
         **sections,
-    }  # fmt: skip
+    }
     (root / "study.yaml").write_text(json.dumps(config))
     return make_study(config, "tiny.yaml")
 
@@ -75,10 +82,16 @@ def study(tmp_path_factory):
     place, vectors = table["id"].to_pylist(), table["embedding"].to_pylist()
     pq.write_table(pa.table({"place": place, "v": vectors}), root / "same.parquet")
     pq.write_table(pa.table({"id": place[1:], "v": vectors[1:]}), root / "part.parquet")
-    return finish(make(root, [
-        {"name": "same", "path": str(root / "same.parquet"), "id_column": "place"},
-        {"name": "part", "path": str(root / "part.parquet")},
-    ], **OWN))  # fmt: skip
+    return finish(
+        make(
+            root,
+            [
+                {"name": "same", "path": str(root / "same.parquet"), "id_column": "place"},
+                {"name": "part", "path": str(root / "part.parquet")},
+            ],
+            **OWN,
+        )
+    )
 
 
 def rows_of(study):
@@ -150,8 +163,9 @@ def test_verify_reads_the_file_again(study, capsys, tmp_path):
 
 def test_compare_judges_a_file_beside_profiles_and_given_sets(study, tmp_path, capsys):
     own = pq.read_table(study.folder / "profiles/own/embeddings.parquet")
-    pq.write_table(pa.table({"id": own["id"], "v": own["embedding"].to_pylist()}),
-                   tmp_path / "again.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table({"id": own["id"], "v": own["embedding"].to_pylist()}), tmp_path / "again.parquet"
+    )
     given = ["compare", str(study.folder), f"again={tmp_path / 'again.parquet'}", "--json"]
     assert main(given) == 0
     told = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
@@ -185,7 +199,9 @@ def test_a_study_of_given_sets_alone_shows_what_pooling_bought(tmp_path, capsys,
     assert "0 profiles and 2 given sets of embeddings over 7 ROIs" in page
     rows = rows_of(study)
     assert [rows[f"maps_{name}"]["pooling"] for name in ("mean", "mean_std")] == [
-        "mean", "mean_std"]  # fmt: skip
+        "mean",
+        "mean_std",
+    ]
     monkeypatch.chdir(tmp_path)
     verified = ["verify", "results/tiny", "--study", "study.yaml"]
     assert main(verified) == 0

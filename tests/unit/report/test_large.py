@@ -35,8 +35,13 @@ def invented_profiles(settings):
     found = []
     for number, (size, features, seed) in enumerate(values):
         own = {**settings, "image_size": size, "features": features, "seed": seed}
-        keys = {"fetch": "f" * 16, "composite": "c" * 16, "prep": f"{size:016d}",
-                "infer": f"{number:016d}", "stitch": f"{number + 10**6:016d}"}  # fmt: skip
+        keys = {
+            "fetch": "f" * 16,
+            "composite": "c" * 16,
+            "prep": f"{size:016d}",
+            "infer": f"{number:016d}",
+            "stitch": f"{number + 10**6:016d}",
+        }
         name = f"rcf_image_size-{size}_features-{features}_seed-{seed}"
         found.append(SimpleNamespace(name=name, settings=own, keys=lambda keys=keys: keys))
     return found
@@ -44,25 +49,55 @@ def invented_profiles(settings):
 
 def invented_verdict(profiles):
     standings = [
-        Standing(p.name, "undecided", Interval(0.97 - i / 1000, 0.94 - i / 1000, 1.02),
-                 Interval(i / 1000, -0.02, 0.05 + i / 1000), 0.1, 0.5, 0.4, 0.01,
-                 {"knn": {"balanced_accuracy": 0.9}, "linear": {"balanced_accuracy": 0.95}},
-                 ROIS - FAILED, FAILED, Cost(10.0 + i, seconds_per_1k_rois=1.0 + i), rank=12.0)
+        Standing(
+            p.name,
+            "undecided",
+            Interval(0.97 - i / 1000, 0.94 - i / 1000, 1.02),
+            Interval(i / 1000, -0.02, 0.05 + i / 1000),
+            0.1,
+            0.5,
+            0.4,
+            0.01,
+            {"knn": {"balanced_accuracy": 0.9}, "linear": {"balanced_accuracy": 0.95}},
+            ROIS - FAILED,
+            FAILED,
+            Cost(10.0 + i, seconds_per_1k_rois=1.0 + i),
+            rank=12.0,
+        )
         for i, p in enumerate(profiles)
-    ]  # fmt: skip
+    ]
     step = Interval(0.01, -0.01, 0.03)
     effects = [Effect("seed", str(i), str(i + 1), step, 1.2, [("a", "b")] * 20) for i in range(24)]
-    changes = [Interaction("seed", str(i), str(i + 1), "image_size", "16", "32", step, False)
-               for i in range(24)]  # fmt: skip
+    changes = [
+        Interaction("seed", str(i), str(i + 1), "image_size", "16", "32", step, False)
+        for i in range(24)
+    ]
     classes = [f"class {i}" for i in range(12)]
     return Verdict(
-        "crop", "classification", "balanced_accuracy", 0.01, "", None, profiles[0].name, None,
-        900, 1 / 12, dict.fromkeys(classes, 800), ROIS, ROIS - FAILED, ROIS - FAILED,
-        "5 folds of whole blocks of 7 km", 300, standings, effects, changes,
+        "crop",
+        "classification",
+        "balanced_accuracy",
+        0.01,
+        "",
+        None,
+        profiles[0].name,
+        None,
+        900,
+        1 / 12,
+        dict.fromkeys(classes, 800),
+        ROIS,
+        ROIS - FAILED,
+        ROIS - FAILED,
+        "5 folds of whole blocks of 7 km",
+        300,
+        standings,
+        effects,
+        changes,
         curves=[Curve(p.name, (5, 10, 50), (0.5, 0.6, 0.8)) for p in profiles],
-        confusion=Confusion(profiles[0].name, "knn", classes, np.eye(12, dtype=int).tolist(),
-                            [1.0] * 12),
-    )  # fmt: skip
+        confusion=Confusion(
+            profiles[0].name, "knn", classes, np.eye(12, dtype=int).tolist(), [1.0] * 12
+        ),
+    )
 
 
 def invented_design():
@@ -70,30 +105,69 @@ def invented_design():
     lonlat = (rng.uniform(0, 1, (ROIS, 2)) * [20, 10] + [5, 45]).tolist()
     blocks = [int(lon) * 15 + int(lat) for lon, lat in lonlat]
     return Design(
-        "crop", "classification", "spatial", [str(i) for i in range(ROIS)], ["a"] * ROIS, lonlat,
-        [[100, 100]] * ROIS, blocks, [[block % 5 for block in blocks]], 7.0, 7.0, 0.0,
-    )  # fmt: skip
+        "crop",
+        "classification",
+        "spatial",
+        [str(i) for i in range(ROIS)],
+        ["a"] * ROIS,
+        lonlat,
+        [[100, 100]] * ROIS,
+        blocks,
+        [[block % 5 for block in blocks]],
+        7.0,
+        7.0,
+        0.0,
+    )
 
 
 def invented_ran(profiles):
     failed = {f"roi-{i}": "every scene is above cloudy_pct" for i in range(FAILED)}
-    seen = (Imagery("s2", 1, ROIS, ("2022-06-01", "2022-07-01"), ("2022-06-14", "2022-06-16"),
-                    (3, 9), ("scl",), ()),)  # fmt: skip
+    seen = (
+        Imagery(
+            "s2",
+            1,
+            ROIS,
+            ("2022-06-01", "2022-07-01"),
+            ("2022-06-14", "2022-06-16"),
+            (3, 9),
+            ("scl",),
+            (),
+        ),
+    )
     run = {"shard": {"seconds": 1.0, "weights": {"source": "none"}, "device": "cpu"}}
     return {
-        p.name: Ran(dict.fromkeys(p.keys().values(), run), {"seconds": 5.0}, ROIS, failed, 0.9,
-                    0.4, seen, ROIS)
+        p.name: Ran(
+            dict.fromkeys(p.keys().values(), run),
+            {"seconds": 5.0},
+            ROIS,
+            failed,
+            0.9,
+            0.4,
+            seen,
+            ROIS,
+        )
         for p in profiles
-    }  # fmt: skip
+    }
 
 
 def invented_rows(profiles):
     return [
-        {"profile": p.name, "status": "ok", "seconds": 10.0 + i, "infer_seconds": 3.0,
-         "tiles": 40_000, "peak_memory_mb": 900.0, "bytes": 5e7, "valid_share": 0.9,
-         "real_share": 0.4, "rois": ROIS, "rois_failed": FAILED, "quality": 0.97 - i / 1000}
+        {
+            "profile": p.name,
+            "status": "ok",
+            "seconds": 10.0 + i,
+            "infer_seconds": 3.0,
+            "tiles": 40_000,
+            "peak_memory_mb": 900.0,
+            "bytes": 5e7,
+            "valid_share": 0.9,
+            "real_share": 0.4,
+            "rois": ROIS,
+            "rois_failed": FAILED,
+            "quality": 0.97 - i / 1000,
+        }
         for i, p in enumerate(profiles)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +175,15 @@ def large(study):
     """The page of an invented study, made as that of a real one is."""
     profiles = invented_profiles(study.profiles[0].settings)
     stand_in = SimpleNamespace(
-        name="large", profiles=profiles, rois=range(ROIS), skipped=[], folder=study.folder,
-        options={**UNSET, "rois": "rois.csv"}, evaluate={"label": "crop"},
+        name="large",
+        profiles=profiles,
+        rois=range(ROIS),
+        skipped=[],
+        folder=study.folder,
+        options={**UNSET, "rois": "rois.csv"},
+        evaluate={"label": "crop"},
         config={"study": "large"},
-    )  # fmt: skip
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "read_ran", lambda study: invented_ran(profiles))
         patch.setattr(page, "sweep_rows", lambda *given: invented_rows(profiles))

@@ -33,8 +33,9 @@ def test_predictions_are_those_that_scores_are_of(study):
     assert {"roi", "repeat", "probe", "labels_per_class", "truth", "prediction"} <= set(found)
     whole = found[found["labels_per_class"].isna() & (found["probe"] == "knn")]
     for name, own in whole.groupby("profile"):
-        scores = [balanced_accuracy_score(r["truth"], r["prediction"])
-                  for _, r in own.groupby("repeat")]  # fmt: skip
+        scores = [
+            balanced_accuracy_score(r["truth"], r["prediction"]) for _, r in own.groupby("repeat")
+        ]
         told = results.scores.loc[name, "knn_balanced_accuracy"]
         assert np.mean(scores) == pytest.approx(told, abs=1e-6)
 

@@ -26,21 +26,47 @@ LONG = {"a_model-x_patch-4": "x · 4", "a_model-x_patch-8": "x · 8"}
 
 
 def standing(name, status="undecided", quality=0.9):
-    return Standing(name, status, Interval(quality, quality - 0.1, quality + 0.2),
-                    Interval(0.0, -0.05, 0.02), 0.1, 0.6, 0.3, 0.5, {"knn": {"r2": quality}}, 20, 0,
-                    Cost(60.0, seconds_per_1k_rois=3000.0))  # fmt: skip
+    return Standing(
+        name,
+        status,
+        Interval(quality, quality - 0.1, quality + 0.2),
+        Interval(0.0, -0.05, 0.02),
+        0.1,
+        0.6,
+        0.3,
+        0.5,
+        {"knn": {"r2": quality}},
+        20,
+        0,
+        Cost(60.0, seconds_per_1k_rois=3000.0),
+    )
 
 
 @pytest.fixture
 def verdict():
     dear, cheap = LONG
     return Verdict(
-        "yield", "regression", "r2", 0.01, "told by the judge", cheap, dear, 0.4, None, 0.0, {}, 20,
-        20, 20, "5 folds", 9, [standing(dear, "within"), standing(cheap, "within", 0.8)],
+        "yield",
+        "regression",
+        "r2",
+        0.01,
+        "told by the judge",
+        cheap,
+        dear,
+        0.4,
+        None,
+        0.0,
+        {},
+        20,
+        20,
+        20,
+        "5 folds",
+        9,
+        [standing(dear, "within"), standing(cheap, "within", 0.8)],
         curves=[Curve(dear, (5, 10, 50), (0.2, 0.5, 0.9), 10.0), Curve(cheap, (5,), (0.1,))],
         curve_reference=dear,
         likeness=Likeness([*LONG], [[1, 0.75], [0.75, 1]], [[1, 0.5], [0.5, 1]]),
-    )  # fmt: skip
+    )
 
 
 def test_the_answer_calls_profiles_by_the_settings_that_differ(verdict):
@@ -69,7 +95,9 @@ def test_differences_are_signed_towards_the_best(verdict):
 def test_curves_say_how_many_labels_are_needed(verdict):
     drawn = quality_view(verdict, None, LONG).curves
     assert [line.words for line in drawn.legend] == [
-        "x · 4: as good with about 10 labels", "x · 8: never as good"]  # fmt: skip
+        "x · 4: as good with about 10 labels",
+        "x · 8: never as good",
+    ]
     assert drawn.chart.count("<circle") == 4
     assert drawn.chart.count('class="line c0"') == drawn.chart.count('class="line c1"') == 1
 
@@ -81,12 +109,20 @@ def test_likeness_has_both_measures(verdict):
 
 def test_names_tell_all_profiles_apart():
     base = {"model": "m", "frames": 1, "output": "grid", "note": None}
-    found = short_names({
-        "long_a": base, "long_b": {**base, "frames": 4}, "other": {**base, "model": "n"},
-        "again": {**base, "model": "n"},
-    })  # fmt: skip
-    assert found == {"long_a": "m · frames 1", "long_b": "m · frames 4", "other": "n (other)",
-                     "again": "n (again)"}  # fmt: skip
+    found = short_names(
+        {
+            "long_a": base,
+            "long_b": {**base, "frames": 4},
+            "other": {**base, "model": "n"},
+            "again": {**base, "model": "n"},
+        }
+    )
+    assert found == {
+        "long_a": "m · frames 1",
+        "long_b": "m · frames 4",
+        "other": "n (other)",
+        "again": "n (again)",
+    }
 
 
 def test_names_of_many_knobs_have_what_is_unusual():
@@ -129,14 +165,19 @@ def test_front_is_of_those_that_no_cheaper_one_reaches():
 
 def test_text_is_escaped():
     assert tag("p", "a < b", tag("b", "&"), class_='"x"', id=None) == (
-        '<p class="&#34;x&#34;">a &lt; b<b>&amp;</b></p>')  # fmt: skip
+        '<p class="&#34;x&#34;">a &lt; b<b>&amp;</b></p>'
+    )
 
 
 @pytest.mark.parametrize(
     "ratio, words",
-    [(2.13, "costs 2.1 times as much"), (1.2, "costs 20 % more"), (0.82, "costs 18 % less"),
-     (1.001, "costs the same")],
-)  # fmt: skip
+    [
+        (2.13, "costs 2.1 times as much"),
+        (1.2, "costs 20 % more"),
+        (0.82, "costs 18 % less"),
+        (1.001, "costs the same"),
+    ],
+)
 def test_cost_in_words(ratio, words):
     assert cost_ratio(ratio) == words
 
@@ -146,7 +187,9 @@ def test_equal_reasons_are_counted_over_profiles():
     ran = {name: Ran({}, {}, 3, own, 1.0, 1.0) for name, own in failed.items()}
     table = failure_table(ran, {"a": "A", "b": "B"})
     assert [[cell.text for cell in row] for row in table.rows] == [
-        ["cloud", "2", "r1; r2", "all"], ["sea", "1", "r3", "B"]]  # fmt: skip
+        ["cloud", "2", "r1; r2", "all"],
+        ["sea", "1", "r3", "B"],
+    ]
     assert listed(list("abcde")) == "a; b; c and 2 more"
 
 
@@ -165,8 +208,17 @@ def test_untrained_networks_and_filled_in_pixels_are_warned_of(study):
 
 
 def test_distances_from_native_grids_are_shown_where_known():
-    row = {"profile": "a", "seconds": 1.0, "infer_seconds": 1.0, "tiles": 1, "peak_memory_mb": 9.0,
-           "bytes": 1e6, "valid_share": 1.0, "real_share": 0.3, "rois_failed": 0}  # fmt: skip
+    row = {
+        "profile": "a",
+        "seconds": 1.0,
+        "infer_seconds": 1.0,
+        "tiles": 1,
+        "peak_memory_mb": 9.0,
+        "bytes": 1e6,
+        "valid_share": 1.0,
+        "real_share": 0.3,
+        "rois_failed": 0,
+    }
     names = {"a": "A", "b": "B"}
     rows = [{**row, "native_distance": 0.25}, {**row, "profile": "b"}]
     table = profile_table(rows, names, None)

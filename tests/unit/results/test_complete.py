@@ -23,10 +23,19 @@ def table(folder: Path, *rows: tuple[str, int, int]) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("failed", "most", "fine"), [
-    (0, 0.25, True), (1, 0.25, True), (2, 0.25, False), (4, 0.25, False),
-    (0, 0.0, True), (1, 0.0, False), (3, 1.0, True), (4, 1.0, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("failed", "most", "fine"),
+    [
+        (0, 0.25, True),
+        (1, 0.25, True),
+        (2, 0.25, False),
+        (4, 0.25, False),
+        (0, 0.0, True),
+        (1, 0.0, False),
+        (3, 1.0, True),
+        (4, 1.0, False),
+    ],
+)
 def test_more_failures_than_allowed_or_nothing_at_all_is_an_error(tmp_path, failed, most, fine):
     path, said = table(tmp_path, ("good", 4, 0), ("bad", 4, failed)), tmp_path / "complete.json"
     if fine:

@@ -13,8 +13,15 @@ from rsweep.results.profile import Row, write_embeddings
 def test_labels_called_what_a_result_column_is_are_kept(tmp_path, monkeypatch):
     own = {"profile": "dune", "key": "7", "valid_share": "high", "crop": "rye"}
     shape = {"type": "point", "lon": 8.6, "lat": 50.5, "buffer_m": 100}
-    outcome = {"id": "r0", "error": None, "start": "2022-06-01", "end": "2022-07-01",
-               "valid_share": 0.5, "real_share": 1.0, "scenes": ["s"]}  # fmt: skip
+    outcome = {
+        "id": "r0",
+        "error": None,
+        "start": "2022-06-01",
+        "end": "2022-07-01",
+        "valid_share": 0.5,
+        "real_share": 1.0,
+        "scenes": ["s"],
+    }
     rows = [Row(Roi("r0", shape, properties=own), outcome, np.ones(3, np.float32))]
     monkeypatch.setattr(module, "read_rows", lambda study, profile: rows)
     profile = SimpleNamespace(

@@ -15,8 +15,13 @@ from rsweep.results.given import read_set
 from rsweep.results.given_rasters import read_rasters
 
 ROI = Roi("a", {"type": "point", "lon": 8.7, "lat": 50.5, "buffer_m": 43})
-FIELD = Roi("b", {"type": "Polygon", "coordinates": [[
-    [8.7, 50.5], [8.7009, 50.5001], [8.7006, 50.5009], [8.7, 50.5]]]})  # fmt: skip
+FIELD = Roi(
+    "b",
+    {
+        "type": "Polygon",
+        "coordinates": [[[8.7, 50.5], [8.7009, 50.5001], [8.7006, 50.5009], [8.7, 50.5]]],
+    },
+)
 UTM = Affine(10, 0, 478_600, 0, -10, 5_594_500)
 TURNED = {
     "north up": ("EPSG:32632", UTM),
@@ -28,9 +33,18 @@ TURNED = {
 
 def write(path, values, crs="EPSG:32632", transform=UTM, nodata=None):
     count, height, width = values.shape
-    with rasterio.open(path, "w", driver="GTiff", count=count, height=height, width=width,
-                       dtype=values.dtype, crs=crs, transform=transform,
-                       nodata=nodata) as file:  # fmt: skip
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=count,
+        height=height,
+        width=width,
+        dtype=values.dtype,
+        crs=crs,
+        transform=transform,
+        nodata=nodata,
+    ) as file:
         file.write(values)
     return path
 
@@ -104,13 +118,24 @@ def test_alphaearths_integers_are_squared_and_signed(tmp_path):
 
 def test_a_raster_per_roi_is_taken_whole_wherever_it_lies(tmp_path):
     values = np.random.default_rng(1).normal(size=(4, 7, 5)).astype(np.float32)
-    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", count=4, height=7, width=5,
-                       dtype="float32", transform=Affine.identity()) as file:  # fmt: skip
+    with rasterio.open(
+        tmp_path / "a.tif",
+        "w",
+        driver="GTiff",
+        count=4,
+        height=7,
+        width=5,
+        dtype="float32",
+        transform=Affine.identity(),
+    ) as file:
         file.write(values)
     rois = [ROI, Roi("b", ROI.shape)]
     flat = values.reshape(4, -1).astype(np.float64)
-    wanted = {"mean": flat.mean(axis=1), "max": flat.max(axis=1),
-              "mean_std": np.concatenate([flat.mean(axis=1), flat.std(axis=1)])}  # fmt: skip
+    wanted = {
+        "mean": flat.mean(axis=1),
+        "max": flat.max(axis=1),
+        "mean_std": np.concatenate([flat.mean(axis=1), flat.std(axis=1)]),
+    }
     for pooling, expected in wanted.items():
         one, other = read_set(given(tmp_path / "{id}.tif", pooling), rois)
         assert one.vector == pytest.approx(expected, abs=1e-6), pooling

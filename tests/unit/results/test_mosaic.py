@@ -32,15 +32,22 @@ def files(tmp_path_factory):
     config["base"] = {"model": "rcf", "features": 8, "output": "grid"}
     config["profiles"] = {
         f"{name}-{lattice}": {**own, "lattice": lattice}
-        for name, own in WAYS.items() for lattice in ("roi", "shared")
-    }  # fmt: skip
-    config["profiles"]["resize-shared"] = {"input_prep": "resize", "image_size": 32,
-                                           "patch_size": 8, "lattice": "shared"}  # fmt: skip
+        for name, own in WAYS.items()
+        for lattice in ("roi", "shared")
+    }
+    config["profiles"]["resize-shared"] = {
+        "input_prep": "resize",
+        "image_size": 32,
+        "patch_size": 8,
+        "lattice": "shared",
+    }
     (folder / "study.yaml").write_text(json.dumps(config))
     run_study(folder / "study.yaml")
     study = load_study(folder / "study.yaml")
-    return {p.name: sorted((study.folder / "profiles" / p.name / "grids").glob("*.tif"))
-            for p in study.profiles}  # fmt: skip
+    return {
+        p.name: sorted((study.folder / "profiles" / p.name / "grids").glob("*.tif"))
+        for p in study.profiles
+    }
 
 
 def phases(paths):

@@ -14,15 +14,21 @@ RCF = {"model": "rcf", "features": 8, "patch_size": 8, "bands": "B4,B8", "output
 def test_tiles_are_near_the_native_grid_and_resizing_is_far(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,8.7,50.5,320\nb,8.75,50.5,70\n")
-    study = make_study({
-        "study": "s", "rois": "rois.csv", "temporal": {"start": "2022-06-01", "end": "2022-06-20"},
-        "base": RCF,
-        "profiles": {
-            "native": {"input_prep": "native"},
-            "tiles": {"image_size": 32}, "resized": {"input_prep": "resize", "image_size": 32},
-            "other": {"image_size": 32, "features": 4},
+    study = make_study(
+        {
+            "study": "s",
+            "rois": "rois.csv",
+            "temporal": {"start": "2022-06-01", "end": "2022-06-20"},
+            "base": RCF,
+            "profiles": {
+                "native": {"input_prep": "native"},
+                "tiles": {"image_size": 32},
+                "resized": {"input_prep": "resize", "image_size": 32},
+                "other": {"image_size": 32, "features": 4},
+            },
         },
-    }, "study")  # fmt: skip
+        "study",
+    )
     store, options = Store(study.store), study.node_options()
     for node in study.nodes().values():
         for shard in study.shards:

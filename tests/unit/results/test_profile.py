@@ -17,10 +17,18 @@ IDS = ["DE/1", "DE 1", "DE-1", "Ä1", "Ö1", "北京", "上海"]
 def row(index, name, error=None):
     shape = {"type": "point", "lon": 8.7, "lat": 50.5, "buffer_m": 10}
     roi = Roi(name, shape, properties={"area": index, "crop": "wheat"})
-    outcome = {"id": name, "error": error, "mode": "tile", "grid": {"crs": "EPSG:32632"},
-               "start": "2022-06-01", "end": "2022-07-01", "valid_share": 1.0, "real_share": 1.0,
-               "scenes": [],
-               "transform": [10, 0, 478000, 0, -10, 5595000]}  # fmt: skip
+    outcome = {
+        "id": name,
+        "error": error,
+        "mode": "tile",
+        "grid": {"crs": "EPSG:32632"},
+        "start": "2022-06-01",
+        "end": "2022-07-01",
+        "valid_share": 1.0,
+        "real_share": 1.0,
+        "scenes": [],
+        "transform": [10, 0, 478000, 0, -10, 5595000],
+    }
     grid = np.full((2, 3, 3), index, np.float32)
     shares = np.full((3, 3), 0.25, np.float32)
     images = (None, None) if error else (grid, shares)

@@ -56,8 +56,10 @@ def test_what_a_study_does_not_have_fails_with_the_reason(tmp_path):
     )
     assert [row["status"] for row in rows] == ["fail"] * 3
     assert [row["reason"] for row in rows] == [
-        "b has no knn_accuracy", "the sweep table has no column forest_accuracy", "no profile d",
-    ]  # fmt: skip
+        "b has no knn_accuracy",
+        "the sweep table has no column forest_accuracy",
+        "no profile d",
+    ]
 
 
 def test_a_comparison_that_passes_is_said_to(tmp_path):
@@ -88,9 +90,12 @@ def test_a_study_refuses_numbers_of_profiles_that_it_lacks(tmp_path):
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,8.7,50.5,90\n")
     (tmp_path / "told.csv").write_text(HEAD + "x,cheep,,linear_accuracy,0.8,0,Table 1\n")
     config = {
-        "study": "s", "rois": str(tmp_path / "rois.csv"), "published": str(tmp_path / "told.csv"),
-        "temporal": {"year": 2022}, "profiles": {"cheap": {"model": "rcf"}},
-    }  # fmt: skip
+        "study": "s",
+        "rois": str(tmp_path / "rois.csv"),
+        "published": str(tmp_path / "told.csv"),
+        "temporal": {"year": 2022},
+        "profiles": {"cheap": {"model": "rcf"}},
+    }
     with pytest.raises(StudyError, match="profile 'cheep', which the study lacks; did you mean"):
         make_study(config, "study.yaml")
     with pytest.raises(StudyError, match="published"):

@@ -40,9 +40,10 @@ def raced(tmp_path_factory) -> Path:
     """A study of three shards whose pooled profile was stopped after the first."""
     folder = tmp_path_factory.mktemp("raced")
     file = write_study(
-        folder, sweep={"design": "race", "parts": [0.3]},
+        folder,
+        sweep={"design": "race", "parts": [0.3]},
         evaluate={"label": "crop", "folds": 2, "cv": "random"},
-    )  # fmt: skip
+    )
     rows = (folder / "rois.csv").read_text().splitlines()
     labels = ["crop", "x", "y", "x"]
     (folder / "rois.csv").write_text(

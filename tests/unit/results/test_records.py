@@ -21,11 +21,17 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
     lines = [f"r{i},{8.7 + 0.01 * i},50.5,60" for i in range(6)]
     (folder / "rois.csv").write_text("\n".join(["id,lon,lat,buffer_m", *lines]) + "\n")
-    study = make_study({
-        "study": "s", "rois": str(folder / "rois.csv"), "results": str(folder / "results"),
-        "temporal": {"start": "2022-06-01", "end": "2022-06-20"}, "shard_size": 2,
-        "base": {"model": "rcf", "features": 8, "image_size": 16},
-    }, "study")  # fmt: skip
+    study = make_study(
+        {
+            "study": "s",
+            "rois": str(folder / "rois.csv"),
+            "results": str(folder / "results"),
+            "temporal": {"start": "2022-06-01", "end": "2022-06-20"},
+            "shard_size": 2,
+            "base": {"model": "rcf", "features": 8, "image_size": 16},
+        },
+        "study",
+    )
     assert len(study.shards) > 1
     store, options = Store(study.store), study.node_options()
     for node in study.nodes().values():
@@ -78,10 +84,19 @@ def test_what_loading_takes_is_not_charged_as_inference(study, monkeypatch):
     assert record["forward_seconds"] <= record["seconds"] + 0.01
 
 
-@pytest.mark.parametrize("bad", [
-    None, '{"seconds": "x"}', '{"tiles": "8", "seconds": 1}', "[1]", "nul", '{"seconds": NaN}',
-    '{"peak_memory_mb": null}', '{"seconds": -1}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None,
+        '{"seconds": "x"}',
+        '{"tiles": "8", "seconds": 1}',
+        "[1]",
+        "nul",
+        '{"seconds": NaN}',
+        '{"peak_memory_mb": null}',
+        '{"seconds": -1}',
+    ],
+)
 def test_a_lost_or_damaged_record_is_said_and_never_summed(study, tmp_path, bad, caplog):
     whole = cost(study, tmp_path)
     _, path = record_path(study)
@@ -98,8 +113,11 @@ def test_a_lost_or_damaged_record_is_said_and_never_summed(study, tmp_path, bad,
     assert f"1 of {len(study.shards)} records of runs are lost or damaged" in caplog.text
     assert found["tiles"] == whole["tiles"]  # as many per ROI
     others = {k: v for k, v in whole.items() if k not in ("records_lost", "energy_wh_per_1k_tiles")}
-    assert all(found[k] > 0 for k, v in others.items() if isinstance(v, float) and v > 0
-               and k != "load_seconds")  # fmt: skip
+    assert all(
+        found[k] > 0
+        for k, v in others.items()
+        if isinstance(v, float) and v > 0 and k != "load_seconds"
+    )
 
 
 def test_what_is_lost_is_reckoned_by_rois():

@@ -59,10 +59,15 @@ def ran(tmp_path_factory):
     """Tiles of four tokens a side, with and without overlap, and one tile."""
     folder = tmp_path_factory.mktemp("seams")
     grid = {"output": "grid", "patch_size": 8}
-    path = write_study(folder, profiles={
-        "apart": {**grid, "image_size": 16}, "half": {**grid, "image_size": 16, "tile_overlap": 8},
-        "one": {**grid, "image_size": 64}, "pooled": {"image_size": 16},
-    })  # fmt: skip
+    path = write_study(
+        folder,
+        profiles={
+            "apart": {**grid, "image_size": 16},
+            "half": {**grid, "image_size": 16, "tile_overlap": 8},
+            "one": {**grid, "image_size": 64},
+            "pooled": {"image_size": 16},
+        },
+    )
     run_study(path)
     return load_study(path)
 
@@ -102,10 +107,12 @@ def test_borders_are_where_prep_put_tiles(ran, monkeypatch):
                 x = (x0 + cell * (np.arange(width) + 0.5) - grid["x0"]) / grid["scale_m"]
                 y = (grid["y0"] - y0 + cell * (np.arange(height) + 0.5)) / grid["scale_m"]
                 lattice = tiled["lattice"]
-                expected.append([
-                    (np.asarray(lattice["tops"])[:, None] <= y).sum(axis=0) - 1,
-                    (np.asarray(lattice["lefts"])[:, None] <= x).sum(axis=0) - 1,
-                ])  # fmt: skip
+                expected.append(
+                    [
+                        (np.asarray(lattice["tops"])[:, None] <= y).sum(axis=0) - 1,
+                        (np.asarray(lattice["lefts"])[:, None] <= x).sum(axis=0) - 1,
+                    ]
+                )
     assert len(seen) == len(expected) == 3
     for own, told in zip(seen, expected, strict=True):
         assert all(np.array_equal(np.diff(a) != 0, np.diff(b) != 0) for a, b in zip(own, told))

@@ -14,8 +14,11 @@ def checkout(tmp_path, monkeypatch):
     package = tmp_path / "src/rsweep"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b.c",
-                    "commit", "-qm", "x"]):  # fmt: skip
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "x"],
+    ):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     monkeypatch.setattr(module.rsweep, "__file__", str(package / "__init__.py"))
     head = ["git", "-C", str(tmp_path), "rev-parse", "HEAD"]

@@ -49,8 +49,13 @@ def table_of_files(root: Path) -> dict[str, object]:
 
 def npz(root: Path) -> dict[str, object]:
     path = root / "set.npz"
-    np.savez(path, images=IMAGES, labels=np.array(LABELS), split=np.array(SPLITS),
-             id=np.array([f"c{i}" for i in range(COUNT)]))  # fmt: skip
+    np.savez(
+        path,
+        images=IMAGES,
+        labels=np.array(LABELS),
+        split=np.array(SPLITS),
+        id=np.array([f"c{i}" for i in range(COUNT)]),
+    )
     return {"path": str(path)}
 
 
@@ -85,15 +90,23 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 def hub_parquet(root: Path) -> dict[str, object]:
     """As the hub writes it: {bytes, path}, a number for the label, names in the footer."""
     names = sorted(set(LABELS))
-    about = {"info": {"features": {"image": {"_type": "Image"},
-                                   "label": {"names": names, "_type": "ClassLabel"}}}}  # fmt: skip
+    about = {
+        "info": {
+            "features": {
+                "image": {"_type": "Image"},
+                "label": {"names": names, "_type": "ClassLabel"},
+            }
+        }
+    }
     for split in dict.fromkeys(SPLITS):
         rows = [i for i in range(COUNT) if SPLITS[i] == split]
-        table = pa.table({
-            "id": [f"c{i}" for i in rows],
-            "image": [{"bytes": png(IMAGES[i]), "path": f"c{i}.png"} for i in rows],
-            "label": [names.index(LABELS[i]) for i in rows],
-        })  # fmt: skip
+        table = pa.table(
+            {
+                "id": [f"c{i}" for i in rows],
+                "image": [{"bytes": png(IMAGES[i]), "path": f"c{i}.png"} for i in rows],
+                "label": [names.index(LABELS[i]) for i in rows],
+            }
+        )
         table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
         path = root / "data" / f"{split}-00000-of-00001.parquet"
         path.parent.mkdir(exist_ok=True)
@@ -102,6 +115,10 @@ def hub_parquet(root: Path) -> dict[str, object]:
 
 
 FORMS: dict[str, Callable[[Path], dict[str, object]]] = {
-    "folders": folder_of_classes, "table": table_of_files, "npz": npz, "hdf5": hdf5,
-    "tar": tars, "parquet": hub_parquet,
-}  # fmt: skip
+    "folders": folder_of_classes,
+    "table": table_of_files,
+    "npz": npz,
+    "hdf5": hdf5,
+    "tar": tars,
+    "parquet": hub_parquet,
+}

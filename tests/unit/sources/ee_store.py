@@ -70,21 +70,31 @@ class Builder:
     def image(self, image_id, bands, day, east_m=0.0, nodata=None, crs=CRS, **properties):
         self.arrays[image_id] = dict(bands)
         write_image(
-            self.root, image_id, bands, crs, affine(east_m), nodata,
-            **{"system__time_start": JUNE_MS + int(day * DAY_MS) + 37_830_123,
-               "system__version": VERSION + int(day), **properties},
-        )  # fmt: skip
+            self.root,
+            image_id,
+            bands,
+            crs,
+            affine(east_m),
+            nodata,
+            **{
+                "system__time_start": JUNE_MS + int(day * DAY_MS) + 37_830_123,
+                "system__version": VERSION + int(day),
+                **properties,
+            },
+        )
 
 
 def _sentinel2(to: Builder) -> None:
     for day in DAYS:
         stamp = f"202206{day + 1:02d}T1010"
         common = {
-            "CLOUDY_PIXEL_PERCENTAGE": 10.0 + day, "MGRS_TILE": "33TVL",
+            "CLOUDY_PIXEL_PERCENTAGE": 10.0 + day,
+            "MGRS_TILE": "33TVL",
             "DATATAKE_IDENTIFIER": f"GS2A_{stamp}30_0363{day:02d}_N04.00",
             "DATASTRIP_ID": f"S2A_OPER_MSI_L2A_DS_X_20220630T000000_S{stamp}26_N04.00",
-            "PROCESSING_BASELINE": "04.00", "SPACECRAFT_NAME": "Sentinel-2A",
-        }  # fmt: skip
+            "PROCESSING_BASELINE": "04.00",
+            "SPACECRAFT_NAME": "Sentinel-2A",
+        }
         bands = {b: random(f"{day}{b}", "uint16", 1, 9000) for b in S2_BANDS}
         bands["SCL"] = random(f"{day}SCL", "uint16", 1, 12)
         if day == DAYS[1]:  # part of it was not seen
@@ -107,17 +117,23 @@ def _oddities(to: Builder) -> None:
     first, second = DAYS[:2]
     common = {"CLOUDY_PIXEL_PERCENTAGE": 1.0, "MGRS_TILE": "33TVL"}
     to.image(
-        f"{SR}/20220604T101030_20220604T000000_T33TVL", bands, first, **common,
+        f"{SR}/20220604T101030_20220604T000000_T33TVL",
+        bands,
+        first,
+        **common,
         DATATAKE_IDENTIFIER=f"GS2A_202206{first + 1:02d}T101030_0363{first:02d}_N03.01",
         DATASTRIP_ID=f"S2A_OPER_MSI_L2A_DS_X_20220605T000000_S202206{first + 1:02d}T101026_N03",
         PROCESSING_BASELINE="03.01",
-    )  # fmt: skip
+    )
     to.image(
-        f"{SR}/20220609T101030_20220609T101555_T33TVL", bands, second, **common,
+        f"{SR}/20220609T101030_20220609T101555_T33TVL",
+        bands,
+        second,
+        **common,
         DATATAKE_IDENTIFIER=f"GS2A_202206{second + 1:02d}T101030_0363{second:02d}_N04.00",
         DATASTRIP_ID=f"S2A_OPER_MSI_L2A_DS_X_20220630T000000_S202206{second + 1:02d}T101555_N04",
         PROCESSING_BASELINE="04.00",
-    )  # fmt: skip
+    )
     # Its left edge is the grid's right edge: no pixel centre of it is on the grid.
     east = (GRID.width + MARGIN) * GRID.scale_m
     to.image(f"{SR}/20220604T101030_20220604T101026_T33TWL", bands, first, east_m=east, **common)
@@ -133,8 +149,13 @@ def _radar(to: Builder) -> None:
         power = {b: random(f"{day}{b}", "float32", 1e-4, 1) for b in ("VV", "VH")}
         for values in power.values():
             values[:10] = np.nan
-        common = {"orbitProperties_pass": orbit, "instrumentMode": mode, "platform_number": "A",
-                  "transmitterReceiverPolarisation": ["VV", "VH"], "nodata": np.nan}  # fmt: skip
+        common = {
+            "orbitProperties_pass": orbit,
+            "instrumentMode": mode,
+            "platform_number": "A",
+            "transmitterReceiverPolarisation": ["VV", "VH"],
+            "nodata": np.nan,
+        }
         to.image(f"{S1_FLOAT}/S1A_IW_{day}", power, day, **common)
         decibel = {b: (10 * np.log10(v)).astype("float32") for b, v in power.items()}
         to.image(f"{S1}/S1A_IW_{day}", decibel, day, **common)
@@ -161,16 +182,23 @@ def _other_optical(to: Builder) -> None:
     del bands["state_1km"]
     start = JUNE_MS + 9 * DAY_MS
     to.image(
-        f"{MOD13}/2022_06_10", {**bands, "SummaryQA": random("q", "int16", 0, 4)}, 9,
-        system__time_start=start, system__time_end=start + 16 * DAY_MS,
-    )  # fmt: skip
+        f"{MOD13}/2022_06_10",
+        {**bands, "SummaryQA": random("q", "int16", 0, 4)},
+        9,
+        system__time_start=start,
+        system__time_end=start + 16 * DAY_MS,
+    )
     for year, east in ((0, 0.0), (365, 0.0)):
         bands = {f"A{i:02d}": random(f"{year}{i}", "float32", -1, 1) for i in range(64)}
         start = JUNE_MS - 151 * DAY_MS + year * DAY_MS
         to.image(
-            f"{ALPHA}/{year}", bands, 0, east_m=east, system__time_start=start,
+            f"{ALPHA}/{year}",
+            bands,
+            0,
+            east_m=east,
+            system__time_start=start,
             system__time_end=start + 365 * DAY_MS,
-        )  # fmt: skip
+        )
 
 
 def _elevation(to: Builder) -> None:

@@ -38,8 +38,10 @@ from rsweep.stages.fetch.used import used_scenes
 sys.path.insert(0, str(Path(__file__).parents[2] / "standins"))
 from eurosat_set import BANDS, CLASSES, TIF, image, write_eurosat
 
-EUROSAT = {"bands": list(BANDS), "splits": {split: f"eurosat-{split}.txt"
-                                            for split in ("train", "val", "test")}}  # fmt: skip
+EUROSAT = {
+    "bands": list(BANDS),
+    "splits": {split: f"eurosat-{split}.txt" for split in ("train", "val", "test")},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -104,8 +106,9 @@ def test_values_pass_exactly_whatever_composite_and_type(composite, bench, tmp_p
 def test_gain_offset_unit_and_nodata_are_the_users(bench, tmp_path):
     np.savez(tmp_path / "a.npz", images=np.array([[[0, 255], [10, 20]]], np.uint8))
     path = str(tmp_path / "a.npz")
-    (frame,) = framed(bench, options(path=path, bands=["B4"], gain=4, offset=-8,
-                                     nodata=255)).values()  # fmt: skip
+    (frame,) = framed(
+        bench, options(path=path, bands=["B4"], gain=4, offset=-8, nodata=255)
+    ).values()
     np.testing.assert_array_equal(frame[0], [[-8, np.nan], [32, 72]])
     (frame,) = framed(bench, options(path=path, bands=["B4"], unit="reflectance")).values()
     np.testing.assert_array_equal(frame[0], [[0, 2_550_000], [100_000, 200_000]])
@@ -159,8 +162,17 @@ def test_a_georeference_in_degrees_gives_the_centre_alone(bench, tmp_path):
 
 def write_geotiff(path: Path, crs: str, transform: Affine) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(path, "w", driver="GTiff", count=1, height=8, width=8, dtype="uint8",
-                       crs=crs, transform=transform) as file:  # fmt: skip
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=1,
+        height=8,
+        width=8,
+        dtype="uint8",
+        crs=crs,
+        transform=transform,
+    ) as file:
         file.write(np.full((1, 8, 8), 7, np.uint8))
 
 
@@ -180,19 +192,31 @@ def test_another_pixel_size_than_scale_m_is_refused_until_the_georeference_is_ig
 
 
 @pytest.mark.parametrize(("size", "side"), [(6, 12), (12, 12), (30, 12)])
-def test_resized_input_is_torchs_antialiased_bilinear_of_the_whole_chip(size, side, bench,
-                                                                        tmp_path):  # fmt: skip
+def test_resized_input_is_torchs_antialiased_bilinear_of_the_whole_chip(
+    size, side, bench, tmp_path
+):
     found = options(bands=RGB, **FORMS["npz"](tmp_path))
-    node, _ = bench.run(rois_of(found), "prep", provider="chips", chips=found, bands=RGB,
-                        context_m=None, input_prep="resize", image_size=size,
-                        patch_size=size)  # fmt: skip
+    node, _ = bench.run(
+        rois_of(found),
+        "prep",
+        provider="chips",
+        chips=found,
+        bands=RGB,
+        context_m=None,
+        input_prep="resize",
+        image_size=size,
+        patch_size=size,
+    )
     with bench.open(node) as file:
         tiles = file[f"{size}/s2/pixels"][:, 0]
         real = file[f"{size}/real"][:]
     wanted = torch.nn.functional.interpolate(
-        torch.from_numpy(IMAGES.transpose(0, 3, 1, 2)).float(), (size, size), mode="bilinear",
-        antialias=True, align_corners=False,
-    )  # fmt: skip
+        torch.from_numpy(IMAGES.transpose(0, 3, 1, 2)).float(),
+        (size, size),
+        mode="bilinear",
+        antialias=True,
+        align_corners=False,
+    )
     np.testing.assert_allclose(tiles * 1500 + 2000, wanted, atol=2e-3)
     assert (real == 1).all()
     assert side == SIDE
@@ -201,8 +225,16 @@ def test_resized_input_is_torchs_antialiased_bilinear_of_the_whole_chip(size, si
 def test_native_input_is_the_chip_with_a_reflection_up_to_whole_patches(bench, tmp_path):
     found = options(bands=RGB, **FORMS["npz"](tmp_path))
     for patch, side in ((4, 12), (8, 16)):
-        node, _ = bench.run(rois_of(found), "prep", provider="chips", chips=found, bands=RGB,
-                            context_m=None, input_prep="native", patch_size=patch)  # fmt: skip
+        node, _ = bench.run(
+            rois_of(found),
+            "prep",
+            provider="chips",
+            chips=found,
+            bands=RGB,
+            context_m=None,
+            input_prep="native",
+            patch_size=patch,
+        )
         with bench.open(node) as file:
             tiles, real = file[f"{side}/s2/pixels"][:, 0], file[f"{side}/real"][:]
         margin = (side - SIDE) // 2
@@ -302,8 +334,9 @@ def test_an_image_that_is_broken_or_has_other_bands_fails_its_own_roi(bench, tmp
 def test_a_roi_that_is_no_chip_has_a_reason(bench, tmp_path):
     found = options(bands=RGB, **FORMS["npz"](tmp_path))
     elsewhere = Roi("c99", {"type": "point", "lon": 1.0, "lat": 1.0, "buffer_m": 60.0})
-    node, _ = bench.run([elsewhere], "fetch", provider="chips", chips=found, bands=RGB,
-                        context_m=None)  # fmt: skip
+    node, _ = bench.run(
+        [elsewhere], "fetch", provider="chips", chips=found, bands=RGB, context_m=None
+    )
     assert "is no chip of the data set" in bench.rois(node)[0]["error"]
 
 
@@ -345,8 +378,15 @@ def test_places_and_dates_of_a_table_become_the_rois(tmp_path):
 
 def test_the_scene_is_of_the_middle_of_the_window_and_names_its_file(bench, tmp_path):
     found = options(bands=RGB, **FORMS["parquet"](_made(tmp_path / "d")))
-    node, _ = bench.run(rois_of(found), "fetch", provider="chips", chips=found, bands=RGB,
-                        context_m=None, temporal={"year": 2018})  # fmt: skip
+    node, _ = bench.run(
+        rois_of(found),
+        "fetch",
+        provider="chips",
+        chips=found,
+        bands=RGB,
+        context_m=None,
+        temporal={"year": 2018},
+    )
     (scene,) = bench.rois(node)[0]["scenes"]
     file = next((tmp_path / "d/data").glob(f"{SPLITS[int(scene['id'][1])]}*"))
     assert scene["time"] == "2018-07-02"
@@ -376,8 +416,12 @@ def test_images_of_another_sensor_than_the_model_reads_are_an_error(tmp_path):
         chips.identity(found, "s1")
 
 
-STUDY = {"study": "t", "rois": "out/rois.csv", "temporal": {"year": 2018},
-         "base": {"model": "rcf", "provider": "chips", "bands": RGB}}  # fmt: skip
+STUDY = {
+    "study": "t",
+    "rois": "out/rois.csv",
+    "temporal": {"year": 2018},
+    "base": {"model": "rcf", "provider": "chips", "bands": RGB},
+}
 
 
 @pytest.fixture

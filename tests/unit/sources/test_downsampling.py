@@ -79,11 +79,21 @@ def earthengine_reads(folder, values, sensor, where):
     build = Builder(folder)
     collection = "COPERNICUS/S2_SR_HARMONIZED" if sensor == "s2" else "COPERNICUS/S1_GRD"
     band = "B4" if sensor == "s2" else "VV"
-    more = {} if sensor == "s2" else {"instrumentMode": "IW",
-                                      "transmitterReceiverPolarisation": ["VV"]}  # fmt: skip
+    more = (
+        {}
+        if sensor == "s2"
+        else {"instrumentMode": "IW", "transmitterReceiverPolarisation": ["VV"]}
+    )
     codes = {"SCL": np.full(values.shape, 4, values.dtype)} if sensor == "s2" else {}
-    build.image(f"{collection}/one", {band: values, **codes}, 2,
-                nodata=0 if sensor == "s2" else np.nan, east_m=0, crs=CRS, **more)  # fmt: skip
+    build.image(
+        f"{collection}/one",
+        {band: values, **codes},
+        2,
+        nodata=0 if sensor == "s2" else np.nan,
+        east_m=0,
+        crs=CRS,
+        **more,
+    )
     path = folder / f"{collection}/one.tif"
     with rasterio.open(path, "r+") as raster:
         raster.transform = Affine(10, 0, X, 0, -10, Y)
@@ -141,10 +151,16 @@ def test_pixels_weigh_by_the_area_that_lies_inside(tmp_path):
 @pytest.mark.parametrize("unit", ["dB", "amplitude", "linear"])
 def test_radar_files_of_every_unit_are_averaged_as_power(tmp_path, unit):
     decibel = ground("float32").astype(float)
-    raw = {"dB": decibel + 3, "amplitude": 100 * 10 ** (decibel / 20),
-           "linear": 10 ** (decibel / 10)}[unit]  # fmt: skip
-    scales = {"dB": "offset: -3", "amplitude": "unit: amplitude\n  gain: 0.01",
-              "linear": "unit: linear"}[unit]  # fmt: skip
+    raw = {
+        "dB": decibel + 3,
+        "amplitude": 100 * 10 ** (decibel / 20),
+        "linear": 10 ** (decibel / 10),
+    }[unit]
+    scales = {
+        "dB": "offset: -3",
+        "amplitude": "unit: amplitude\n  gain: 0.01",
+        "linear": "unit: linear",
+    }[unit]
     write(tmp_path / "20220603_VV.tif", raw.astype("f4"), X, Y, nodata=np.nan)
     layout = f"s1:\n  files: '(?P<date>\\d{{8}})_(?P<band>\\w+)\\.tif'\n  {scales}\n"
     for scale_m in (10.0, 20.0, 60.0):
@@ -181,9 +197,18 @@ def test_a_south_up_raster_is_its_north_up_twin(tmp_path, resampling, scale_m):
     values = ground()
     north = write(tmp_path / "n.tif", values, X, Y, nodata=0)
     south = tmp_path / "s.tif"
-    with rasterio.open(south, "w", driver="GTiff", count=1, height=SIDE, width=SIDE,
-                       dtype="uint16", crs=CRS, nodata=0,
-                       transform=Affine(10, 0, X, 0, 10, Y - 10 * SIDE)) as raster:  # fmt: skip
+    with rasterio.open(
+        south,
+        "w",
+        driver="GTiff",
+        count=1,
+        height=SIDE,
+        width=SIDE,
+        dtype="uint16",
+        crs=CRS,
+        nodata=0,
+        transform=Affine(10, 0, X, 0, 10, Y - 10 * SIDE),
+    ) as raster:
         raster.write(values[::-1], 1)
     where = grid(scale_m, x=X + 60, y=Y - 60)
     one, other = read_header(str(north)), read_header(str(south))

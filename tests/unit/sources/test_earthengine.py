@@ -197,10 +197,15 @@ def warped(path, grid, bands):
     with (
         rasterio.open(path) as file,
         WarpedVRT(
-            file, crs=grid.crs, transform=Affine(*grid.transform), width=grid.width,
-            height=grid.height, resampling=Resampling.nearest, add_alpha=True,
+            file,
+            crs=grid.crs,
+            transform=Affine(*grid.transform),
+            width=grid.width,
+            height=grid.height,
+            resampling=Resampling.nearest,
+            add_alpha=True,
         ) as vrt,
-    ):  # fmt: skip
+    ):
         values = vrt.read([file.descriptions.index(b) + 1 for b in bands])
         return np.where(vrt.dataset_mask() > 0, values, 0)
 
@@ -329,9 +334,12 @@ def test_the_services_join_and_link_agree_with_the_pinned_layer(at):
 
 @settings(deadline=None)  # other work on the machine is not a failure
 @given(
-    st.integers(1, 300), st.integers(1, 300), st.integers(1, 300), st.integers(300, 10**5),
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.integers(300, 10**5),
     st.integers(20, 400),
-)  # fmt: skip
+)
 def test_blocks_cover_the_grid_once_and_stay_under_the_limits(height, width, size, limit, side):
     found = blocks(height, width, size, limit, side)
     assert all(b.height * b.width * size <= limit and max(b.height, b.width) <= side for b in found)

@@ -21,9 +21,16 @@ from rsweep.stages.fetch.locks import LOCKED
 from rsweep.stages.job import Job
 
 TO_LONLAT = Transformer.from_crs(made.CRS, 4326, always_xy=True)
-BASE = {"model": "galileo", "variant": "nano", "weights": "random", "provider": "earthengine",
-        "temporal": {"start": "2022-06-01", "end": "2022-07-01"}, "context_m": 0,
-        "frame_policy": "equal", "fetch_bands": "model"}  # fmt: skip
+BASE = {
+    "model": "galileo",
+    "variant": "nano",
+    "weights": "random",
+    "provider": "earthengine",
+    "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
+    "context_m": 0,
+    "frame_policy": "equal",
+    "fetch_bands": "model",
+}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +84,7 @@ CASES = [
     ({"composite": "mosaic", "cloud_mask": "none"}, 0.0),
     ({"composite": "median", "frames": 5, "cloud_mask": "scl", "empty_frame": "repeat"}, 0.0),
     ({"composite": "mean", "modality": "s1"}, 2e-5),
-]  # fmt: skip
+]
 """Settings, and the relative difference allowed: radar's power has another precision there."""
 
 
@@ -121,10 +128,13 @@ def test_a_lock_of_composites_gives_the_same_bytes(at, tmp_path):
         Composited(at, tmp_path / "three", "composite", lock, frames=2)
 
 
-@pytest.mark.parametrize("own, knob, text", [
-    ({"provider": "synthetic"}, "fetch_granularity", "synthetic does not make; allowed: scene"),
-    ({"composite": "least_cloudy"}, "composite", "earthengine makes: median, mean, mosaic"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "own, knob, text",
+    [
+        ({"provider": "synthetic"}, "fetch_granularity", "synthetic does not make; allowed: scene"),
+        ({"composite": "least_cloudy"}, "composite", "earthengine makes: median, mean, mosaic"),
+    ],
+)
 def test_what_a_provider_cannot_reduce_is_a_mistake_in_the_study(own, knob, text):
     _, errors = resolve({**BASE, "fetch_granularity": "composite", **own}, {})
     assert [(name, text in what) for name, what in errors] == [(knob, True)]

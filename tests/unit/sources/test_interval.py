@@ -35,8 +35,12 @@ def test_the_year_that_holds_most_of_the_window(window, years):
 
 
 def test_short_intervals_belong_where_most_of_each_lies():
-    spans = [("2022-05-20", "2022-06-05"), ("2022-06-05", "2022-06-21"),
-             ("2022-06-21", "2022-07-07"), ("2022-07-07", "2022-07-23")]  # fmt: skip
+    spans = [
+        ("2022-05-20", "2022-06-05"),
+        ("2022-06-05", "2022-06-21"),
+        ("2022-06-21", "2022-07-07"),
+        ("2022-07-07", "2022-07-23"),
+    ]
     assert chosen("abcd", spans, ("2022-06-01", "2022-07-01")) == ["b", "c"]
     assert chosen("abcd", spans, ("2022-06-28", "2022-07-09")) == ["c"]
     assert chosen(["x", *"abcd"], [None, *spans], ("2022-09-01", "2022-10-01")) == ["x"]
@@ -51,9 +55,16 @@ def annual(tmp_path_factory):
     for year in (2021, 2022, 2023):
         start = int(np.datetime64(f"{year}-01-01", "ms").astype(int))
         bands = {"A00": np.full(shape(), year / 1e4, "f4")}
-        build.image(f"{ALPHA}/a_{year}", bands, 0, nodata=np.nan, system__time_start=start,
-                    system__time_end=int(np.datetime64(f"{year + 1}-01-01", "ms").astype(int)),
-                    MODEL_VERSION="1.0", UTM_ZONE="33N")  # fmt: skip
+        build.image(
+            f"{ALPHA}/a_{year}",
+            bands,
+            0,
+            nodata=np.nan,
+            system__time_start=start,
+            system__time_end=int(np.datetime64(f"{year + 1}-01-01", "ms").astype(int)),
+            MODEL_VERSION="1.0",
+            UTM_ZONE="33N",
+        )
     server = serve(root)
     yield server
     server.close()
@@ -66,8 +77,9 @@ def test_an_annual_product_of_the_service_and_its_frame(annual, window, years):
     scenes = source.scenes(grid, *window)
     assert [int(scene.time[:4]) for scene in scenes] == years
     assert source.check_pinned(scenes) == []
-    listed = [{"id": s.id, "time": s.time, "cloud_pct": None, "properties": s.properties}
-              for s in scenes]  # fmt: skip
+    listed = [
+        {"id": s.id, "time": s.time, "cloud_pct": None, "properties": s.properties} for s in scenes
+    ]
     (((first, after), chosen_scenes),) = scenes_by_frame(listed, *window, {"frames": 1})
     assert len(chosen_scenes) == len(years)
     for scene in listed:
@@ -91,12 +103,19 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("kind, names, window, expected", [
-    ("month", ["202205", "202206", "202207"], ("2022-05-25", "2022-07-10"), ["202206"]),
-    ("year", ["2021", "2022"], ("2022-06-01", "2022-09-01"), ["2022"]),
-    ("days", ["20220525", "20220610", "20220626"], ("2022-06-01", "2022-07-01"),
-     ["20220525", "20220610"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind, names, window, expected",
+    [
+        ("month", ["202205", "202206", "202207"], ("2022-05-25", "2022-07-10"), ["202206"]),
+        ("year", ["2021", "2022"], ("2022-06-01", "2022-09-01"), ["2022"]),
+        (
+            "days",
+            ["20220525", "20220610", "20220626"],
+            ("2022-06-01", "2022-07-01"),
+            ["20220525", "20220610"],
+        ),
+    ],
+)
 def test_local_composites(tmp_path, kind, names, window, expected):
     for name in names:
         write(tmp_path / f"{name}.tif", ramp())
@@ -110,9 +129,17 @@ def test_local_composites(tmp_path, kind, names, window, expected):
 
 def test_an_item_of_days_is_an_interval_and_one_of_seconds_is_not():
     def item(start, end):
-        return parse_item({"id": "a", "bbox": [0, 0, 1, 1], "properties": {
-            "datetime": None, "start_datetime": start, "end_datetime": end,
-        }})  # fmt: skip
+        return parse_item(
+            {
+                "id": "a",
+                "bbox": [0, 0, 1, 1],
+                "properties": {
+                    "datetime": None,
+                    "start_datetime": start,
+                    "end_datetime": end,
+                },
+            }
+        )
 
     assert item("2022-06-01T10:00:00Z", "2022-06-01T10:00:25Z").interval is None
     month = item("2022-06-01T00:00:00Z", "2022-06-30T23:59:59Z")

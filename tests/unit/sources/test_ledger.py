@@ -89,7 +89,9 @@ def test_what_is_charged_is_written_down_under_the_key_that_asked(at, tmp_path):
         assert spent.eecu_seconds == pytest.approx(at.charged[f"rsweep-{key}"])
         assert (spent.requests, spent.told, spent.unanswered) == (2, 2, 0)
     assert {entry.get("tag") for entry in at.log if PIXELS in entry["path"]} == {
-        "rsweep-aa", "rsweep-bb"}  # fmt: skip
+        "rsweep-aa",
+        "rsweep-bb",
+    }
 
 
 def test_charges_of_some_studies_predict_others(at, tmp_path):
@@ -102,9 +104,11 @@ def test_charges_of_some_studies_predict_others(at, tmp_path):
     at.silent, before = True, charged(at)
     unseen = {}
     for key, bands, side, days, how in (
-        ("u1", ("B4", "B3"), 40, 30, "scenes"), ("u2", ("B2", "B3", "B4", "B8"), 36, 15, "scenes"),
-        ("u3", ("B4", "B3"), 40, 30, "composite"), ("u4", ("B8",), 20, 20, "composite"),
-    ):  # fmt: skip
+        ("u1", ("B4", "B3"), 40, 30, "scenes"),
+        ("u2", ("B2", "B3", "B4", "B8"), 36, 15, "scenes"),
+        ("u3", ("B4", "B3"), 40, 30, "composite"),
+        ("u4", ("B8",), 20, 20, "composite"),
+    ):
         source = opened(at, tmp_path, key, bands)
         fetch(source, side, days, how)
         assert source.stats["modelled_requests"] == 2
@@ -178,10 +182,11 @@ def test_jobs_at_once_do_not_pass_a_budget_together(at, tmp_path):
     budget = 12 / HOUR
     at.latency_s = 0.02
     jobs = [
-        subprocess.Popen([sys.executable, "-c", FETCHER, *paths, at.url, str(tmp_path),
-                          str(budget), side])
+        subprocess.Popen(
+            [sys.executable, "-c", FETCHER, *paths, at.url, str(tmp_path), str(budget), side]
+        )
         for side in ("20", "40")
-    ]  # fmt: skip
+    ]
     assert [job.wait(120) for job in jobs] == [7, 7]
     assert set(at.charged) == {"rsweep-k20", "rsweep-k40"}
     month = Ledger(tmp_path, "project").read()
@@ -193,16 +198,24 @@ def write_study(folder, at, budget):
     lonlat = Transformer.from_crs(32633, 4326, always_xy=True)
     rows = ["id,lon,lat,buffer_m"]
     for i in range(8):
-        lon, lat = lonlat.transform(made.GRID.x0 + 100 + 65 * (i % 4),
-                                    made.GRID.y0 - 120 - 125 * (i // 4))  # fmt: skip
+        lon, lat = lonlat.transform(
+            made.GRID.x0 + 100 + 65 * (i % 4), made.GRID.y0 - 120 - 125 * (i // 4)
+        )
         rows.append(f"r{i},{lon},{lat},50")
     (folder / "rois.csv").write_text("\n".join(rows))
     config = {
-        "study": "s", "rois": str(folder / "rois.csv"), "results": str(folder / "results"),
-        "temporal": {"start": "2022-06-01", "end": "2022-07-01"}, "budget": {"eecu_hours": budget},
-        "base": {"provider": "earthengine", "model": "rcf", "context_m": 0,
-                 "earthengine": {"url": at.url, "project": "project", "parallel": 1}},
-    }  # fmt: skip
+        "study": "s",
+        "rois": str(folder / "rois.csv"),
+        "results": str(folder / "results"),
+        "temporal": {"start": "2022-06-01", "end": "2022-07-01"},
+        "budget": {"eecu_hours": budget},
+        "base": {
+            "provider": "earthengine",
+            "model": "rcf",
+            "context_m": 0,
+            "earthengine": {"url": at.url, "project": "project", "parallel": 1},
+        },
+    }
     path = folder / "study.yaml"
     path.write_text(json.dumps(config))
     return path
@@ -218,8 +231,9 @@ def fetch_job(path):
 def places(at):
     return Counter(
         (e["grid"]["affineTransform"]["translateX"], e["grid"]["affineTransform"]["translateY"])
-        for e in at.log if PIXELS in e["path"] and e["code"] == 200
-    )  # fmt: skip
+        for e in at.log
+        if PIXELS in e["path"] and e["code"] == 200
+    )
 
 
 JOB = """
@@ -236,8 +250,9 @@ def test_a_study_that_is_killed_and_then_stopped_by_its_budget_asks_for_nothing_
     paths = [str(here), str(here.parents[1] / "standins")]
     at.latency_s = 0.1
     path = write_study(tmp_path, at, 100)
-    killed = subprocess.Popen([sys.executable, "-c", JOB, *paths, str(path)],
-                              stderr=subprocess.DEVNULL)  # fmt: skip
+    killed = subprocess.Popen(
+        [sys.executable, "-c", JOB, *paths, str(path)], stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
     while at.count(PIXELS, 200) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -42,17 +42,35 @@ def _fresh(monkeypatch, tmp_path):
     local._held.cache_clear()
 
 
-def write(path: Path, values, x=500_040, y=5_000_040, pixel=10, crs="EPSG:32633", nodata=None,
-          names=None, **options):  # fmt: skip
+def write(
+    path: Path,
+    values,
+    x=500_040,
+    y=5_000_040,
+    pixel=10,
+    crs="EPSG:32633",
+    nodata=None,
+    names=None,
+    **options,
+):
     """One raster of [H, W] or [C, H, W] values with its top-left corner at x, y."""
     values = np.asarray(values)
     values = values[None] if values.ndim == 2 else values
     path.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = values.shape
     with rasterio.open(
-        path, "w", driver="GTiff", count=count, height=height, width=width, dtype=values.dtype,
-        crs=crs, transform=Affine(pixel, 0, x, 0, -pixel, y), nodata=nodata, **options,
-    ) as raster:  # fmt: skip
+        path,
+        "w",
+        driver="GTiff",
+        count=count,
+        height=height,
+        width=width,
+        dtype=values.dtype,
+        crs=crs,
+        transform=Affine(pixel, 0, x, 0, -pixel, y),
+        nodata=nodata,
+        **options,
+    ) as raster:
         raster.write(values)
         if names:
             raster.descriptions = names
@@ -102,14 +120,23 @@ class TestPixels:
         values = np.random.default_rng(0).integers(1, 9000, (120, 120)).astype("uint16")
         # 12° east is the western edge of zone 33 and the eastern one of zone 32.
         grid = Grid("EPSG:32633", 263_040.0, 5_000_040.0, 10.0, 24, 24)
-        path = write(tmp_path / "20220603_B04.tif", values, 734_700, 5_000_200, crs="EPSG:32632",
-                     nodata=0)  # fmt: skip
+        path = write(
+            tmp_path / "20220603_B04.tif", values, 734_700, 5_000_200, crs="EPSG:32632", nodata=0
+        )
         _, (pixels,) = read(options(tmp_path, resampling=resampling), grid=grid)
         with rasterio.open(path) as raster:
             expected = np.zeros((24, 24), "uint16")
-            reproject(rasterio.band(raster, 1), expected, dst_transform=Affine(*grid.transform),
-                      dst_crs=grid.crs, dst_nodata=0, tolerance=0, XSCALE=1, YSCALE=1,
-                      resampling=rasterio.enums.Resampling[resampling])  # fmt: skip
+            reproject(
+                rasterio.band(raster, 1),
+                expected,
+                dst_transform=Affine(*grid.transform),
+                dst_crs=grid.crs,
+                dst_nodata=0,
+                tolerance=0,
+                XSCALE=1,
+                YSCALE=1,
+                resampling=rasterio.enums.Resampling[resampling],
+            )
         assert (expected > 0).all()
         # A millionth of a pixel may round a value to its neighbour.
         assert np.abs(pixels.bands[0].astype(int) - expected).max() <= (resampling != "nearest")
@@ -310,11 +337,14 @@ s2:
     @pytest.mark.parametrize(
         "text, form, expected",
         [
-            ("20220603", None, "2022-06-03"), ("2022-06-03", None, "2022-06-03"),
-            ("20220603T102030", None, "2022-06-03T10:20:30Z"), ("2022154", None, "2022-06-03"),
-            ("202206", None, "2022-06-01"), ("03Jun2022", "%d%b%Y", "2022-06-03"),
+            ("20220603", None, "2022-06-03"),
+            ("2022-06-03", None, "2022-06-03"),
+            ("20220603T102030", None, "2022-06-03T10:20:30Z"),
+            ("2022154", None, "2022-06-03"),
+            ("202206", None, "2022-06-01"),
+            ("03Jun2022", "%d%b%Y", "2022-06-03"),
         ],
-    )  # fmt: skip
+    )
     def test_dates(self, text, form, expected):
         layout = {"s2": {"files": "(?P<date>.*)", "date_format": form}}
         sections, problems = parse_layout(layout, "l")
@@ -423,8 +453,14 @@ class TestRoiErrors:
 
     def test_a_truncated_file(self, tmp_path):
         noise = np.random.default_rng(0).integers(1, 9999, (1024, 1024)).astype("uint16")
-        path = write(tmp_path / "20220603_B04.tif", noise, tiled=True, blockxsize=256,
-                     blockysize=256, compress="deflate")  # fmt: skip
+        path = write(
+            tmp_path / "20220603_B04.tif",
+            noise,
+            tiled=True,
+            blockxsize=256,
+            blockysize=256,
+            compress="deflate",
+        )
         path.write_bytes(path.read_bytes()[:-900_000])
         opts = options(tmp_path)
         read(opts)  # the first blocks are there
@@ -451,8 +487,15 @@ class TestRoiErrors:
             read(opts, ("B4", "B8"), grid=away)
 
     def test_a_file_without_a_place(self, tmp_path):
-        with rasterio.open(tmp_path / "20220603_B04.tif", "w", driver="GTiff", count=1, height=9,
-                           width=9, dtype="uint16") as raster:  # fmt: skip
+        with rasterio.open(
+            tmp_path / "20220603_B04.tif",
+            "w",
+            driver="GTiff",
+            count=1,
+            height=9,
+            width=9,
+            dtype="uint16",
+        ) as raster:
             raster.write(ramp(9, 9)[None])
         with pytest.raises(RoiError, match="is not georeferenced"):
             read(options(tmp_path))
@@ -643,26 +686,34 @@ s2:
         for name, value in files.items():
             write(root / f"{name}.tif", np.full((24, 24), value, "uint16"), nodata=0)
         scenes, pixels = read(options(root, layout), window=("2022-01-01", "2023-01-01"))
-        return {s.id: float(p.bands[0, 0, 0] * s.gain + s.offset)
-                for s, p in zip(scenes, pixels, strict=True)}  # fmt: skip
+        return {
+            s.id: float(p.bands[0, 0, 0] * s.gain + s.offset)
+            for s, p in zip(scenes, pixels, strict=True)
+        }
 
     def test_names_of_products_tell(self, tmp_path):
         found = self.scenes(
-            tmp_path, self.NAMES, S2A_MSIL2A_20220110T101031_N0301_R022_a=800,
+            tmp_path,
+            self.NAMES,
+            S2A_MSIL2A_20220110T101031_N0301_R022_a=800,
             S2A_MSIL2A_20220301T101031_N0400_R022_b=1800,
             S2A_MSIL2A_20220401T101031_N0510_R022_c=1800,
-        )  # fmt: skip
+        )
         assert found == {"R022_a": 800.0, "R022_b": 800.0, "R022_c": 800.0}
 
     def test_a_layout_s_offset_is_every_scene_s(self, tmp_path):
-        found = self.scenes(tmp_path, self.NAMES + "  offset: 0\n",
-                            S2A_MSIL2A_20220301T101031_N0400_R022_b=800)  # fmt: skip
+        found = self.scenes(
+            tmp_path, self.NAMES + "  offset: 0\n", S2A_MSIL2A_20220301T101031_N0400_R022_b=800
+        )
         assert found == {"R022_b": 800.0}
 
-    @pytest.mark.parametrize("key, told", [
-        ("baseline: PROCESSING_BASELINE", {"PROCESSING_BASELINE": "04.00"}),
-        ("offset: BOA_ADD_OFFSET", {"BOA_ADD_OFFSET": -1000}),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "key, told",
+        [
+            ("baseline: PROCESSING_BASELINE", {"PROCESSING_BASELINE": "04.00"}),
+            ("offset: BOA_ADD_OFFSET", {"BOA_ADD_OFFSET": -1000}),
+        ],
+    )
     def test_metadata_tells(self, tmp_path, key, told):
         layout = f"s2:\n  files: '(?P<date>\\d{{8}})\\.tif'\n  bands: [B4]\n  sidecar: {{{key}}}\n"
         old = {name: "03.01" if isinstance(value, str) else 0 for name, value in told.items()}
@@ -679,8 +730,12 @@ s2:
     def test_scenes_that_do_not_tell_beside_one_that_has_it_are_an_error(self, tmp_path):
         layout = self.NAMES.replace(r"_N\d{4}_(?P<scene>R\d+_\w+)", r"_(?P<scene>\w+)")
         with pytest.raises(SourceError, match=r"R022_a.*N0400_R022_b has, and nothing tells"):
-            self.scenes(tmp_path, layout, S2A_MSIL2A_20220110T101031_R022_a=800,
-                        S2A_MSIL2A_20220301T101031_N0400_R022_b=1800)  # fmt: skip
+            self.scenes(
+                tmp_path,
+                layout,
+                S2A_MSIL2A_20220110T101031_R022_a=800,
+                S2A_MSIL2A_20220301T101031_N0400_R022_b=1800,
+            )
         assert any("nothing tells" in str(p) for p in local.check(options(tmp_path, layout), "x"))
 
     def test_a_folder_that_tells_nothing_is_as_it_is(self, tmp_path):

@@ -58,8 +58,10 @@ def test_bigearthnet_patches_are_read_as_they_are():
     opts = options("bigearthnet", DATA / "bigearthnet")
     bands = local.available_bands(opts, "s2")
     assert len(bands) == 12
-    sources = {"s2": local.open_source(opts, "s2", bands),
-               "s1": local.open_source(opts, "s1", ("VV", "VH"))}  # fmt: skip
+    sources = {
+        "s2": local.open_source(opts, "s2", bands),
+        "s1": local.open_source(opts, "s1", ("VV", "VH")),
+    }
     for grid in grids("bigearthnet").values():
         assert (grid.height, grid.width) == (120, 120)
         for sensor, source in sources.items():
@@ -83,8 +85,12 @@ def test_slovenia_has_five_dates_with_cloud_probabilities():
     grid = Grid("EPSG:32633", 465_240.0, 5_080_200.0, 10.0, 60, 60)
     scenes = source.scenes(grid, "2015-07-01", "2015-10-01")
     assert [s.time[:10] for s in scenes] == [
-        "2015-07-11", "2015-07-31", "2015-08-20", "2015-08-30", "2015-09-09",
-    ]  # fmt: skip
+        "2015-07-11",
+        "2015-07-31",
+        "2015-08-20",
+        "2015-08-30",
+        "2015-09-09",
+    ]
     assert [round(s.cloud_pct or 0) for s in scenes] == [0, 98, 100, 0, 0]
     for scene, pixels in zip(scenes, source.read(scenes, grid), strict=True):
         with rasterio.open(folder / f"S2_HARMONIZED/{scene.id}.tif") as raster:
@@ -109,8 +115,9 @@ def test_worldcereal_months(tmp_path):
         vv = data["S1-SIGMA0-VV"][:].view(np.uint16)[:, rows, columns]
     optical = local.open_source(opts, "s2", ("B4",))
     scenes = optical.scenes(grid, "2020-11-01", "2021-11-01")
-    assert [s.time for s in scenes] == [f"20{m // 12:02d}-{m % 12 + 1:02d}-01" for m in
-                                        range(20 * 12 + 10, 21 * 12 + 10)]  # fmt: skip
+    assert [s.time for s in scenes] == [
+        f"20{m // 12:02d}-{m % 12 + 1:02d}-01" for m in range(20 * 12 + 10, 21 * 12 + 10)
+    ]
     read = np.stack([pixels.bands[0] for pixels in optical.read(scenes, grid)])
     assert (read[1:3] == 0).all()  # the winter months hold nothing
     assert np.array_equal(read, np.where(red == 65_535, 0, np.maximum(red, 1)))
@@ -135,8 +142,10 @@ def test_treesat_dates_and_orbits(tmp_path):
         source = local.open_source(opts, "s1", ("VV", "VH"), orbit)
         found[orbit] = source.scenes(grid, "2020-01-01", "2021-01-01")
     assert {orbit: len(scenes) for orbit, scenes in found.items()} == {
-        "ascending": 60, "descending": 86, "any": 146,
-    }  # fmt: skip
+        "ascending": 60,
+        "descending": 86,
+        "any": 146,
+    }
     pixels = next(source.read(found["any"], grid))
     assert -20 < np.nanmedian(pixels.bands[0]) < 0
 
@@ -146,8 +155,16 @@ def test_jpeg_2000(tmp_path):
     layout.write_text("s2:\n  files: 's2_(?P<band>B\\w+)\\.jp2'\n  date: 2016-01-12\n")
     opts = {"path": str(DATA / "sentinel2_l1c_virginia"), "layout": str(layout)}
     assert local.available_bands(opts, "s2") == (
-        "B1", "B5", "B6", "B7", "B8A", "B9", "B10", "B11", "B12",
-    )  # fmt: skip
+        "B1",
+        "B5",
+        "B6",
+        "B7",
+        "B8A",
+        "B9",
+        "B10",
+        "B11",
+        "B12",
+    )
     source = local.open_source(opts, "s2", ("B11", "B1"))
     grid = Grid("EPSG:32618", 440_040.0, 4_175_040.0, 20.0, 90, 90)
     scenes = source.scenes(grid, "2016-01-01", "2017-01-01")

@@ -95,10 +95,16 @@ def searched(service, collection, bands, window=JUNE):
 def test_level_1c_has_its_offset_from_baseline_4_on(service, tmp_path):
     assets = {"red": noise(1), "cirrus": noise(2)}
     service.items = [
-        make_item(tmp_path, name, f"2022-06-0{day}T10:00:00Z", assets, "sentinel-2-l1c",
-                  **{"s2:processing_baseline": baseline})
+        make_item(
+            tmp_path,
+            name,
+            f"2022-06-0{day}T10:00:00Z",
+            assets,
+            "sentinel-2-l1c",
+            **{"s2:processing_baseline": baseline},
+        )
         for day, (name, baseline) in enumerate([("new", "05.09"), ("old", "03.01")], start=1)
-    ]  # fmt: skip
+    ]
     scenes, found = searched(service, "sentinel-2-l1c", ("B4", "B10"))
     assert [(s.id, s.offset) for s in scenes] == [("new", -1000.0), ("old", 0.0)]
     assert np.array_equal(found[0].bands, np.stack([noise(1), noise(2)])[:, :48, :48])
@@ -128,8 +134,11 @@ def test_elevation_is_metres_and_sea_is_no_gap(service, tmp_path):
 
 def test_terrain_corrected_radar_is_a_sensor_too(service, tmp_path):
     power = np.full((512, 512), 0.1, "float32")
-    service.items = [make_item(tmp_path, "pass", assets={"vv": power, "vh": power / 10},
-                               collection="sentinel-1-rtc")]  # fmt: skip
+    service.items = [
+        make_item(
+            tmp_path, "pass", assets={"vv": power, "vh": power / 10}, collection="sentinel-1-rtc"
+        )
+    ]
     assert stac.COLLECTIONS["s1_rtc"] == ("sentinel-1-rtc",)
     _, (pixels,) = searched(service, "sentinel-1-rtc", ("VV", "VH"))
     np.testing.assert_allclose(pixels.bands[:, 0, 0], [-10, -20], atol=1e-5)
@@ -149,8 +158,13 @@ def folder_of(tmp_path: Path, layout: dict) -> dict:
 def test_real_level_1c_files_are_read_as_they_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = DATA / "sentinel2_l1c_virginia"
-    layout = {"s2_l1c": {"files": r"s2_(?P<band>B\w\w)\.jp2", "date": "20160112",
-                         "bands": ["B5", "B10", "B12"]}}  # fmt: skip
+    layout = {
+        "s2_l1c": {
+            "files": r"s2_(?P<band>B\w\w)\.jp2",
+            "date": "20160112",
+            "bands": ["B5", "B10", "B12"],
+        }
+    }
     (tmp_path / "layout.yaml").write_text(yaml.safe_dump(layout))
     options = {"path": str(folder), "layout": str(tmp_path / "layout.yaml")}
     assert local.check(options, "here") == []
@@ -170,9 +184,16 @@ def test_real_level_1c_files_are_read_as_they_are(tmp_path, monkeypatch):
 def test_real_elevation_is_read_as_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     heights = np.load(DATA / "eolearn_slovenia/TestEOPatch/data_timeless/DEM.npy")[..., 0]
-    profile = {"driver": "GTiff", "count": 1, "height": heights.shape[0], "crs": GRID.crs,
-               "width": heights.shape[1], "dtype": "float32", "nodata": np.nan,
-               "transform": Affine(10, 0, GRID.x0, 0, -10, GRID.y0)}  # fmt: skip
+    profile = {
+        "driver": "GTiff",
+        "count": 1,
+        "height": heights.shape[0],
+        "crs": GRID.crs,
+        "width": heights.shape[1],
+        "dtype": "float32",
+        "nodata": np.nan,
+        "transform": Affine(10, 0, GRID.x0, 0, -10, GRID.y0),
+    }
     with rasterio.open(tmp_path / "dem.tif", "w", **profile) as raster:
         raster.write(heights, 1)
     options = folder_of(
@@ -285,9 +306,11 @@ def with_elevation(monkeypatch):
     constant = card.normalizations["constant"]
     metres = replace(constant["s2"], stats={"DEM": (0.0, 1.0)})
     changed = replace(
-        card, modalities={**card.modalities, "both": both}, frames_range=(1, 4),
+        card,
+        modalities={**card.modalities, "both": both},
+        frames_range=(1, 4),
         normalizations={"constant": {**constant, "dem": metres}},
-    )  # fmt: skip
+    )
     monkeypatch.setattr(module, "CARD", changed)
     find_card.cache_clear()
     yield {"modality": "both", "image_size": 16}
@@ -302,10 +325,13 @@ def nodes_of(bench, stage, **own):
 @pytest.mark.parametrize(
     "change",
     [
-        {"temporal": {"year": 2020}}, {"composite": "mean"}, {"cloudy_pct": 20.0},
-        {"orbit": "ascending"}, {"fetch_cloudy_pct": 30.0},
+        {"temporal": {"year": 2020}},
+        {"composite": "mean"},
+        {"cloudy_pct": 20.0},
+        {"orbit": "ascending"},
+        {"fetch_cloudy_pct": 30.0},
     ],
-)  # fmt: skip
+)
 def test_no_window_and_no_composite_setting_is_in_a_static_product_s_key(
     bench, with_elevation, change
 ):

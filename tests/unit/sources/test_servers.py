@@ -134,8 +134,11 @@ def test_a_page_instead_of_data_may_pass_and_is_never_an_outcome(at, page):
     soon(lambda: signer.sign("http://a.x/c/b.tif"), TransientError, "web page|no token")
     if page != "text":
         soon(lambda: Transport(2).request(f"{at}/{page}"), ConnectionError, "web page")
-        soon(lambda: remote.Remote().read("item x", f"{at}/{page}.tif", window), TransientError,
-             "web page")  # fmt: skip
+        soon(
+            lambda: remote.Remote().read("item x", f"{at}/{page}.tif", window),
+            TransientError,
+            "web page",
+        )
 
 
 def test_weights_that_trickle_or_are_a_page(at, tmp_path, monkeypatch):
@@ -167,9 +170,16 @@ def test_a_remote_file_reads_no_file_of_this_machine(at, tmp_path):
     private = tmp_path / "private.tif"
     transform = rasterio.Affine(*GRID.transform)
     with rasterio.open(
-        private, "w", driver="GTiff", width=8, height=8, count=1, dtype="uint16", crs=GRID.crs,
+        private,
+        "w",
+        driver="GTiff",
+        width=8,
+        height=8,
+        count=1,
+        dtype="uint16",
+        crs=GRID.crs,
         transform=transform,
-    ) as raster:  # fmt: skip
+    ) as raster:
         raster.write(np.full((1, 8, 8), 777, "uint16"))
     vrt = f"""<VRTDataset rasterXSize="8" rasterYSize="8"><SRS>EPSG:32633</SRS>
 <GeoTransform>500040,10,0,5000040,0,-10</GeoTransform><VRTRasterBand dataType="UInt16" band="1">
@@ -186,8 +196,13 @@ def test_a_remote_file_reads_no_file_of_this_machine(at, tmp_path):
 
 def test_a_remote_catalogue_leads_to_no_file_of_this_machine(at, tmp_path):
     (tmp_path / "secret.json").write_text("{}")
-    root = {"type": "Catalog", "stac_version": "1.0.0", "id": "c", "description": "d",
-            "links": [{"rel": "item", "href": f"file://{tmp_path}/secret.json"}]}  # fmt: skip
+    root = {
+        "type": "Catalog",
+        "stac_version": "1.0.0",
+        "id": "c",
+        "description": "d",
+        "links": [{"rel": "item", "href": f"file://{tmp_path}/secret.json"}],
+    }
     Handler.files = {"/catalog.json": json.dumps(root).encode()}
     soon(lambda: items(f"{at}/catalog.json"), SourceError, "leads to")
     root["links"][0]["href"] = "page/item.json"

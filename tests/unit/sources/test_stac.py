@@ -63,9 +63,16 @@ def fields(low: int) -> np.ndarray:
 
 
 def write_cog(path: Path, values, x=X, y=Y, pixel=10, crs="EPSG:32633", nodata=0) -> Path:
-    profile = {"driver": "GTiff", "count": 1, "height": values.shape[0], "width": values.shape[1],
-               "dtype": values.dtype, "crs": crs, "nodata": nodata,
-               "transform": Affine(pixel, 0, x, 0, -pixel, y)}  # fmt: skip
+    profile = {
+        "driver": "GTiff",
+        "count": 1,
+        "height": values.shape[0],
+        "width": values.shape[1],
+        "dtype": values.dtype,
+        "crs": crs,
+        "nodata": nodata,
+        "transform": Affine(pixel, 0, x, 0, -pixel, y),
+    }
     with MemoryFile() as memory:
         with memory.open(**profile) as raster:
             raster.write(values, 1)
@@ -74,8 +81,18 @@ def write_cog(path: Path, values, x=X, y=Y, pixel=10, crs="EPSG:32633", nodata=0
     return path
 
 
-def make_item(root: Path, name: str, time="2022-06-03T10:20:30Z", assets=None, collection=C1,
-              x=X, y=Y, crs="EPSG:32633", href="@BASE@", **properties) -> dict:  # fmt: skip
+def make_item(
+    root: Path,
+    name: str,
+    time="2022-06-03T10:20:30Z",
+    assets=None,
+    collection=C1,
+    x=X,
+    y=Y,
+    crs="EPSG:32633",
+    href="@BASE@",
+    **properties,
+) -> dict:
     """An item whose assets are written as COGs under `root`."""
     assets = {"red": noise(1), "scl": noise(2) // 2000} if assets is None else assets
     found, bounds = {}, None
@@ -89,12 +106,22 @@ def make_item(root: Path, name: str, time="2022-06-03T10:20:30Z", assets=None, c
     west, south, east, north = bounds or (0, 0, 1, 1)
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {
-        "type": "Feature", "stac_version": "1.0.0", "id": name, "collection": collection,
-        "bbox": list(bounds or ()), "links": [], "stac_extensions": [],
-        "geometry": {"type": "Polygon", "coordinates": [ring]}, "assets": found,
-        "properties": {"datetime": time, "eo:cloud_cover": 12.5,
-                       "s2:processing_baseline": "05.09", **properties},
-    }  # fmt: skip
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": name,
+        "collection": collection,
+        "bbox": list(bounds or ()),
+        "links": [],
+        "stac_extensions": [],
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "assets": found,
+        "properties": {
+            "datetime": time,
+            "eo:cloud_cover": 12.5,
+            "s2:processing_baseline": "05.09",
+            **properties,
+        },
+    }
 
 
 def read(server, bands=("B4",), collection=C1, grid=GRID, window=WINDOW, orbit="any", **options):
@@ -108,10 +135,14 @@ class TestPixels:
         colours = {"B2": "blue", "B4": "red", "B8A": "nir08", "B12": "swir22"}
         bands = {key: noise(k) for k, key in enumerate(colours.values())}
         server.items = [
-            make_item(tmp_path, f"day{day}", f"2022-06-{day:02d}T10:00:00.025Z",
-                      {**{key: v + day for key, v in bands.items()}, "scl": noise(9) // 2000})
+            make_item(
+                tmp_path,
+                f"day{day}",
+                f"2022-06-{day:02d}T10:00:00.025Z",
+                {**{key: v + day for key, v in bands.items()}, "scl": noise(9) // 2000},
+            )
             for day in (21, 3, 12, 8, 17)
-        ]  # fmt: skip
+        ]
         scenes, pixels = read(server, tuple(colours))
         assert [s.time for s in scenes] == [
             f"2022-06-{d}T10:00:00Z" for d in ("03", "08", "12", "17", "21")
@@ -137,11 +168,15 @@ class TestPixels:
         server.items = [item]
         (scene,), _ = read(server)
         assert scene.properties == {
-            "collection": C1, "baseline": "05.09", "offset_applied": False,
-            "updated": "2024-01-02T03:04:05Z", "platform": "sentinel-2a", "orbit": "descending",
+            "collection": C1,
+            "baseline": "05.09",
+            "offset_applied": False,
+            "updated": "2024-01-02T03:04:05Z",
+            "platform": "sentinel-2a",
+            "orbit": "descending",
             "assets": {"B4": f"{server.url}/one_red.tif", "scl": f"{server.url}/one_scl.tif"},
             "checksums": {"B4": "1220abcd"},
-        }  # fmt: skip
+        }
         json.dumps(scene.properties)
 
     def test_scenes_of_a_lock_are_read_without_a_search(self, server, tmp_path):
@@ -157,11 +192,19 @@ class TestPixels:
         grid = Grid("EPSG:32633", 263_040.0, 5_000_040.0, 10.0, 24, 24)
         here = noise(3)
         server.items = [
-            make_item(tmp_path, "z32", "2022-06-03T10:00:00Z", {"red": here}, x=734_700,
-                      y=5_000_200, crs="EPSG:32632"),
-            make_item(tmp_path, "z33", "2022-06-03T10:00:00Z", {"red": here}, x=263_040,
-                      y=5_000_040),
-        ]  # fmt: skip
+            make_item(
+                tmp_path,
+                "z32",
+                "2022-06-03T10:00:00Z",
+                {"red": here},
+                x=734_700,
+                y=5_000_200,
+                crs="EPSG:32632",
+            ),
+            make_item(
+                tmp_path, "z33", "2022-06-03T10:00:00Z", {"red": here}, x=263_040, y=5_000_040
+            ),
+        ]
         scenes, (west, east) = read(server, grid=grid)
         assert [s.id for s in scenes] == ["z32", "z33"]
         assert np.array_equal(east.bands[0], here[:24, :24])
@@ -182,8 +225,14 @@ class TestPixels:
         power[0, 0] = -32768
         for orbit in ("ascending", "descending"):
             server.items.append(
-                make_item(tmp_path, orbit, assets={"vv": power}, collection="sentinel-1-rtc",
-                          **{"sat:orbit_state": orbit}))  # fmt: skip
+                make_item(
+                    tmp_path,
+                    orbit,
+                    assets={"vv": power},
+                    collection="sentinel-1-rtc",
+                    **{"sat:orbit_state": orbit},
+                )
+            )
         scenes, (pixels,) = read(server, ("VV",), "sentinel-1-rtc", orbit="ascending")
         assert [s.id for s in scenes] == ["ascending"]
         expected = 10 * np.log10(np.where(power > 0, power, np.nan).astype("f8"))[:48, :48]
@@ -194,10 +243,15 @@ class TestPixels:
         codes = np.full((64, 64), 1 << 6, "uint16")
         codes[0, :4] = 1 << 3, 1 << 4, 1 << 5, 1
         server.items = [
-            make_item(tmp_path, name, assets={"red": noise(1, 64), "qa_pixel": codes},
-                      collection="landsat-c2-l2", platform=platform)
+            make_item(
+                tmp_path,
+                name,
+                assets={"red": noise(1, 64), "qa_pixel": codes},
+                collection="landsat-c2-l2",
+                platform=platform,
+            )
             for name, platform in (("eight", "landsat-8"), ("seven", "landsat-7"))
-        ]  # fmt: skip
+        ]
         (scene,), (pixels,) = read(server, ("B4",), "landsat-c2-l2")
         assert (scene.id, scene.gain, scene.offset) == ("eight", 0.275, -2000.0)
         assert pixels.quality["scl"][0, :5].tolist() == [9, 3, 11, 0, 7]
@@ -209,8 +263,10 @@ class TestPixels:
         assert (pixels.quality["scl"] == 0).all()
 
     def test_memory_is_bounded(self, server, tmp_path, monkeypatch):
-        server.items = [make_item(tmp_path, f"i{k}", f"2022-06-{k + 1:02d}T00:00:00Z",
-                                  {"red": noise(k, 64)}) for k in range(8)]  # fmt: skip
+        server.items = [
+            make_item(tmp_path, f"i{k}", f"2022-06-{k + 1:02d}T00:00:00Z", {"red": noise(k, 64)})
+            for k in range(8)
+        ]
         source = stac.open_source({"url": server.url, "workers": 4}, C1, ("B4",))
         scenes = source.scenes(GRID, *WINDOW)
         opened: list[str] = []
@@ -240,16 +296,25 @@ class TestListing:
     def test_duplicates_of_a_datatake(self, server, tmp_path):
         def item(name, baseline, datatake="GS2A_20220603T102030_036295", tile="MGRS-33TVL", **more):
             return make_item(
-                tmp_path, name, **more, platform="sentinel-2a",
-                **{"s2:processing_baseline": baseline, "grid:code": tile,
-                   "s2:datatake_id": f"{datatake}_N{baseline}"})  # fmt: skip
+                tmp_path,
+                name,
+                **more,
+                platform="sentinel-2a",
+                **{
+                    "s2:processing_baseline": baseline,
+                    "grid:code": tile,
+                    "s2:datatake_id": f"{datatake}_N{baseline}",
+                },
+            )
 
         server.items = [
-            item("old", "03.01"), item("new", "05.10"), item("middle", "04.00"),
+            item("old", "03.01"),
+            item("new", "05.10"),
+            item("middle", "04.00"),
             item("other_tile", "03.01", tile="MGRS-33TWL"),
             item("other_day", "03.01", datatake="GS2A_20220608T102030_036296"),
             item("second_part", "05.10", x=X + 10 * 300),
-        ]  # fmt: skip
+        ]
         grid = Grid(GRID.crs, X + 2900, Y, 10, 24, 24)
         scenes, _ = read(server, grid=grid)
         assert {s.id for s in scenes} == {"new", "other_tile", "other_day", "second_part"}
@@ -274,11 +339,13 @@ class TestListing:
         x, y = round(x, -1), round(y, -1)
         grid = Grid("EPSG:32660", x - 1200, y, 10, 48, 240)
         server.items = [
-            make_item(tmp_path, "west", x=x - 1200, y=y, crs="EPSG:32660",
-                      assets={"red": noise(1, 100)}),
-            make_item(tmp_path, "east", x=x + 200, y=y, crs="EPSG:32660",
-                      assets={"red": noise(1, 100)}),
-        ]  # fmt: skip
+            make_item(
+                tmp_path, "west", x=x - 1200, y=y, crs="EPSG:32660", assets={"red": noise(1, 100)}
+            ),
+            make_item(
+                tmp_path, "east", x=x + 200, y=y, crs="EPSG:32660", assets={"red": noise(1, 100)}
+            ),
+        ]
         scenes, pixels = read(server, grid=grid)
         assert {s.id for s in scenes} == {"west", "east"}
         assert all((p.bands > 0).any() for p in pixels)
@@ -322,16 +389,22 @@ class TestOffsets:
     )
     def test_flag_agrees_with_pixels(self, server, tmp_path, low, applied, offset):
         dark = {"red": fields(low), "scl": noise(2) // 2000}
-        server.items = [make_item(tmp_path, "one", assets=dark, collection="sentinel-2-l2a",
-                                  **{offsets.FLAG: applied})]  # fmt: skip
+        server.items = [
+            make_item(
+                tmp_path, "one", assets=dark, collection="sentinel-2-l2a", **{offsets.FLAG: applied}
+            )
+        ]
         (scene,), _ = read(server, collection="sentinel-2-l2a")
         assert (scene.offset, scene.properties["offset_applied"]) == (offset, applied)
 
     @pytest.mark.parametrize("low, applied", [(1000, True), (50, False)])
     def test_flag_against_pixels_is_refused(self, server, tmp_path, low, applied):
         dark = {"red": fields(low), "scl": noise(2) // 2000}
-        server.items = [make_item(tmp_path, "one", assets=dark, collection="sentinel-2-l2a",
-                                  **{offsets.FLAG: applied})]  # fmt: skip
+        server.items = [
+            make_item(
+                tmp_path, "one", assets=dark, collection="sentinel-2-l2a", **{offsets.FLAG: applied}
+            )
+        ]
         with pytest.raises(RoiError, match=f"item one: {offsets.FLAG} is {applied}"):
             read(server, collection="sentinel-2-l2a")
 
@@ -354,8 +427,9 @@ class TestFailures:
         with pytest.raises(RoiError, match=r"item one, asset of B4 cannot be read: .*band 1"):
             read(server, grid=grid)
 
-    @pytest.mark.parametrize("status, error", [(403, SourceError), (401, SourceError),
-                                               (404, RoiError), (410, RoiError)])  # fmt: skip
+    @pytest.mark.parametrize(
+        "status, error", [(403, SourceError), (401, SourceError), (404, RoiError), (410, RoiError)]
+    )
     def test_refused_and_gone(self, server, tmp_path, status, error):
         server.items = [make_item(tmp_path, "one")]
         server.faults = [Fault("one_red", status)]
@@ -417,8 +491,10 @@ class TestFailures:
         _, (pixels,) = read(server)
         assert (pixels.bands > 0).all()
 
-    @pytest.mark.parametrize("status, error", [(503, TransientError), (429, TransientError),
-                                               (404, SourceError), (401, SourceError)])  # fmt: skip
+    @pytest.mark.parametrize(
+        "status, error",
+        [(503, TransientError), (429, TransientError), (404, SourceError), (401, SourceError)],
+    )
     def test_the_search_fails(self, server, tmp_path, monkeypatch, status, error):
         monkeypatch.setattr(catalogue, "RETRIES", 1)
         server.faults = [Fault("/search", status)]
@@ -432,8 +508,9 @@ class TestFailures:
             source.scenes(GRID, *WINDOW)
 
     def test_a_failure_stops_the_reads_behind_it(self, server, tmp_path):
-        server.items = [make_item(tmp_path, f"i{k}", f"2022-06-{k + 1:02d}T00:00:00Z")
-                        for k in range(6)]  # fmt: skip
+        server.items = [
+            make_item(tmp_path, f"i{k}", f"2022-06-{k + 1:02d}T00:00:00Z") for k in range(6)
+        ]
         server.faults = [Fault("i0_red", 404)]
         with pytest.raises(RoiError, match="item i0"):
             read(server, workers=1)
@@ -477,8 +554,9 @@ class TestStatic:
         root.mkdir()
         tree = pystac.Catalog("mine", "a catalogue of one's own")
         for day in (3, 8, 13):
-            data = make_item(root, f"d{day}", f"2022-06-{day:02d}T10:00:00Z", collection=None,
-                             href=str(root))  # fmt: skip
+            data = make_item(
+                root, f"d{day}", f"2022-06-{day:02d}T10:00:00Z", collection=None, href=str(root)
+            )
             tree.add_item(pystac.Item.from_dict(data))
         tree.normalize_hrefs(str(root))
         tree.make_all_asset_hrefs_relative()
@@ -487,9 +565,11 @@ class TestStatic:
 
     def test_on_disk(self, folder, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        for module, options in ((stac, {"url": "catalogue"}),
-                                (stac, {"url": "catalogue/catalog.json"}),
-                                (local, {"path": "catalogue"})):  # fmt: skip
+        for module, options in (
+            (stac, {"url": "catalogue"}),
+            (stac, {"url": "catalogue/catalog.json"}),
+            (local, {"path": "catalogue"}),
+        ):
             assert module.check(options, "w") == []
             source = module.open_source(options, "s2", ("B4",))
             scenes = source.scenes(GRID, "2022-06-05", "2022-07-01")
@@ -619,17 +699,26 @@ def test_real_scenes_as_the_folder_that_they_came_from(server, tmp_path, monkeyp
             values = {n: raster.read(order.index(b) + 1) + added for b, n in names.items()}
             time = datetime.strptime(path.name[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
             item = make_item(
-                tmp_path, path.stem, time.isoformat().replace("+00:00", "Z"),
+                tmp_path,
+                path.stem,
+                time.isoformat().replace("+00:00", "Z"),
                 {name: value.astype("uint16") for name, value in values.items()},
                 **{"s2:processing_baseline": "05.09" if added else "02.04"},
-            )  # fmt: skip
+            )
             # The stand-in's helper writes square pixels at a corner of its own.
             for name, value in values.items():
                 with rasterio.open(
-                    tmp_path / f"{path.stem}_{name}.tif", "w", driver="COG", count=1, nodata=0,
-                    dtype="uint16", crs=raster.crs, transform=raster.transform,
-                    height=raster.height, width=raster.width,
-                ) as written:  # fmt: skip
+                    tmp_path / f"{path.stem}_{name}.tif",
+                    "w",
+                    driver="COG",
+                    count=1,
+                    nodata=0,
+                    dtype="uint16",
+                    crs=raster.crs,
+                    transform=raster.transform,
+                    height=raster.height,
+                    width=raster.width,
+                ) as written:
                     written.write(value.astype("uint16"), 1)
             west, south, east, north = transform_bounds(raster.crs, 4326, *raster.bounds)
         item["bbox"] = [west, south, east, north]
@@ -660,9 +749,17 @@ def test_assets_outside_a_catalogue_s_folder_are_part_of_what_it_is(tmp_path):
         (tmp_path / "cat").mkdir(exist_ok=True)
         (tmp_path / f"cat/d{day}.json").write_text(json.dumps(item))
     links = [{"rel": "item", "href": f"./d{day}.json"} for day in ("03", "13")]
-    (tmp_path / "cat/catalog.json").write_text(json.dumps({
-        "type": "Catalog", "stac_version": "1.0.0", "id": "c", "description": "d", "links": links,
-    }))  # fmt: skip
+    (tmp_path / "cat/catalog.json").write_text(
+        json.dumps(
+            {
+                "type": "Catalog",
+                "stac_version": "1.0.0",
+                "id": "c",
+                "description": "d",
+                "links": links,
+            }
+        )
+    )
     options = {"url": str(tmp_path / "cat")}
 
     def digests():

@@ -32,8 +32,9 @@ def grid(x0=502_200.0, y0=5_596_800.0, scale=10.0, height=36, width=36, crs=ZONE
     return Grid(crs, x0, y0, scale, height, width)
 
 
-def look(grid, start="2022-06-01", end="2022-07-01", collection=S2, bands=("B4", "B11", "B9"),
-         **options):  # fmt: skip
+def look(
+    grid, start="2022-06-01", end="2022-07-01", collection=S2, bands=("B4", "B11", "B9"), **options
+):
     source = open_source(options, collection, bands, "any")
     scenes = source.scenes(grid, start, end)
     return scenes, list(source.read(scenes, grid))
@@ -44,9 +45,12 @@ def look(grid, start="2022-06-01", end="2022-07-01", collection=S2, bands=("B4",
 
 @settings(max_examples=12, deadline=None)
 @given(
-    dx=st.integers(-3, 3), dy=st.integers(-3, 3), seed=st.integers(0, 3),
-    collection=st.sampled_from([S1, S2]), zone=st.sampled_from([ZONE, "EPSG:32719"]),
-)  # fmt: skip
+    dx=st.integers(-3, 3),
+    dy=st.integers(-3, 3),
+    seed=st.integers(0, 3),
+    collection=st.sampled_from([S1, S2]),
+    zone=st.sampled_from([ZONE, "EPSG:32719"]),
+)
 def test_grids_agree_where_they_overlap(dx, dy, seed, collection, zone):
     bands = ("B4", "B11", "B9") if collection == S2 else ("VV", "VH")
     window = ("2022-06-01", "2022-06-12")
@@ -88,8 +92,9 @@ def test_windows_agree_where_they_overlap():
 @given(key=st.integers(0, 2**64 - 1), size=st.floats(15, 20_000), x0=st.integers(-(10**6), 10**6))
 def test_noise_is_the_same_whether_gradients_are_looked_up_or_worked_out(key, size, x0):
     x, y = np.meshgrid(x0 + 10.0 * np.arange(12), 5e6 + 10.0 * np.arange(9))
-    alone = [[noise(key, x[i, j][None], y[i, j][None], size)[0] for j in range(12)]
-             for i in range(9)]  # fmt: skip
+    alone = [
+        [noise(key, x[i, j][None], y[i, j][None], size)[0] for j in range(12)] for i in range(9)
+    ]
     np.testing.assert_array_equal(noise(key, x, y, size), alone)
 
 
@@ -162,9 +167,12 @@ def test_pixels_are_the_same_in_every_process():
     """A change of this digest is a change of the world: raise WORLD_VERSION with it."""
     for hash_seed in ("0", "1234"):
         run = subprocess.run(
-            [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", PROGRAM],
+            capture_output=True,
+            text=True,
+            check=True,
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
-        )  # fmt: skip
+        )
         assert run.stdout.strip() == DIGEST
 
 
@@ -339,8 +347,12 @@ def test_scl_codes_are_sentinel_2_s(percents):
 def test_identity_has_what_changes_pixels():
     options = parse_options("synthetic", {"seed": "3", "cloudiness": 0.5})
     one = identity(options, S2)
-    assert one == {"world_version": one["world_version"], "seed": 3, "revisit_days": 5,
-                   "cloudiness": 0.5}  # fmt: skip
+    assert one == {
+        "world_version": one["world_version"],
+        "seed": 3,
+        "revisit_days": 5,
+        "cloudiness": 0.5,
+    }
     assert identity(options, S1) == identity({**options, "cloudiness": 0.1}, S1)
     assert set(COLLECTIONS) <= set(SENSORS)
 
@@ -443,8 +455,11 @@ def test_two_seasons_tell_the_crops_apart_better_than_one(rois):
 
 
 def test_radar_tells_water():
-    rois = [r for r in read_rois(DEMO)[0][:24]
-            if r.properties["land_cover"] in ("water", "grassland", "cropland")]  # fmt: skip
+    rois = [
+        r
+        for r in read_rois(DEMO)[0][:24]
+        if r.properties["land_cover"] in ("water", "grassland", "cropland")
+    ]
     seen = observe(rois, "2022-06-01", "2022-07-01", S1, ("VV", "VH"))
     label = np.concatenate([c for c, _, _ in seen])
     vh = np.concatenate([np.nanmean(raw[:, 1], axis=0) for _, raw, _ in seen])

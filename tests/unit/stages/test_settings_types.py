@@ -15,14 +15,22 @@ from rsweep.stages.fetch.spec import FetchSettings
 from rsweep.stages.prep.spec import PrepSettings
 from rsweep.stages.stitch.spec import StitchSettings
 
-TYPES = {"fetch": FetchSettings, "composite": CompositeSettings, "prep": PrepSettings,
-         "stitch": StitchSettings}  # fmt: skip
+TYPES = {
+    "fetch": FetchSettings,
+    "composite": CompositeSettings,
+    "prep": PrepSettings,
+    "stitch": StitchSettings,
+}
 WINDOW = {"start": "2022-01-01", "end": "2023-01-01"}
 SHAPES = (
-    {}, {"input_prep": "native"}, {"input_prep": "auto", "frames": "auto"}, {"output": "grid"},
-    {"mask_dilation": 2, "cloud_mask": "clear"}, {"fetch_bands": "model", "pooling": "cls"},
+    {},
+    {"input_prep": "native"},
+    {"input_prep": "auto", "frames": "auto"},
+    {"output": "grid"},
+    {"mask_dilation": 2, "cloud_mask": "clear"},
+    {"fetch_bands": "model", "pooling": "cls"},
     {"provider": "earthengine", "fetch_granularity": "composite"},
-)  # fmt: skip
+)
 
 
 def nodes():
@@ -55,8 +63,10 @@ def fits(value: Any, kind: Any) -> bool:
     if isinstance(origin, type) and issubclass(dict, origin):
         return all(fits(one, inside[1]) for one in value.values())
     if inside:  # a union, or literals
-        return any(fits(value, one) if isinstance(one, type) or get_args(one) else value == one
-                   for one in inside)  # fmt: skip
+        return any(
+            fits(value, one) if isinstance(one, type) or get_args(one) else value == one
+            for one in inside
+        )
     return isinstance(value, (int, float) if kind is float else kind or type(None))
 
 

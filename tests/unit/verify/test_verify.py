@@ -44,8 +44,12 @@ def test_what_ran_is_verified_in_another_folder(ran, capsys):
 def test_a_part_made_again_from_scratch_is_identical(ran):
     rows = [r for r in verify(RESULTS, share=0.01) if r.kind == "rebuilt"]
     assert [r.name.partition("/")[0] for r in rows] == [
-        "fetch", "composite", "prep", "infer", "stitch"
-    ]  # fmt: skip
+        "fetch",
+        "composite",
+        "prep",
+        "infer",
+        "stitch",
+    ]
     assert {r.status for r in rows} == {"identical"}
 
 

@@ -38,11 +38,17 @@ _GALILEO_S2: _Stats = {
     "B12": (1474.5311266077113, 980.2429840007796),
 }
 _PASTIS_S2: _Stats = {
-    "B2": (1161.6764, 2045.0698), "B3": (1371.4307, 1983.1763), "B4": (1423.4067, 2060.7969),
-    "B5": (1759.7251, 1968.8173), "B6": (2714.5259, 1867.2159), "B7": (3055.8376, 1885.1361),
-    "B8": (3197.8960, 1897.5105), "B8A": (3313.3577, 1885.1636), "B11": (2415.9675, 1542.7665),
+    "B2": (1161.6764, 2045.0698),
+    "B3": (1371.4307, 1983.1763),
+    "B4": (1423.4067, 2060.7969),
+    "B5": (1759.7251, 1968.8173),
+    "B6": (2714.5259, 1867.2159),
+    "B7": (3055.8376, 1885.1361),
+    "B8": (3197.8960, 1897.5105),
+    "B8A": (3313.3577, 1885.1636),
+    "B11": (2415.9675, 1542.7665),
     "B12": (1626.8431, 1375.2511),
-}  # fmt: skip
+}
 _PASTIS_S1: _Stats = {"VV": (-10.9433, 3.3847), "VH": (-17.3600, 3.3727)}
 _PASTIS_RATIO = (6.4167, 3.3874)  # of VV - VH in dB
 
@@ -70,9 +76,12 @@ def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     problems = []
     if settings["scale_m"] != PIXEL_M:
         problems.append(
-            ("scale_m", f"is {settings['scale_m']:g}; anysat takes every pixel to be {PIXEL_M} m, "
-                        f"so its positions and patch_m would be wrong; allowed: {PIXEL_M}")
-        )  # fmt: skip
+            (
+                "scale_m",
+                f"is {settings['scale_m']:g}; anysat takes every pixel to be {PIXEL_M} m, "
+                f"so its positions and patch_m would be wrong; allowed: {PIXEL_M}",
+            )
+        )
     metres = multiple_of("patch_m", settings["patch_m"], PIXEL_M, "the pixel in metres")
     if metres:
         return problems + metres
@@ -109,9 +118,7 @@ CARD = ModelCard(
         },
     },
     variants={
-        "base": Variant(
-            768, BLOCKS, 12, 125.9, Checkpoint("g-astruc/AnySat", "models/AnySat.pth")
-        )
+        "base": Variant(768, BLOCKS, 12, 125.9, Checkpoint("g-astruc/AnySat", "models/AnySat.pth"))
     },
     defaults={
         "image_size": 24,
@@ -123,11 +130,25 @@ CARD = ModelCard(
     },
     allowed={"final_norm": (True,)},
     knobs=(
-        Knob("patch_m", "infer", "int", 10, "side of a patch on the ground, a multiple of 10 m",
-             minimum=10, maximum=81920, unit="m"),
-        Knob("features", "infer", "str", "patch",
-             "what a token map holds: a token per patch; or, dense, per pixel, the patch's token "
-             "beside the pixel's own", allowed=("patch", "dense")),
+        Knob(
+            "patch_m",
+            "infer",
+            "int",
+            10,
+            "side of a patch on the ground, a multiple of 10 m",
+            minimum=10,
+            maximum=81920,
+            unit="m",
+        ),
+        Knob(
+            "features",
+            "infer",
+            "str",
+            "patch",
+            "what a token map holds: a token per patch; or, dense, per pixel, the patch's token "
+            "beside the pixel's own",
+            allowed=("patch", "dense"),
+        ),
     ),
     groups=_groups,
     own_layers=lambda settings: tuple(str(n + 1) for n in range(BLOCKS)),
@@ -144,8 +165,16 @@ CARD = ModelCard(
     "from 0.2 to 250 m, self-supervised",
     envelope=Envelope(
         source="arXiv 2412.14123 and the released code, which fixes Sentinel-1 and -2 at 10 m",
-        levels={"s1": (), "s2": (), "landsat": (), "modis": (), "alos": (), "aerial": (),
-                "naip": (), "spot": ()},
+        levels={
+            "s1": (),
+            "s2": (),
+            "landsat": (),
+            "modis": (),
+            "alos": (),
+            "aerial": (),
+            "naip": (),
+            "spot": (),
+        },
         pixel_m={"s1": (10, 10), "s2": (10, 10)},
         image_m=(60, 1280),
         normalizations=("dataset",),
@@ -162,4 +191,4 @@ CARD = ModelCard(
         "out. With dense, D is that of the patch tokens plus 768. "
         "No published checkpoint has been loaded here."
     ),
-)  # fmt: skip
+)

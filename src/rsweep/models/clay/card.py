@@ -23,15 +23,32 @@ PATCH_PX = 8
 _LANDSAT_UM = {"B4": 0.65, "B3": 0.56, "B2": 0.48, "B5": 0.86, "B6": 1.6, "B7": 2.2}
 _RADAR_UM = {"VV": 3.5, "VH": 4.0}
 WAVELENGTHS_UM: Mapping[str, Mapping[str, float]] = {
-    "s2": {"B2": 0.493, "B3": 0.56, "B4": 0.665, "B5": 0.704, "B6": 0.74, "B7": 0.783,
-           "B8": 0.842, "B8A": 0.865, "B11": 1.61, "B12": 2.19},
+    "s2": {
+        "B2": 0.493,
+        "B3": 0.56,
+        "B4": 0.665,
+        "B5": 0.704,
+        "B6": 0.74,
+        "B7": 0.783,
+        "B8": 0.842,
+        "B8A": 0.865,
+        "B11": 1.61,
+        "B12": 2.19,
+    },
     "s1": _RADAR_UM,
     "s1_rtc": _RADAR_UM,
     "landsat": _LANDSAT_UM,
     "landsat_l1": _LANDSAT_UM,
-    "modis": {"b01": 0.645, "b02": 0.858, "b03": 0.469, "b04": 0.555, "b05": 1.24, "b06": 1.64,
-              "b07": 2.13},
-}  # fmt: skip
+    "modis": {
+        "b01": 0.645,
+        "b02": 0.858,
+        "b03": 0.469,
+        "b04": 0.555,
+        "b05": 1.24,
+        "b06": 1.64,
+        "b07": 2.13,
+    },
+}
 """Sensor -> its bands in order, with the wavelengths that the network was told (µm).
 
 Those of radar are none: upstream tells the polarisations apart by numbers beyond all others.
@@ -45,13 +62,21 @@ _LANDSAT_STD = (9578.0, 9408.0, 10144.0, 8277.0, 5300.0, 4522.0)
 _PER_NUMBER, _ZERO = 0.275, -2000.0  # reflectance x 10000 of Collection 2 Level 2: 0.275 n - 2000
 
 OVERPASS_H: Mapping[str, float] = {
-    "s2": 10.5, "s2_l1c": 10.5, "landsat": 10.2, "landsat_l1": 10.2, "hls": 10.5, "modis": 10.5,
-}  # fmt: skip
+    "s2": 10.5,
+    "s2_l1c": 10.5,
+    "landsat": 10.2,
+    "landsat_l1": 10.2,
+    "hls": 10.5,
+    "modis": 10.5,
+}
 """Local solar time at which a sensor passes in daylight; radar passes at two."""
 
 SIZES: Mapping[str, tuple[int, int]] = {
-    "large": (64, 4), "base": (64, 4), "small": (64, 2), "tiny": (48, 2),
-}  # fmt: skip
+    "large": (64, 4),
+    "base": (64, 4),
+    "small": (64, 2),
+    "tiny": (48, 2),
+}
 """Variant -> width of a head, and of the feed-forward layer in widths of a token."""
 
 
@@ -83,12 +108,10 @@ _CLAY = {
     ),
     "modis": _statistics(
         "modis",
-        (1072.471882, 1624.482782, 931.892947, 1023.849436, 1599.963956, 1404.271537,
-         1051.350204),
-        (1643.113109, 1878.537956, 1449.024803, 1538.677198, 1763.359331, 1618.157770,
-         1396.227168),
+        (1072.471882, 1624.482782, 931.892947, 1023.849436, 1599.963956, 1404.271537, 1051.350204),
+        (1643.113109, 1878.537956, 1449.024803, 1538.677198, 1763.359331, 1618.157770, 1396.227168),
     ),
-}  # fmt: skip
+}
 
 
 def _bands(sensor: str) -> tuple[str, ...]:
@@ -154,12 +177,23 @@ CARD = ModelCard(
     },
     allowed={"patch_size": (PATCH_PX,)},
     knobs=(
-        Knob("metadata", "infer", "bool", True,
-             "tell the network the week, the hour and the place; false: unknown, as in part of its "
-             "training"),
-        Knob("hour", "infer", "str", "overpass",
-             "hour of the day in UTC that the network is told: of the sensor's overpass there, or "
-             "0 as libraries that know no better say", allowed=("overpass", "midnight")),
+        Knob(
+            "metadata",
+            "infer",
+            "bool",
+            True,
+            "tell the network the week, the hour and the place; false: unknown, as in part of its "
+            "training",
+        ),
+        Knob(
+            "hour",
+            "infer",
+            "str",
+            "overpass",
+            "hour of the day in UTC that the network is told: of the sensor's overpass there, or "
+            "0 as libraries that know no better say",
+            allowed=("overpass", "midnight"),
+        ),
     ),
     groups=lambda settings: (TokenGroup("patches", PATCH_PX),),
     check=_check,
@@ -172,10 +206,22 @@ CARD = ModelCard(
     "Sentinel-1 RTC, Landsat Collection 2 Level 1 and 2, NAIP, LINZ and MODIS",
     envelope=Envelope(
         source="Clay's documentation and configs/metadata.yaml",
-        levels={"s2": ("L2A",), "s1_rtc": ("RTC",), "landsat": ("L2",), "landsat_l1": ("L1",),
-                "modis": (), "naip": (), "linz": ()},
-        pixel_m={"s2": (10, 10), "s1_rtc": (10, 10), "landsat": (30, 30),
-                 "landsat_l1": (30, 30), "modis": (500, 500)},
+        levels={
+            "s2": ("L2A",),
+            "s1_rtc": ("RTC",),
+            "landsat": ("L2",),
+            "landsat_l1": ("L1",),
+            "modis": (),
+            "naip": (),
+            "linz": (),
+        },
+        pixel_m={
+            "s2": (10, 10),
+            "s1_rtc": (10, 10),
+            "landsat": (30, 30),
+            "landsat_l1": (30, 30),
+            "modis": (500, 500),
+        },
         image_px=(256, 256),
         patch_px=(PATCH_PX, PATCH_PX),
         frames=(1, 1),
@@ -193,4 +239,4 @@ CARD = ModelCard(
         "and 0 for radar, which passes twice. `pooling: cls`, the default, is upstream's "
         "embedding. Only large is published. No published checkpoint has been loaded here."
     ),
-)  # fmt: skip
+)

@@ -46,8 +46,12 @@ def encoded_places(rows: int, columns: int, gsd: Tensor, width: int) -> Tensor:
         for size in (rows, columns)
     )
     shape = (len(gsd), rows, columns, quarter)
-    parts = [across.sin()[:, None], across.cos()[:, None],
-             down.sin()[:, :, None], down.cos()[:, :, None]]  # fmt: skip
+    parts = [
+        across.sin()[:, None],
+        across.cos()[:, None],
+        down.sin()[:, :, None],
+        down.cos()[:, :, None],
+    ]
     return torch.cat([part.expand(shape) for part in parts], 3).flatten(1, 2)
 
 
@@ -179,9 +183,13 @@ class Clay(nn.Module):
         self.transformer = Transformer(width, depth, heads, head_width, ratio)
 
     def forward(
-        self, pixels: Tensor, wavelengths_um: Tensor, gsd: Tensor, told: Tensor,
+        self,
+        pixels: Tensor,
+        wavelengths_um: Tensor,
+        gsd: Tensor,
+        told: Tensor,
         layers: Sequence[int],
-    ) -> list[Tensor]:  # fmt: skip
+    ) -> list[Tensor]:
         """Outputs [B, 1 + h * w, D] of the blocks numbered `layers` (from 1), class token first.
 
         Args:
@@ -238,8 +246,11 @@ class ClayEmbedder:
         lonlat = batch.lonlat.double().cpu()
         if not self.metadata:
             return torch.zeros(len(lonlat), TOLD)
-        dates = zip(batch.year[self.sensor][:, 0].tolist(),
-                    batch.day_of_year[self.sensor][:, 0].tolist(), strict=True)  # fmt: skip
+        dates = zip(
+            batch.year[self.sensor][:, 0].tolist(),
+            batch.day_of_year[self.sensor][:, 0].tolist(),
+            strict=True,
+        )
         weeks = torch.tensor([iso_week(year, day) for year, day in dates], dtype=torch.float64)
         hours = torch.tensor([self._hour(lon) for lon in lonlat[:, 0].tolist()])
         degrees = lonlat.flip(1).deg2rad().unbind(1)

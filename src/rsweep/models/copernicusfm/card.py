@@ -23,11 +23,14 @@ SMALLEST_PATCH = 3  # the convolution's one pixel of padding would add tokens be
 _S2_NM = dict(
     zip(
         S2_L1C_BANDS,
-        zip((440, 490, 560, 665, 705, 740, 783, 842, 860, 940, 1370, 1610, 2190),
-            (20, 65, 35, 30, 15, 15, 20, 115, 20, 20, 30, 90, 180), strict=True),
+        zip(
+            (440, 490, 560, 665, 705, 740, 783, 842, 860, 940, 1370, 1610, 2190),
+            (20, 65, 35, 30, 15, 15, 20, 115, 20, 20, 30, 90, 180),
+            strict=True,
+        ),
         strict=True,
     )
-)  # fmt: skip
+)
 _S1_NM = dict.fromkeys(("VV", "VH"), (50_000_000, 1_000_000_000))
 SPECTRA: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "s2_l1c": _S2_NM,
@@ -43,13 +46,42 @@ Both polarisations of Sentinel-1 have the same, so it tells them apart by nothin
 _S2: Stats = dict(
     zip(
         S2_L1C_BANDS,
-        zip((1612.9, 1397.6, 1322.3, 1373.1, 1561.0, 2108.4, 2390.7, 2318.7, 2581.0, 837.7, 22.0,
-             2195.2, 1537.4),
-            (791.0, 854.3, 878.7, 1144.9, 1127.5, 1164.2, 1276.0, 1249.5, 1345.9, 577.5, 47.5,
-             1340.0, 1142.9), strict=True),
+        zip(
+            (
+                1612.9,
+                1397.6,
+                1322.3,
+                1373.1,
+                1561.0,
+                2108.4,
+                2390.7,
+                2318.7,
+                2581.0,
+                837.7,
+                22.0,
+                2195.2,
+                1537.4,
+            ),
+            (
+                791.0,
+                854.3,
+                878.7,
+                1144.9,
+                1127.5,
+                1164.2,
+                1276.0,
+                1249.5,
+                1345.9,
+                577.5,
+                47.5,
+                1340.0,
+                1142.9,
+            ),
+            strict=True,
+        ),
         strict=True,
     )
-)  # fmt: skip
+)
 _S1: Stats = {"VV": (-12.59, 5.26), "VH": (-20.26, 5.91)}
 _SOURCE = "Copernicus-FM's pre-training code"
 
@@ -113,9 +145,14 @@ CARD = ModelCard(
         "resample": "bilinear",
     },
     knobs=(
-        Knob("told", "infer", "bool", True,
-             "tell the network place, date and ground of a patch; if not, what it learned for "
-             "unknown ones takes their place"),
+        Knob(
+            "told",
+            "infer",
+            "bool",
+            True,
+            "tell the network place, date and ground of a patch; if not, what it learned for "
+            "unknown ones takes their place",
+        ),
     ),
     groups=lambda settings: (TokenGroup("patches", settings["patch_size"]),),
     check=_check,
@@ -149,4 +186,4 @@ CARD = ModelCard(
         "the network by an embedding of their names from a language model, which is not published "
         "as numbers here, and are not offered."
     ),
-)  # fmt: skip
+)

@@ -18,10 +18,28 @@ from rsweep.models.envelope import Envelope
 from rsweep.models.statistics import CLEAR_S2
 
 S2_BANDS = ("B4", "B3", "B2", "B5", "B6", "B7", "B8", "B11", "B12")
-_S2_MEAN = (114.1099739, 114.81779093, 126.63977424, 84.33539309, 97.84789168, 103.94461911,
-            101.435633, 72.32804172, 56.66528851)  # fmt: skip
-_S2_STD = (77.84352553, 69.96844919, 67.42465279, 64.57022983, 61.72545487, 61.34187099,
-           60.29744676, 47.88519516, 42.55886798)  # fmt: skip
+_S2_MEAN = (
+    114.1099739,
+    114.81779093,
+    126.63977424,
+    84.33539309,
+    97.84789168,
+    103.94461911,
+    101.435633,
+    72.32804172,
+    56.66528851,
+)
+_S2_STD = (
+    77.84352553,
+    69.96844919,
+    67.42465279,
+    64.57022983,
+    61.72545487,
+    61.34187099,
+    60.29744676,
+    47.88519516,
+    42.55886798,
+)
 
 _S2_STATS = dict(zip(S2_BANDS, zip(_S2_MEAN, _S2_STD, strict=True), strict=True))
 _WHITE = {band: 3558.0 if band in ("B4", "B3", "B2") else 8160.0 for band in S2_BANDS}
@@ -30,12 +48,22 @@ _WHITE = {band: 3558.0 if band in ("B4", "B3", "B2") else 8160.0 for band in S2_
 
 WAVELENGTHS_UM = {
     "s2": {
-        "B1": 0.443, "B2": 0.490, "B3": 0.560, "B4": 0.665, "B5": 0.705, "B6": 0.740,
-        "B7": 0.783, "B8": 0.842, "B8A": 0.865, "B9": 0.945, "B10": 1.375, "B11": 1.610,
+        "B1": 0.443,
+        "B2": 0.490,
+        "B3": 0.560,
+        "B4": 0.665,
+        "B5": 0.705,
+        "B6": 0.740,
+        "B7": 0.783,
+        "B8": 0.842,
+        "B8A": 0.865,
+        "B9": 0.945,
+        "B10": 1.375,
+        "B11": 1.610,
         "B12": 2.190,
     },
     "s1": {"VV": 5.405, "VH": 5.405},
-}  # fmt: skip
+}
 """Centre wavelength in µm by band, as DOFA was trained with them.
 
 Those of Sentinel-1 are not wavelengths: upstream gives both polarisations the radar's frequency in

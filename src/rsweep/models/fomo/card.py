@@ -19,12 +19,23 @@ PATCH_PX, IMAGE_PX = 16, 64
 SPECTRAL_KEYS: Mapping[str, Mapping[str, int]] = {
     "s1": {"VV": 4, "VH": 5},
     "s2": {
-        "B1": 6, "B2": 7, "B3": 8, "B4": 9, "B5": 10, "B6": 11, "B7": 12, "B8": 13, "B8A": 14,
-        "B9": 15, "B10": 16, "B11": 17, "B12": 18,
+        "B1": 6,
+        "B2": 7,
+        "B3": 8,
+        "B4": 9,
+        "B5": 10,
+        "B6": 11,
+        "B7": 12,
+        "B8": 13,
+        "B8A": 14,
+        "B9": 15,
+        "B10": 16,
+        "B11": 17,
+        "B12": 18,
     },
     "landsat": {"B4": 19, "B3": 20, "B2": 21, "B5": 22, "B6": 23, "B7": 24, "B1": 26},
     "dem": {"DEM": 32},
-}  # fmt: skip
+}
 """Row of the spectral embedding of each band, as FoMo was trained with them."""
 _S2 = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
 _S1_CLIP = (-30.0, 0.0)
@@ -60,17 +71,20 @@ def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _reflectance(bands: Mapping[str, int]) -> Normalization:
     return Normalization(
-        stats=dict.fromkeys(bands, (0.0, 1.0)), gain=1 / 10_000,
-        center=dict.fromkeys(bands, 0.2), source=_UNIT,
-    )  # fmt: skip
+        stats=dict.fromkeys(bands, (0.0, 1.0)),
+        gain=1 / 10_000,
+        center=dict.fromkeys(bands, 0.2),
+        source=_UNIT,
+    )
 
 
 def _zscore(sensor: str) -> Normalization:
     return Normalization(
-        stats=dict.fromkeys(SPECTRAL_KEYS[sensor], (0.0, 1.0)), kind="tile_zscore",
+        stats=dict.fromkeys(SPECTRAL_KEYS[sensor], (0.0, 1.0)),
+        kind="tile_zscore",
         source="each tile and band by its own mean and deviation: this project's stand-in for "
         "upstream's statistics of each data set",
-    )  # fmt: skip
+    )
 
 
 def _unit() -> dict[str, Normalization]:
@@ -80,15 +94,19 @@ def _unit() -> dict[str, Normalization]:
         "s2": _reflectance(SPECTRAL_KEYS["s2"]),
         "landsat": _reflectance(SPECTRAL_KEYS["landsat"]),
         "s1": Normalization(
-            stats=dict.fromkeys(("VV", "VH"), (low / span, 1.0)), clip=_S1_CLIP, gain=1 / span,
+            stats=dict.fromkeys(("VV", "VH"), (low / span, 1.0)),
+            clip=_S1_CLIP,
+            gain=1 / span,
             center={"VV": -12.0 / span, "VH": -19.0 / span},
             source="-30..0 dB onto 0..1: this project's",
         ),
         "dem": Normalization(
-            stats={"DEM": (0.0, 1.0)}, gain=1 / 10_000, center={"DEM": 0.05},
+            stats={"DEM": (0.0, 1.0)},
+            gain=1 / 10_000,
+            center={"DEM": 0.05},
             source="10 km are 1: this project's",
         ),
-    }  # fmt: skip
+    }
 
 
 CARD = ModelCard(
@@ -127,8 +145,15 @@ CARD = ModelCard(
     "Gaofen-2, aerial images and elevation",
     envelope=Envelope(
         source="arXiv 2312.10114 and upstream's code",
-        levels={"s1": (), "s2": (), "landsat": (), "dem": (), "planet": (), "gaofen2": (),
-                "aerial": ()},
+        levels={
+            "s1": (),
+            "s2": (),
+            "landsat": (),
+            "dem": (),
+            "planet": (),
+            "gaofen2": (),
+            "aerial": (),
+        },
         image_px=(IMAGE_PX, IMAGE_PX),
         patch_px=(PATCH_PX, PATCH_PX),
         frames=(1, 1),
@@ -142,4 +167,4 @@ CARD = ModelCard(
         "first positions of the table, as upstream does. `narrow` is a width for which no weights "
         "exist."
     ),
-)  # fmt: skip
+)

@@ -44,9 +44,12 @@ class Perceptron(nn.Module):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Identity(),
+            nn.LayerNorm(width),
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Identity(),
             nn.Linear(hidden, width),
-        )  # fmt: skip
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[B, N, D] to the same."""

@@ -31,14 +31,25 @@ class Kind:
 
 
 KINDS = (
-    Kind("space_time", "s_t", True, True, {
-        "S1": 2, "S2_RGB": 3, "S2_Red_Edge": 3, "S2_NIR_10m": 1, "S2_NIR_20m": 1, "S2_SWIR": 2,
-        "NDVI": 1,
-    }),
+    Kind(
+        "space_time",
+        "s_t",
+        True,
+        True,
+        {
+            "S1": 2,
+            "S2_RGB": 3,
+            "S2_Red_Edge": 3,
+            "S2_NIR_10m": 1,
+            "S2_NIR_20m": 1,
+            "S2_SWIR": 2,
+            "NDVI": 1,
+        },
+    ),
     Kind("space", "sp", True, False, {"SRTM": 2, "DW": 9, "WC": 5}),
     Kind("time", "t", False, True, {"ERA5": 2, "TC": 3, "VIIRS": 1}),
     Kind("static", "st", False, False, {"LS": 1, "location": 3, "DW_static": 9, "WC_static": 5}),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,37 @@ BAND_SETS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 """Sensor -> its bands in order, in the sets of version 1; later versions have all in one set."""
 
 _NEIGHBOURS_NM: Mapping[str, tuple[Mapping[str, int], ...]] = {
-    "s2": ({"B1": 443, "B2": 490, "B3": 560, "B4": 665, "B5": 705, "B6": 740, "B7": 783,
-            "B8": 842, "B8A": 865, "B9": 945, "B11": 1610, "B12": 2190},),
+    "s2": (
+        {
+            "B1": 443,
+            "B2": 490,
+            "B3": 560,
+            "B4": 665,
+            "B5": 705,
+            "B6": 740,
+            "B7": 783,
+            "B8": 842,
+            "B8A": 865,
+            "B9": 945,
+            "B11": 1610,
+            "B12": 2190,
+        },
+    ),
     "landsat_l1": (
-        {"B1": 443, "B2": 482, "B3": 561, "B8": 590, "B4": 655, "B5": 865, "B9": 1373, "B6": 1609,
-         "B7": 2201},
+        {
+            "B1": 443,
+            "B2": 482,
+            "B3": 561,
+            "B8": 590,
+            "B4": 655,
+            "B5": 865,
+            "B9": 1373,
+            "B6": 1609,
+            "B7": 2201,
+        },
         {"B10": 10900, "B11": 12000},
     ),
-}  # fmt: skip
+}
 """Sensor -> groups of bands that stand in for one another in version 1, by wavelength."""
 
 _S1_STATS = {
@@ -147,8 +170,13 @@ def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], settings["patch_size"], "patch_size")
 
 
-_SIZES = {"nano": (128, 4, 8), "tiny": (192, 12, 3), "small": (384, 12, 6),
-          "base": (768, 12, 12), "large": (1024, 24, 16)}  # fmt: skip
+_SIZES = {
+    "nano": (128, 4, 8),
+    "tiny": (192, 12, 3),
+    "small": (384, 12, 6),
+    "base": (768, 12, 12),
+    "large": (1024, 24, 16),
+}
 """Size -> width of a token, blocks, heads."""
 
 _PUBLISHED = {

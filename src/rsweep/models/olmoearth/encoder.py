@@ -147,12 +147,14 @@ class Encodings(nn.Module):
         self.quarter = width // 4
         self.rotated = version in ROTATED
         self.month_embed = Months(self.quarter)
-        self.per_modality_channel_embeddings = nn.ParameterDict({
-            modality.name: nn.Parameter(
-                torch.randn(len(band_sets(modality, version)), self.quarter) * 0.02
-            )
-            for modality in EVERY
-        })  # fmt: skip
+        self.per_modality_channel_embeddings = nn.ParameterDict(
+            {
+                modality.name: nn.Parameter(
+                    torch.randn(len(band_sets(modality, version)), self.quarter) * 0.02
+                )
+                for modality in EVERY
+            }
+        )
 
     def forward(self, name: str, shape: torch.Size, months: Tensor, step: Tensor) -> Tensor:
         """[B, h, w, T, S, D] for tokens of that shape; `step` [B] is their distance in 10 m."""

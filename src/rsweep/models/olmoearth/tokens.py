@@ -24,8 +24,11 @@ class Modality:
 _S2, _S1 = Modality("sentinel2_l2a", (4, 6, 2)), Modality("sentinel1", (2,))
 _LANDSAT = Modality("landsat", (1, 10))
 MODALITIES: Mapping[str, Modality] = {
-    "s2": _S2, "s1": _S1, "s1_rtc": _S1, "landsat_l1": _LANDSAT,
-}  # fmt: skip
+    "s2": _S2,
+    "s1": _S1,
+    "s1_rtc": _S1,
+    "landsat_l1": _LANDSAT,
+}
 """Sensor -> what the encoder takes it as."""
 
 EVERY = (

@@ -26,8 +26,13 @@ _S1 = Normalization({"VV": (-12.0, 5.0), "VH": (-19.0, 6.0)}, "rsweep: round num
 def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     errors = multiple_of("image_size", settings["image_size"], settings["patch_size"], "patch_size")
     if settings["kernel_size"] > settings["patch_size"]:
-        errors.append(("kernel_size", f"is {settings['kernel_size']}; it must fit in patch_size "
-                                      f"({settings['patch_size']})"))  # fmt: skip
+        errors.append(
+            (
+                "kernel_size",
+                f"is {settings['kernel_size']}; it must fit in patch_size "
+                f"({settings['patch_size']})",
+            )
+        )
     return errors
 
 
@@ -41,17 +46,25 @@ CARD = ModelCard(
         "s1": (SensorInput("s1", ("VV", "VH"), bands_free=True),),
     },
     normalizations={"constant": {"s2": _S2, "s1": _S1}},
-    variants={"gaussian": Variant(0, 1, 0, 0.0), "patches": Variant(0, 1, 0, 0.0),
-              "torchgeo": Variant(0, 1, 0, 0.0)},
+    variants={
+        "gaussian": Variant(0, 1, 0, 0.0),
+        "patches": Variant(0, 1, 0, 0.0),
+        "torchgeo": Variant(0, 1, 0, 0.0),
+    },
     defaults={"image_size": 64, "patch_size": 16},
     knobs=(
-        Knob("features", "infer", "int", 512, "number of features; even", minimum=2,
-             maximum=65536),
-        Knob("kernel_size", "infer", "int", 3, "side of a filter", unit="px", minimum=1,
-             maximum=64),
-        Knob("bias", "infer", "float", 0.0,
-             "subtracted before the two half-wave rectifiers; variant torchgeo: beside the 1 that "
-             "torchgeo subtracts"),
+        Knob("features", "infer", "int", 512, "number of features; even", minimum=2, maximum=65536),
+        Knob(
+            "kernel_size", "infer", "int", 3, "side of a filter", unit="px", minimum=1, maximum=64
+        ),
+        Knob(
+            "bias",
+            "infer",
+            "float",
+            0.0,
+            "subtracted before the two half-wave rectifiers; variant torchgeo: beside the 1 that "
+            "torchgeo subtracts",
+        ),
     ),
     groups=lambda s: (TokenGroup("patches", s["patch_size"]),),
     own_layers=lambda s: ("features",),
@@ -66,4 +79,4 @@ CARD = ModelCard(
     "patch steps exactly. Variant torchgeo is torchgeo.models.RCF with its defaults: filters of "
     "torch.randn, not of unit norm, max(x - 1, 0) and max(1 - x, 0); as there, seed 0 is torch's "
     "own first seed. With patch_size = image_size they are of the whole image, as there.",
-)  # fmt: skip
+)

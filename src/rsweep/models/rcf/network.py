@@ -101,8 +101,9 @@ class RcfEmbedder:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         ((self.sensor, bands),) = settings["bands"].items()
         draw, up = DRAW[settings["variant"]], settings["bias"]
-        filters = draw(settings["features"] // 2, len(bands), settings["kernel_size"],
-                       settings["seed"])  # fmt: skip
+        filters = draw(
+            settings["features"] // 2, len(bands), settings["kernel_size"], settings["seed"]
+        )
         down = up
         if settings["variant"] == "torchgeo":  # which rectifies x - 1 and its negative
             up = up + TORCHGEO_BIAS

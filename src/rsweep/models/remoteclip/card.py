@@ -65,4 +65,4 @@ CARD = ModelCard(
         "its length to do so. The maps are tokens of the blocks, before that projection. "
         "Upstream's ResNet-50 is not here."
     ),
-)  # fmt: skip
+)

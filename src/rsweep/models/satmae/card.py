@@ -37,11 +37,17 @@ CARD = ModelCard(
     normalizations=of_pictures("fmow", _MEAN, _STD, "fMoW statistics of 8-bit RGB, as upstream"),
     variants={
         "large": Variant(
-            1024, 24, 16, 303.1,
+            1024,
+            24,
+            16,
+            303.1,
             Checkpoint("MVRL/satmae-vitlarge-fmow-pretrain-800", "model.safetensors"),
         ),
         "large_pp": Variant(
-            1024, 24, 16, 303.1,
+            1024,
+            24,
+            16,
+            303.1,
             Checkpoint("MVRL/satmaepp_ViT-L_pretrain_fmow_rgb", "model.safetensors"),
         ),
         "base": Variant(768, 12, 12, 85.6),
@@ -79,4 +85,4 @@ CARD = ModelCard(
         "Positions are made for the image size. Upstream shuffles its tokens even where it "
         "masks none; here they are where their pixels are."
     ),
-)  # fmt: skip
+)

@@ -50,7 +50,10 @@ CARD = ModelCard(
     normalizations={"fmow": {"s2": _FMOW, "s2_l1c": _FMOW}},
     variants={
         "large": Variant(
-            1024, 24, 16, 303.0,
+            1024,
+            24,
+            16,
+            303.0,
             Checkpoint(
                 "mubashir04/checkpoint_ViT-L_pretrain_fmow_sentinel",
                 "checkpoint_ViT-L_pretrain_fmow_sentinel.pth",
@@ -91,4 +94,4 @@ CARD = ModelCard(
         "bands: `group_merge: mean` averages them. Positions are made for the image size. Upstream "
         "shuffles its tokens even where it masks none; here they are where their pixels are."
     ),
-)  # fmt: skip
+)

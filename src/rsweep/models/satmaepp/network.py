@@ -35,9 +35,14 @@ class SatMaePP(nn.Module):
     channel_embed: Tensor
 
     def __init__(
-        self, width: int, depth: int, heads: int, image_px: int, patch_px: int = PATCH_PX,
+        self,
+        width: int,
+        depth: int,
+        heads: int,
+        image_px: int,
+        patch_px: int = PATCH_PX,
         groups: Sequence[Sequence[int]] = GROUPS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.groups = groups
         self.cls_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)

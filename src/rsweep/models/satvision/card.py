@@ -21,10 +21,15 @@ PATCH_PX, WINDOW = 4, 8
 BANDS = ("1", "2", "3", "26", "6", "20", "7", "27", "28", "29", "31", "32", "33", "34")
 """MODIS bands in the order of the network's channels."""
 _HEAT_K = {
-    "20": (223.1222, 352.7182), "27": (178.9174, 261.2920), "28": (204.3739, 282.5529),
-    "29": (204.7677, 319.0373), "31": (194.8686, 295.0209), "32": (202.1759, 324.0677),
-    "33": (201.3823, 321.5254), "34": (203.3537, 285.9848),
-}  # fmt: skip
+    "20": (223.1222, 352.7182),
+    "27": (178.9174, 261.2920),
+    "28": (204.3739, 282.5529),
+    "29": (204.7677, 319.0373),
+    "31": (194.8686, 295.0209),
+    "32": (202.1759, 324.0677),
+    "33": (201.3823, 321.5254),
+    "34": (203.3537, 285.9848),
+}
 """Lowest and highest brightness temperature of the thermal bands, which become 0 and 1."""
 STAGE_PX = (8, 16, 32, 32)
 """Pixels per token after each stage: all but the last end by merging tokens two by two."""
@@ -66,8 +71,13 @@ def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     if len(set(stages)) < len(stages):
         errors.append(("layer", f"is {settings['layer']!r}, which names a stage twice"))
     if (settings["output"], settings["pooling"]) == ("pooled", "model") and 4 not in stages:
-        errors.append(("pooling", "is 'model', the network's own output, which it reaches only if "
-                                  "`layer` has its last (last, or 4)"))  # fmt: skip
+        errors.append(
+            (
+                "pooling",
+                "is 'model', the network's own output, which it reaches only if "
+                "`layer` has its last (last, or 4)",
+            )
+        )
     return errors
 
 
@@ -76,8 +86,10 @@ def _check_size(size: int) -> Iterator[tuple[str, str]]:
     sides = [size / PATCH_PX / 2**n for n in range(len(STAGE_PX))]
     if sides[-1] >= 2 and all(side in range(1, WINDOW + 1) or side % WINDOW == 0 for side in sides):
         return
-    yield "image_size", f"is {size}, which windows of {WINDOW} tokens do not fit; 64, 128 or " \
-                        "multiples of 256 do"  # fmt: skip
+    yield (
+        "image_size",
+        f"is {size}, which windows of {WINDOW} tokens do not fit; 64, 128 or multiples of 256 do",
+    )
 
 
 def _toa() -> Normalization:
@@ -99,7 +111,10 @@ CARD = ModelCard(
     normalizations={"toa": {"modis_toa": _toa()}},
     variants={
         "giant": Variant(
-            4096, 4, 128, 2595.0,
+            4096,
+            4,
+            128,
+            2595.0,
             Checkpoint(
                 "nasa-cisto-data-science-group/satvision-toa-giant-patch8-window8-128",
                 "satvision-toa-giant-patch8-window8-128.pth",
@@ -142,4 +157,4 @@ CARD = ModelCard(
         "`pooling: model` is the mean of its normed tokens either way. A ROI of a few kilometres "
         "is a few pixels here: give ROIs of 128 km, or look at what share of a token was real."
     ),
-)  # fmt: skip
+)

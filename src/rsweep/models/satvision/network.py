@@ -118,8 +118,11 @@ class SatVisionEmbedder:
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's part of a published checkpoint, with tables for this image size."""
-        own = {key: table for key, table in self.network.state_dict().items()
-               if key.rpartition(".")[2] in TABLES}  # fmt: skip
+        own = {
+            key: table
+            for key, table in self.network.state_dict().items()
+            if key.rpartition(".")[2] in TABLES
+        }
         return encoder_state(state, self.network) | own
 
     @torch.inference_mode()

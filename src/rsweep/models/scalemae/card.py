@@ -23,9 +23,11 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 _NORMALIZATIONS = of_pictures(
-    "imagenet", _IMAGENET_MEAN, _IMAGENET_STD,
+    "imagenet",
+    _IMAGENET_MEAN,
+    _IMAGENET_STD,
     "ImageNet statistics of 8-bit RGB, as in upstream's pre-training on fMoW",
-)  # fmt: skip
+)
 
 
 def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:

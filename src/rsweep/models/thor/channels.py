@@ -52,12 +52,21 @@ GROUPS = (
 
 BAND_CHANNELS = {
     "s2": {
-        "B1": "S2:CoastAerosal", "B2": "S2:Blue", "B3": "S2:Green", "B4": "S2:Red",
-        "B5": "S2:RE1", "B6": "S2:RE2", "B7": "S2:RE3", "B8": "S2:NIR", "B8A": "S2:RE4",
-        "B9": "S2:WaterVapor", "B11": "S2:SWIR1", "B12": "S2:SWIR2",
+        "B1": "S2:CoastAerosal",
+        "B2": "S2:Blue",
+        "B3": "S2:Green",
+        "B4": "S2:Red",
+        "B5": "S2:RE1",
+        "B6": "S2:RE2",
+        "B7": "S2:RE3",
+        "B8": "S2:NIR",
+        "B8A": "S2:RE4",
+        "B9": "S2:WaterVapor",
+        "B11": "S2:SWIR1",
+        "B12": "S2:SWIR2",
     },
     "s1": {"VV": "S1:IW-VV", "VH": "S1:IW-VH"},
-}  # fmt: skip
+}
 """Channel of a sensor's band. Upstream has no channel for B10."""
 
 
@@ -70,6 +79,7 @@ def embedding_name(channel: str) -> str:
 def present(channels: Iterable[str]) -> tuple[tuple[Group, tuple[str, ...]], ...]:
     """The groups that have any of the channels, each with its channels, in the order of groups."""
     given = tuple(channels)
-    members = ((group, tuple(c for c in given if embedding_name(c) in group.channels))
-               for group in GROUPS)  # fmt: skip
+    members = (
+        (group, tuple(c for c in given if embedding_name(c) in group.channels)) for group in GROUPS
+    )
     return tuple((group, names) for group, names in members if names)

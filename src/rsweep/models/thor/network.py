@@ -233,8 +233,9 @@ def alibi_slopes(heads: int) -> Tensor:
 
 
 def _by_group(tokens: Tensor, channels: Mapping[str, Tensor], patch: int) -> dict[str, Tensor]:
-    sides = {group.name: _token_side(channels[names[0]], patch)
-             for group, names in present(channels)}  # fmt: skip
+    sides = {
+        group.name: _token_side(channels[names[0]], patch) for group, names in present(channels)
+    }
     parts = torch.split(tokens, [side**2 for side in sides.values()], dim=1)
     return {
         name: part.reshape(len(part), side, side, -1)

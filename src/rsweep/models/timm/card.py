@@ -101,16 +101,22 @@ def _check(entry: Entry, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     if settings["output"] == "pooled" and settings["pooling"] == "model":
         errors += _check_end(entry, layers)
     if entry.sized and not entry.fixed:
-        errors += multiple_of("image_size", settings["image_size"], max(entry.strides),
-                              "the network's stride")  # fmt: skip
+        errors += multiple_of(
+            "image_size", settings["image_size"], max(entry.strides), "the network's stride"
+        )
     return errors
 
 
 def _check_end(entry: Entry, layers: tuple[int, ...]) -> list[tuple[str, str]]:
     if len(entry.strides) in layers:
         return []
-    return [("pooling", "is 'model', the network's own output, which it reaches only if `layer` "
-                        f"has its last (last, or {len(entry.strides)})")]  # fmt: skip
+    return [
+        (
+            "pooling",
+            "is 'model', the network's own output, which it reaches only if `layer` "
+            f"has its last (last, or {len(entry.strides)})",
+        )
+    ]
 
 
 def _normalizations(index: int) -> dict[str, dict[str, Normalization]]:
@@ -177,10 +183,14 @@ def _notes(entry: Entry) -> str:
         notes.append("`layer` counts its blocks.")
     else:
         strides = ", ".join(map(str, entry.strides))
-        notes.append(f"`layer` counts its stages, whose tokens are {strides} px: several chosen "
-                     "are token groups of their own.")  # fmt: skip
-    notes.append("Published weights are for red, green and blue: for another number of bands timm "
-                 "repeats the input convolution over them and scales it by 3 / bands.")  # fmt: skip
+        notes.append(
+            f"`layer` counts its stages, whose tokens are {strides} px: several chosen "
+            "are token groups of their own."
+        )
+    notes.append(
+        "Published weights are for red, green and blue: for another number of bands timm "
+        "repeats the input convolution over them and scales it by 3 / bands."
+    )
     if entry.fixed:
         notes.append(f"Only {entry.size} px: its weights fit no other size.")
     elif entry.sized:

@@ -244,8 +244,10 @@ def main() -> None:
     logging.getLogger("timm").setLevel(logging.WARNING)
     warnings.simplefilter("ignore")
     table = make(names or timm.list_models())
-    rows = (f"  {json.dumps(n)}: {json.dumps(r, separators=(',', ':'))}"
-            for n, r in sorted(table["networks"].items()))  # fmt: skip
+    rows = (
+        f"  {json.dumps(n)}: {json.dumps(r, separators=(',', ':'))}"
+        for n, r in sorted(table["networks"].items())
+    )
     head = json.dumps({"timm": table["timm"], "norms": table["norms"]})[:-1]
     text = f'{head}, "networks": {{\n' + ",\n".join(rows) + "\n}}\n"
     print(text) if names else PATH.write_text(text)

@@ -104,9 +104,13 @@ class TimmEmbedder:
         to_the_end = numbers[-1] == len(self.entry.strides)
         prefix = {"return_prefix_tokens": True} if self.entry.cls else {}
         found = self.network.forward_intermediates(
-            pixels, indices=[n - 1 for n in numbers], intermediates_only=not to_the_end,
-            norm=self.final_norm and not self.entry.bare, stop_early=not to_the_end, **prefix,
-        )  # fmt: skip
+            pixels,
+            indices=[n - 1 for n in numbers],
+            intermediates_only=not to_the_end,
+            norm=self.final_norm and not self.entry.bare,
+            stop_early=not to_the_end,
+            **prefix,
+        )
         end, taken = found if to_the_end else (None, found)
         prefixes = {}
         if self.entry.cls:

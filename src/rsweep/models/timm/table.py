@@ -106,8 +106,10 @@ def find(name: str) -> tuple[Entry, Tag | None]:
         return entry, next(iter(entry.tags.values()), None)
     if tag not in entry.tags:
         options = ", ".join(entry.tags) or "none"
-        raise ValueError(f"is 'timm:{name}'; published weights of {architecture}: {options}"
-                         f"{nearest(tag, entry.tags)}")  # fmt: skip
+        raise ValueError(
+            f"is 'timm:{name}'; published weights of {architecture}: {options}"
+            f"{nearest(tag, entry.tags)}"
+        )
     return entry, entry.tags[tag]
 
 

@@ -29,9 +29,12 @@ def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
 def _eight_bit(white: float, what: str) -> dict[str, Normalization]:
     """8-bit values as 0..1; the network then takes each image's darkest value off."""
     found = Normalization(
-        stats=dict.fromkeys(RGB, (0.0, 255.0)), clip=(0.0, white), gain=255 / white,
-        truncate=True, source=f"RGB in 0..1, as upstream; {what}",
-    )  # fmt: skip
+        stats=dict.fromkeys(RGB, (0.0, 255.0)),
+        clip=(0.0, white),
+        gain=255 / white,
+        truncate=True,
+        source=f"RGB in 0..1, as upstream; {what}",
+    )
     return dict.fromkeys(SENSORS, found)
 
 
@@ -46,9 +49,15 @@ CARD = ModelCard(
     },
     variants={
         "vitb16": Variant(
-            768, 12, 12, 87.3,
-            Checkpoint("", "vitb16-imagenet-bnfc.pth",
-                       url=_DRIVE.format("1IxBpf3nbEMzny4YJWS6stMBxel6gMiYE")),
+            768,
+            12,
+            12,
+            87.3,
+            Checkpoint(
+                "",
+                "vitb16-imagenet-bnfc.pth",
+                url=_DRIVE.format("1IxBpf3nbEMzny4YJWS6stMBxel6gMiYE"),
+            ),
         ),
     },
     defaults={
@@ -61,8 +70,14 @@ CARD = ModelCard(
     },
     allowed={"image_size": (IMAGE_PX,), "patch_size": (PATCH_PX,)},
     knobs=(
-        Knob("branch", "infer", "str", "image",
-             "which of the network's three outputs is `pooling: model`", allowed=BRANCHES),
+        Knob(
+            "branch",
+            "infer",
+            "str",
+            "image",
+            "which of the network's three outputs is `pooling: model`",
+            allowed=BRANCHES,
+        ),
     ),
     groups=_groups,
     vectors=("model", "cls"),
@@ -89,4 +104,4 @@ CARD = ModelCard(
         "in brightness. `pooling: model` is 256 values made of 1000 class scores. Upstream's "
         "ResNet-50 and Swin-T are not here."
     ),
-)  # fmt: skip
+)

@@ -36,9 +36,15 @@ class WildSat(nn.Module):
     def __init__(self, width: int, depth: int, heads: int) -> None:
         super().__init__()
         self.backbone = VisionTransformer(
-            IMAGE_PX, PATCH_PX, depth, heads, width, 4 * width, num_classes=CLASSES,
+            IMAGE_PX,
+            PATCH_PX,
+            depth,
+            heads,
+            width,
+            4 * width,
+            num_classes=CLASSES,
             norm_layer=functools.partial(nn.LayerNorm, eps=1e-6),
-        )  # fmt: skip
+        )
         linear = {HEADS[name]: nn.Linear(CLASSES, OUTPUT, bias=False) for name in BRANCHES}
         self.decoder = nn.ModuleDict({key: nn.Sequential(part) for key, part in linear.items()})
 

@@ -25,32 +25,70 @@ if TYPE_CHECKING:
     from rsweep.sources.protocol import Source, Window
 
 OPTIONS = (
-    Option("path", "str", None,
-           "folder of the images, or the file that holds them; every study must name it"),
-    Option("sensor", "str", "s2", "what the images are of; of other levels and cameras, the sensor "
-           "whose bands the model is to take them for", allowed=tuple(SENSORS)),
-    Option("bands", "names", None,
-           "bands of every image in its order, by the sensor's names; unset: all of the sensor's"),
-    Option("unit", "str", CANONICAL,
-           "of the values: the sensor's own (reflectance x 10000, dB), reflectance 0 to 1, or "
-           "backscatter as power or amplitude",
-           allowed=(CANONICAL, REFLECTANCE, LINEAR, AMPLITUDE)),
+    Option(
+        "path",
+        "str",
+        None,
+        "folder of the images, or the file that holds them; every study must name it",
+    ),
+    Option(
+        "sensor",
+        "str",
+        "s2",
+        "what the images are of; of other levels and cameras, the sensor "
+        "whose bands the model is to take them for",
+        allowed=tuple(SENSORS),
+    ),
+    Option(
+        "bands",
+        "names",
+        None,
+        "bands of every image in its order, by the sensor's names; unset: all of the sensor's",
+    ),
+    Option(
+        "unit",
+        "str",
+        CANONICAL,
+        "of the values: the sensor's own (reflectance x 10000, dB), reflectance 0 to 1, or "
+        "backscatter as power or amplitude",
+        allowed=(CANONICAL, REFLECTANCE, LINEAR, AMPLITUDE),
+    ),
     Option("gain", "float", 1.0, "values are multiplied by it"),
     Option("offset", "float", 0.0, "and this is added"),
-    Option("nodata", "float", None,
-           "value of a missing pixel; unset: none is missing but NaN, whatever a file's own "
-           "header says"),
-    Option("georeference", "str", "file",
-           "where chips lie: as their files say, or ignored, so that the ROI table says",
-           allowed=("file", "ignore")),
-    Option("table", "str", None,
-           "table of files (relative to path), labels, splits: CSV, TSV, Parquet or JSON lines; "
-           "unset: the folder's name is the label"),
-    Option("columns", "mapping", {},
-           "which column or array is the " + ", ".join(ROLES) + "; unset: by usual names"),
-    Option("splits", "mapping", {},
-           "split -> text file that names its chips, one a line (relative to path)"),
-)  # fmt: skip
+    Option(
+        "nodata",
+        "float",
+        None,
+        "value of a missing pixel; unset: none is missing but NaN, whatever a file's own "
+        "header says",
+    ),
+    Option(
+        "georeference",
+        "str",
+        "file",
+        "where chips lie: as their files say, or ignored, so that the ROI table says",
+        allowed=("file", "ignore"),
+    ),
+    Option(
+        "table",
+        "str",
+        None,
+        "table of files (relative to path), labels, splits: CSV, TSV, Parquet or JSON lines; "
+        "unset: the folder's name is the label",
+    ),
+    Option(
+        "columns",
+        "mapping",
+        {},
+        "which column or array is the " + ", ".join(ROLES) + "; unset: by usual names",
+    ),
+    Option(
+        "splits",
+        "mapping",
+        {},
+        "split -> text file that names its chips, one a line (relative to path)",
+    ),
+)
 ANY_TIME = ("0001-01-01", "9999-12-31")
 COLLECTIONS: Mapping[str, tuple[str, ...]] = {sensor: (sensor,) for sensor in SENSORS}
 
@@ -62,13 +100,21 @@ def check(options: Mapping[str, Any], where: str) -> list[Problem]:
     if not Path(options["path"]).exists():
         return [Problem(f"{where}.path", f"is {options['path']!r}, which is not there")]
     problems = _wrong_bands(options, where) + [
-        Problem(f"{where}.columns", f"has {role!r}; it may say: {', '.join(ROLES)}"
-                                    f"{nearest(role, ROLES)}")
-        for role in options["columns"] if role not in ROLES
-    ]  # fmt: skip
+        Problem(
+            f"{where}.columns",
+            f"has {role!r}; it may say: {', '.join(ROLES)}{nearest(role, ROLES)}",
+        )
+        for role in options["columns"]
+        if role not in ROLES
+    ]
     if options["unit"] in (LINEAR, AMPLITUDE) and not SENSORS[options["sensor"]].decibel:
-        problems.append(Problem(f"{where}.unit", f"is {options['unit']!r}, and {options['sensor']} "
-                                f"is no radar; allowed: {CANONICAL}, {REFLECTANCE}"))  # fmt: skip
+        problems.append(
+            Problem(
+                f"{where}.unit",
+                f"is {options['unit']!r}, and {options['sensor']} "
+                f"is no radar; allowed: {CANONICAL}, {REFLECTANCE}",
+            )
+        )
     if problems:
         return problems
     try:
@@ -84,9 +130,14 @@ def _wrong_bands(options: Mapping[str, Any], where: str) -> list[Problem]:
     twice = [name for name in names if names.count(name) > 1 and name != SKIPPED]
     place = f"{where}.bands"
     if unknown:
-        return [Problem(place, f"has {unknown[0]!r}, which {options['sensor']} lacks; it has: "
-                               f"{', '.join(known)}; {SKIPPED} skips one of the images"
-                               f"{nearest(unknown[0], known)}")]  # fmt: skip
+        return [
+            Problem(
+                place,
+                f"has {unknown[0]!r}, which {options['sensor']} lacks; it has: "
+                f"{', '.join(known)}; {SKIPPED} skips one of the images"
+                f"{nearest(unknown[0], known)}",
+            )
+        ]
     return [Problem(place, f"names {twice[0]!r} twice")] if twice else []
 
 
@@ -135,8 +186,10 @@ def _check_sensor(options: Options, collection: str) -> None:
     if not options.get("path"):
         raise SourceError("chips: the study names no `path`")
     if collection != options["sensor"]:
-        raise SourceError(f"chips: the images are of {options['sensor']}, and the model is fed "
-                          f"{collection}; set chips.sensor, or another modality")  # fmt: skip
+        raise SourceError(
+            f"chips: the images are of {options['sensor']}, and the model is fed "
+            f"{collection}; set chips.sensor, or another modality"
+        )
 
 
 def available_bands(options: Options, collection: str) -> tuple[str, ...]:
@@ -161,8 +214,10 @@ def open_source(
     _check_sensor(options, collection)
     absent = [band for band in bands if band not in band_names(options)]
     if absent:
-        raise SourceError(f"chips: the images have no {collection} band {', '.join(absent)}; "
-                          f"`bands` names {', '.join(band_names(options))}")  # fmt: skip
+        raise SourceError(
+            f"chips: the images have no {collection} band {', '.join(absent)}; "
+            f"`bands` names {', '.join(band_names(options))}"
+        )
     from rsweep.sources.chips.source import ChipSource
 
     return ChipSource(open_index(options), options, bands)
@@ -178,8 +233,17 @@ def planning_reads(options: Options) -> list[Path]:
 
 
 PROVIDER = Provider(
-    "chips", OPTIONS, COLLECTIONS, identity, available_bands, lambda options, collection: (),
-    open_source, check=check, planning_reads=planning_reads, held=held, own_grid=True,
+    "chips",
+    OPTIONS,
+    COLLECTIONS,
+    identity,
+    available_bands,
+    lambda options, collection: (),
+    open_source,
+    check=check,
+    planning_reads=planning_reads,
+    held=held,
+    own_grid=True,
     about="published data sets of labelled images, each a ROI on its own pixels",
     needs="a folder of images and the ROI table made from it (docs/sources.md)",
-)  # fmt: skip
+)

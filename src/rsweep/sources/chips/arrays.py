@@ -48,12 +48,17 @@ def chips_of_arrays(root: Path, file: File, columns: Mapping[str, Any]) -> list[
     with _opened(root / file.path) as arrays:
         images = arrays[image_array(arrays, columns, file.path)]
         count = len(images)
-        told = {role: arrays[name][:] for role in SAYS
-                if (name := column_of(role, list(arrays), columns)) is not None}  # fmt: skip
+        told = {
+            role: arrays[name][:]
+            for role in SAYS
+            if (name := column_of(role, list(arrays), columns)) is not None
+        }
     for role, values in told.items():
         if len(values) != count:
-            raise SourceError(f"chips: {file.path} has {count} images and {len(values)} in "
-                              f"{role}; expected one for each image")  # fmt: skip
+            raise SourceError(
+                f"chips: {file.path} has {count} images and {len(values)} in "
+                f"{role}; expected one for each image"
+            )
     split = split_of_folders([*Path(file.path).parent.parts, *stem.replace("-", "_").split("_")])
     return [
         _chip(file, row, {role: plain(values[row]) for role, values in told.items()}, stem, split)
@@ -79,8 +84,10 @@ def image_array(arrays: Mapping[str, Any], columns: Mapping[str, Any], where: st
     """
     name = column_of("image", list(arrays), columns)
     if name is None:
-        raise SourceError(f"chips: {where} has the arrays {', '.join(arrays)}; columns.image says "
-                          f"which holds the images")  # fmt: skip
+        raise SourceError(
+            f"chips: {where} has the arrays {', '.join(arrays)}; columns.image says "
+            f"which holds the images"
+        )
     return name
 
 

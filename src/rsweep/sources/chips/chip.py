@@ -57,6 +57,8 @@ def image_of(array: NDArray[Any], bands: int, where: str) -> NDArray[Any]:
     first, last = array.shape[0] == bands, array.shape[-1] == bands
     if first == last:
         found = "both its first and its last axis have" if first else "no axis has"
-        raise ValueError(f"{where} has shape {list(array.shape)}: {found} {bands} bands; `bands` "
-                         f"names those of the images, in their order")  # fmt: skip
+        raise ValueError(
+            f"{where} has shape {list(array.shape)}: {found} {bands} bands; `bands` "
+            f"names those of the images, in their order"
+        )
     return np.ascontiguousarray(array if first else np.moveaxis(array, -1, 0))

@@ -32,8 +32,9 @@ def column_of(role: str, there: Collection[str], asked: Mapping[str, Any]) -> st
     if asked.get(role) is not None:
         name = str(asked[role])
         if name not in there:
-            raise SourceError(f"chips: columns.{role} is {name!r}, which is not among "
-                              f"{', '.join(sorted(there))}")  # fmt: skip
+            raise SourceError(
+                f"chips: columns.{role} is {name!r}, which is not among {', '.join(sorted(there))}"
+            )
         return name
     plain = {name.lower(): name for name in there}
     return next((plain[usual] for usual in ROLES[role] if usual in plain), None)
@@ -54,8 +55,10 @@ def row_says(
         if value is not None:
             found[role] = split_named(value) if role == "split" else value
     if required and required not in found:
-        raise SourceError(f"chips: {where} has no {required}: it has {', '.join(row)}; `columns` "
-                          f"says which one it is")  # fmt: skip
+        raise SourceError(
+            f"chips: {where} has no {required}: it has {', '.join(row)}; `columns` "
+            f"says which one it is"
+        )
     return found
 
 

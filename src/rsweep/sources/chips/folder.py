@@ -33,12 +33,15 @@ def _names(paths: Sequence[str]) -> dict[str, str]:
     """Path -> name of the file without suffix; with its folders where that would not be unique."""
     stems = Counter(PurePosixPath(path).stem for path in paths)
     unique = all(count == 1 for count in stems.values())
-    names = {path: PurePosixPath(path).stem if unique else str(PurePosixPath(path).with_suffix(""))
-             for path in paths}  # fmt: skip
+    names = {
+        path: PurePosixPath(path).stem if unique else str(PurePosixPath(path).with_suffix(""))
+        for path in paths
+    }
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
-        raise SourceError(f"chips: there are several images {twice[0]}.*; one data set has one "
-                          f"file for each chip")  # fmt: skip
+        raise SourceError(
+            f"chips: there are several images {twice[0]}.*; one data set has one file for each chip"
+        )
     return names
 
 
@@ -67,8 +70,9 @@ def chips_of_table(
         says = row_says(row, columns, f"{table}: line {number}", required="file")
         path = PurePosixPath(str(says.pop("file"))).as_posix()
         if path not in by_path:
-            raise SourceError(f"chips: {table}: line {number} lists {path!r}, which is not a file "
-                              f"under {root}")  # fmt: skip
+            raise SourceError(
+                f"chips: {table}: line {number} lists {path!r}, which is not a file under {root}"
+            )
         chips.append(Chip(str(says.pop("id", "")) or path, by_path[path], (), says))
     if all(chip.id == chip.file.path for chip in chips):
         names = _names([chip.file.path for chip in chips])

@@ -33,8 +33,11 @@ def chips_of_parquet(root: Path, file: File, columns: Mapping[str, Any]) -> list
     try:
         schema = pq.read_schema(root / file.path)
         _image_column(schema, columns, file.path)
-        roles = {role: name for role in SAYS
-                 if (name := column_of(role, schema.names, columns)) is not None}  # fmt: skip
+        roles = {
+            role: name
+            for role in SAYS
+            if (name := column_of(role, schema.names, columns)) is not None
+        }
         table = pq.read_table(root / file.path, columns=sorted(set(roles.values())))
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"chips: {file.path} cannot be read: {error}") from error
@@ -48,9 +51,13 @@ def chips_of_parquet(root: Path, file: File, columns: Mapping[str, Any]) -> list
 
 
 def _chip(
-    file: File, row: int, held: Mapping[str, list[Any]], roles: Mapping[str, str],
-    classes: Mapping[str, list[str]], split: str | None,
-) -> Chip:  # fmt: skip
+    file: File,
+    row: int,
+    held: Mapping[str, list[Any]],
+    roles: Mapping[str, str],
+    classes: Mapping[str, list[str]],
+    split: str | None,
+) -> Chip:
     says: dict[str, Any] = {"split": split} if split else {}
     for role, values in held.items():
         value = plain(values[row])
@@ -79,8 +86,10 @@ def class_names(schema: pa.Schema) -> dict[str, list[str]]:
 def _image_column(schema: pa.Schema, columns: Mapping[str, Any], where: str) -> str:
     name = column_of("image", schema.names, columns)
     if name is None:
-        raise SourceError(f"chips: {where} has the columns {', '.join(schema.names)}; "
-                          f"columns.image says which holds the images")  # fmt: skip
+        raise SourceError(
+            f"chips: {where} has the columns {', '.join(schema.names)}; "
+            f"columns.image says which holds the images"
+        )
     return name
 
 

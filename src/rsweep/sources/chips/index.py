@@ -75,8 +75,9 @@ def _index(text: str) -> Index:
     chips = _with_splits(_find(root, files, options), options, root)
     twice = [name for name, count in Counter(chip.id for chip in chips).items() if count > 1]
     if twice:
-        raise SourceError(f"chips: {len(twice)} ids are there twice under {path}, such as "
-                          f"{twice[0]!r}")  # fmt: skip
+        raise SourceError(
+            f"chips: {len(twice)} ids are there twice under {path}, such as {twice[0]!r}"
+        )
     by_id = {chip.id: chip for chip in sorted(chips, key=lambda chip: chip.id)}
     return Index(root, by_id, options["columns"], band_names(options))
 
@@ -102,9 +103,11 @@ def _find(root: Path, files: list[File], options: Options) -> list[Chip]:
         if held:
             return chips_of(root, held, options["columns"])
     example = f", such as {files[0].path}" if files else ""
-    raise SourceError(f"chips: none of the {len(files)} files under {root} is an image or holds "
-                      f"images{example}; expected one of "
-                      f"{', '.join(s for group in FORMS for s in group)}")  # fmt: skip
+    raise SourceError(
+        f"chips: none of the {len(files)} files under {root} is an image or holds "
+        f"images{example}; expected one of "
+        f"{', '.join(s for group in FORMS for s in group)}"
+    )
 
 
 def _images(root: Path, files: list[File], columns: Mapping[str, Any]) -> list[Chip]:
@@ -148,10 +151,13 @@ def _with_splits(chips: list[Chip], options: Options, root: Path) -> list[Chip]:
     names = {chip.id: PurePosixPath(chip.id).name for chip in chips}
     unknown = sorted(set(listed) - set(names.values()))
     if unknown:
-        raise SourceError(f"chips: {len(unknown)} of {len(listed)} names in the lists of splits "
-                          f"are no chips under {root}, such as {unknown[0]!r}")  # fmt: skip
+        raise SourceError(
+            f"chips: {len(unknown)} of {len(listed)} names in the lists of splits "
+            f"are no chips under {root}, such as {unknown[0]!r}"
+        )
     return [
         replace(chip, says={**chip.says, "split": listed[names[chip.id]]})
-        if names[chip.id] in listed else chip
+        if names[chip.id] in listed
+        else chip
         for chip in chips
-    ]  # fmt: skip
+    ]

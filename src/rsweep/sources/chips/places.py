@@ -52,9 +52,11 @@ def _in_metres(crs: str) -> bool:
 
 def _check_pixel(pixel: float, scale_m: float) -> None:
     if abs(pixel / scale_m - 1) > SLACK:
-        raise RoiError(f"its pixels are {pixel:g} m by its georeference, and scale_m is "
-                       f"{scale_m:g}; chips are not resampled, so set scale_m: {pixel:g}, or "
-                       f"chips.georeference: ignore")  # fmt: skip
+        raise RoiError(
+            f"its pixels are {pixel:g} m by its georeference, and scale_m is "
+            f"{scale_m:g}; chips are not resampled, so set scale_m: {pixel:g}, or "
+            f"chips.georeference: ignore"
+        )
 
 
 def centre_of(picture: Picture) -> tuple[float, float] | None:

@@ -44,12 +44,16 @@ class ChipSource:
         """
         chip = self._index.chips.get(roi.id)
         if chip is None:
-            raise RoiError(f"is no chip of the data set {self._options['path']}; `rsweep chips` "
-                           f"makes the table of those that are")  # fmt: skip
+            raise RoiError(
+                f"is no chip of the data set {self._options['path']}; `rsweep chips` "
+                f"makes the table of those that are"
+            )
         picture = self._index.read(chip)
         if len(picture.values) != len(self._index.bands):
-            raise RoiError(f"its image has {len(picture.values)} bands, and `bands` names "
-                           f"{len(self._index.bands)}: {', '.join(self._index.bands)}")  # fmt: skip
+            raise RoiError(
+                f"its image has {len(picture.values)} bands, and `bands` names "
+                f"{len(self._index.bands)}: {', '.join(self._index.bands)}"
+            )
         if self._options["georeference"] == "ignore":
             picture = Picture(picture.values)
         values, scaling = stored_values(picture.values[self._at], self._options)
@@ -104,8 +108,9 @@ class OneChip:
         """The one scene, of the day in the middle of the window: when it was is not known."""
         days = [date.fromisoformat(day).toordinal() for day in (start, end)]
         day = date.fromordinal(sum(days) // 2).isoformat()
-        return [Scene(self.name, day, None, self.scaling.gain, self.scaling.offset,
-                      self.properties)]  # fmt: skip
+        return [
+            Scene(self.name, day, None, self.scaling.gain, self.scaling.offset, self.properties)
+        ]
 
     def read(self, scenes: Sequence[Scene], grid: Grid) -> Iterator[Pixels]:
         """Its pixels as they are."""

@@ -9,10 +9,15 @@ from typing import Any
 from rsweep.core.errors import SourceError
 
 NAMES = {
-    "train": "train", "training": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
 """What data sets call their splits, and what `cv: column` calls them."""
 
 
@@ -41,8 +46,10 @@ def listed_splits(splits: Mapping[str, Any], root: Path) -> dict[str, str]:
         split = split_named(word)
         for name in _names(_path_of(str(file), root)):
             if found.setdefault(name, split) != split:
-                raise SourceError(f"chips: {name} is listed in the splits {found[name]} and "
-                                  f"{split}; each chip is in one")  # fmt: skip
+                raise SourceError(
+                    f"chips: {name} is listed in the splits {found[name]} and "
+                    f"{split}; each chip is in one"
+                )
     return found
 
 

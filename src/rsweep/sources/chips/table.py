@@ -68,8 +68,15 @@ def _row(
         centre = given
     place = {} if centre else {"place": MADE_UP}
     lon, lat = centre or made_up
-    return {"id": chip.id, "lon": lon, "lat": lat, "buffer_m": max(height, width) * scale_m / 2,
-            **place, **_window(chip.id, told.pop("date", None)), **told}  # fmt: skip
+    return {
+        "id": chip.id,
+        "lon": lon,
+        "lat": lat,
+        "buffer_m": max(height, width) * scale_m / 2,
+        **place,
+        **_window(chip.id, told.pop("date", None)),
+        **told,
+    }
 
 
 def _window(chip: str, day: Any) -> dict[str, str]:

@@ -42,9 +42,12 @@ def chips_of_tar(root: Path, file: File, columns: Mapping[str, Any]) -> list[Chi
 
 
 def _take(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, images: dict[str, tuple[int, int]],
-    says: dict[str, dict[str, Any]], columns: Mapping[str, Any],
-) -> None:  # fmt: skip
+    archive: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    images: dict[str, tuple[int, int]],
+    says: dict[str, dict[str, Any]],
+    columns: Mapping[str, Any],
+) -> None:
     """An image's place, or what a member says of the image of its name."""
     folder, _, name = member.name.rpartition("/")
     key, _, suffix = name.partition(".")

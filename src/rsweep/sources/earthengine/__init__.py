@@ -18,23 +18,43 @@ if TYPE_CHECKING:
     from rsweep.sources.earthengine.source import EarthEngine
 
 OPTIONS = (
-    Option("url", "str", "high-volume",
-           "endpoint: standard, high-volume, or an address (https://…)"),
-    Option("project", "str", "",
-           "Cloud project that is billed; unset: the one of the credentials"),
-    Option("key", "str", "",
-           "key file of a service account; unset: the user's `earthengine authenticate`"),
-    Option("deadline_s", "float", 180.0, "longest wait for one answer", unit="s",
-           minimum=1, maximum=3600),
+    Option(
+        "url", "str", "high-volume", "endpoint: standard, high-volume, or an address (https://…)"
+    ),
+    Option("project", "str", "", "Cloud project that is billed; unset: the one of the credentials"),
+    Option(
+        "key",
+        "str",
+        "",
+        "key file of a service account; unset: the user's `earthengine authenticate`",
+    ),
+    Option(
+        "deadline_s",
+        "float",
+        180.0,
+        "longest wait for one answer",
+        unit="s",
+        minimum=1,
+        maximum=3600,
+    ),
     Option("attempts", "int", 8, "tries of one request", minimum=1, maximum=50),
-    Option("parallel", "int", 4,
-           "requests in flight of one job; the project's limit is 40 over all jobs", minimum=1,
-           maximum=40),
-    Option("profile", "str", "budget",
-           "ask the service what each request cost, by a second request: where the study has a "
-           "`budget`, `always` or `never`; else a model of cost says it",
-           allowed=("budget", "always", "never")),
-)  # fmt: skip
+    Option(
+        "parallel",
+        "int",
+        4,
+        "requests in flight of one job; the project's limit is 40 over all jobs",
+        minimum=1,
+        maximum=40,
+    ),
+    Option(
+        "profile",
+        "str",
+        "budget",
+        "ask the service what each request cost, by a second request: where the study has a "
+        "`budget`, `always` or `never`; else a model of cost says it",
+        allowed=("budget", "always", "never"),
+    ),
+)
 """The study's `earthengine:` section. None of it changes a pixel, so none is in a key."""
 
 
@@ -103,15 +123,27 @@ def open_source(
 
     known = {knob.name: knob.default for knob in OPTIONS} | dict(options)
     client = Client(
-        known["url"], known["project"], known["key"], deadline_s=known["deadline_s"],
-        attempts=known["attempts"], parallel=known["parallel"],
-    )  # fmt: skip
+        known["url"],
+        known["project"],
+        known["key"],
+        deadline_s=known["deadline_s"],
+        attempts=known["attempts"],
+        parallel=known["parallel"],
+    )
     return EarthEngine(client, collection, bands, orbit, known["parallel"], known["profile"])
 
 
 PROVIDER = Provider(
-    "earthengine", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
-    composites=COMPOSITES, check=check, address=address,
+    "earthengine",
+    OPTIONS,
+    COLLECTIONS,
+    identity,
+    available_bands,
+    cloud_layers,
+    open_source,
+    composites=COMPOSITES,
+    check=check,
+    address=address,
     about="Google Earth Engine",
     needs="a network, an Earth Engine project and an account for it (docs/sources.md)",
-)  # fmt: skip
+)

@@ -14,8 +14,10 @@ Kind = Literal["list", "scenes", "composite"]
 """A list of scenes and their properties; pixels of scenes; scenes that the service reduces."""
 
 GUESS: Mapping[str, tuple[float, float]] = {
-    "list": (0.1, 0.0), "scenes": (0.2, 0.1), "composite": (0.2, 0.2),
-}  # fmt: skip
+    "list": (0.1, 0.0),
+    "scenes": (0.2, 0.1),
+    "composite": (0.2, 0.2),
+}
 """EECU-seconds of a request and of a million values until some were charged: from no source."""
 UNSURE = 10.0
 """A guess may be off by this factor."""
@@ -56,8 +58,15 @@ class Fit:
         """The sums with one request more."""
         over = charge / max(expected(asked, self), 1e-9) if self.n >= ENOUGH else 1.0
         x = asked.millions
-        return Fit(self.n + 1, self.x + x, self.xx + x * x, self.y + charge, self.xy + x * charge,
-                   max(self.most, over), max(self.far, x))  # fmt: skip
+        return Fit(
+            self.n + 1,
+            self.x + x,
+            self.xx + x * x,
+            self.y + charge,
+            self.xy + x * charge,
+            max(self.most, over),
+            max(self.far, x),
+        )
 
     def line(self) -> tuple[float, float] | None:
         """Cost of a request and of a million values by least squares, neither below 0."""

@@ -62,10 +62,17 @@ class Client:
     """
 
     def __init__(
-        self, url: str, project: str = "", key: str = "", *, credentials: Any = None,
-        deadline_s: float = 180.0, attempts: int = 8, parallel: int = 4,
+        self,
+        url: str,
+        project: str = "",
+        key: str = "",
+        *,
+        credentials: Any = None,
+        deadline_s: float = 180.0,
+        attempts: int = 8,
+        parallel: int = 4,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.url = endpoint(url)
         self.project, self._key_file, self._credentials = project, key, credentials
         self._billed = project
@@ -214,9 +221,11 @@ class Client:
         # ignores Retry-After.
         ee.data.setMaxRetries(0)
         ee.Initialize(
-            credentials=credentials, url=self.url, project=project or "rsweep",
+            credentials=credentials,
+            url=self.url,
+            project=project or "rsweep",
             http_transport=self._transport,
-        )  # fmt: skip
+        )
 
     def _find_credentials(self) -> Any:
         import ee

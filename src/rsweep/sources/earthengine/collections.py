@@ -107,8 +107,17 @@ class Collection:
 
     def pixel_identity(self) -> dict[str, Any]:
         """What of this entry changes pixels, as JSON: an edit here makes new fetch keys."""
-        kept = ("assets", "layers", "gain", "offset", "server_gain", "linear", "native_m", "radar",
-                "whole_interval")  # fmt: skip
+        kept = (
+            "assets",
+            "layers",
+            "gain",
+            "offset",
+            "server_gain",
+            "linear",
+            "native_m",
+            "radar",
+            "whole_interval",
+        )
         return {name: value for name, value in asdict(self).items() if name in kept}
 
 
@@ -143,43 +152,63 @@ _STATE = Layer(
 _SUMMARY = Layer("scl", "SummaryQA", native_m=250, classes="summary_qa")
 
 _S2_PROPERTIES = {
-    "tile": "MGRS_TILE", "datatake": "DATATAKE_IDENTIFIER", "datastrip": "DATASTRIP_ID",
-    "baseline": "PROCESSING_BASELINE", "platform": "SPACECRAFT_NAME",
-    "orbit": "SENSING_ORBIT_DIRECTION", "relative_orbit": "SENSING_ORBIT_NUMBER",
-}  # fmt: skip
+    "tile": "MGRS_TILE",
+    "datatake": "DATATAKE_IDENTIFIER",
+    "datastrip": "DATASTRIP_ID",
+    "baseline": "PROCESSING_BASELINE",
+    "platform": "SPACECRAFT_NAME",
+    "orbit": "SENSING_ORBIT_DIRECTION",
+    "relative_orbit": "SENSING_ORBIT_NUMBER",
+}
 _S1_PROPERTIES = {
-    "orbit": "orbitProperties_pass", "relative_orbit": "relativeOrbitNumber_start",
-    "mode": "instrumentMode", "platform": "platform_number",
-}  # fmt: skip
+    "orbit": "orbitProperties_pass",
+    "relative_orbit": "relativeOrbitNumber_start",
+    "mode": "instrumentMode",
+    "platform": "platform_number",
+}
 _LANDSAT_PROPERTIES = {
-    "platform": "SPACECRAFT_ID", "path": "WRS_PATH", "row": "WRS_ROW",
+    "platform": "SPACECRAFT_ID",
+    "path": "WRS_PATH",
+    "row": "WRS_ROW",
     "product": "LANDSAT_PRODUCT_ID",
-}  # fmt: skip
+}
 
 
 def _landsat(*assets: str) -> Collection:
     # Reflectance is 2.75e-5 DN - 0.2 in Collection 2; frames are in reflectance x 10000.
     return Collection(
-        "landsat", dict.fromkeys(assets, _OLI), (_QA_PIXEL,), gain=0.275, offset=-2000.0,
-        cloud="CLOUD_COVER", properties=_LANDSAT_PROPERTIES,
-    )  # fmt: skip
+        "landsat",
+        dict.fromkeys(assets, _OLI),
+        (_QA_PIXEL,),
+        gain=0.275,
+        offset=-2000.0,
+        cloud="CLOUD_COVER",
+        properties=_LANDSAT_PROPERTIES,
+    )
 
 
 def _landsat_l1(*assets: str) -> Collection:
     # Numbers as delivered: reflectance is (2e-5 DN - 0.1) / sin(sun elevation), and radiance of the
     # thermal bands 3.342e-4 DN + 0.1 (Landsat 8; Landsat 9's are in its metadata).
     return Collection(
-        "landsat_l1", dict.fromkeys(assets, _OLI_TIRS), (_QA_PIXEL,), cloud="CLOUD_COVER",
+        "landsat_l1",
+        dict.fromkeys(assets, _OLI_TIRS),
+        (_QA_PIXEL,),
+        cloud="CLOUD_COVER",
         properties={**_LANDSAT_PROPERTIES, "sun_elevation": "SUN_ELEVATION"},
-    )  # fmt: skip
+    )
 
 
 def _hls(assets: Mapping[str, Mapping[str, str]]) -> Collection:
     # Earth Engine serves HLS as reflectance in 0..1 (its own pictures stretch 0.01 to 0.18).
     return Collection(
-        "hls", assets, (_FMASK,), server_gain=10_000.0, cloud="CLOUD_COVERAGE",
+        "hls",
+        assets,
+        (_FMASK,),
+        server_gain=10_000.0,
+        cloud="CLOUD_COVERAGE",
         properties={"tile": "MGRS_TILE_ID"},
-    )  # fmt: skip
+    )
 
 
 def _modis(asset: str, bands: str, layer: Layer, native_m: int, days: int = 1) -> Collection:
@@ -189,19 +218,31 @@ def _modis(asset: str, bands: str, layer: Layer, native_m: int, days: int = 1) -
 
 COLLECTIONS: Mapping[str, Collection] = {
     "COPERNICUS/S2_SR_HARMONIZED": Collection(
-        "s2", {"COPERNICUS/S2_SR_HARMONIZED": _same(_S2)}, (_SCL, _CLEAR),
-        cloud="CLOUDY_PIXEL_PERCENTAGE", properties=_S2_PROPERTIES,
+        "s2",
+        {"COPERNICUS/S2_SR_HARMONIZED": _same(_S2)},
+        (_SCL, _CLEAR),
+        cloud="CLOUDY_PIXEL_PERCENTAGE",
+        properties=_S2_PROPERTIES,
     ),
     "COPERNICUS/S2_HARMONIZED": Collection(
-        "s2", {"COPERNICUS/S2_HARMONIZED": _same(_L1C)}, (_CLEAR, _CLOUD),
-        cloud="CLOUDY_PIXEL_PERCENTAGE", properties=_S2_PROPERTIES,
+        "s2",
+        {"COPERNICUS/S2_HARMONIZED": _same(_L1C)},
+        (_CLEAR, _CLOUD),
+        cloud="CLOUDY_PIXEL_PERCENTAGE",
+        properties=_S2_PROPERTIES,
     ),
     "COPERNICUS/S1_GRD": Collection(
-        "s1", {"COPERNICUS/S1_GRD": _same("VV VH")}, properties=_S1_PROPERTIES, radar=True,
+        "s1",
+        {"COPERNICUS/S1_GRD": _same("VV VH")},
+        properties=_S1_PROPERTIES,
+        radar=True,
     ),
     "COPERNICUS/S1_GRD_FLOAT": Collection(
-        "s1", {"COPERNICUS/S1_GRD_FLOAT": _same("VV VH")}, linear=True,
-        properties=_S1_PROPERTIES, radar=True,
+        "s1",
+        {"COPERNICUS/S1_GRD_FLOAT": _same("VV VH")},
+        linear=True,
+        properties=_S1_PROPERTIES,
+        radar=True,
     ),
     "LANDSAT/LC08+LC09/C02/T1_L2": _landsat(_LC08, _LC09),
     _LC08: _landsat(_LC08),
@@ -217,10 +258,11 @@ COLLECTIONS: Mapping[str, Collection] = {
     "GOOGLE/SATELLITE_EMBEDDING/V1/ANNUAL": Collection(
         "alphaearth",
         {"GOOGLE/SATELLITE_EMBEDDING/V1/ANNUAL": {f"A{i:02d}": f"A{i:02d}" for i in range(64)}},
-        properties={"model_version": "MODEL_VERSION", "zone": "UTM_ZONE"}, whole_interval=True,
+        properties={"model_version": "MODEL_VERSION", "zone": "UTM_ZONE"},
+        whole_interval=True,
     ),
     "COPERNICUS/DEM/GLO30": Collection("dem", {"COPERNICUS/DEM/GLO30": _same("DEM")}),
-}  # fmt: skip
+}
 
 
 def by_sensor() -> dict[str, tuple[str, ...]]:

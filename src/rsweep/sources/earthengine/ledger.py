@@ -202,7 +202,8 @@ def this_month() -> str:
 
 def _month(found: Mapping[str, Any]) -> Month:
     return Month(
-        found["project"], found["month"],
+        found["project"],
+        found["month"],
         {key: Spent(**row) for key, row in found["spent"].items()},
         {kind: Fit(**row) for kind, row in found["fits"].items()},
-    )  # fmt: skip
+    )

@@ -27,9 +27,15 @@ Row = Mapping[str, Any]
 
 
 def list_scenes(
-    client: Client, collection: Collection, bands: Sequence[str], orbit: str, grid: Grid,
-    start: str, end: str, what: str,
-) -> list[Scene]:  # fmt: skip
+    client: Client,
+    collection: Collection,
+    bands: Sequence[str],
+    orbit: str,
+    grid: Grid,
+    start: str,
+    end: str,
+    what: str,
+) -> list[Scene]:
     """Scenes that touch the grid with start <= time < end, ordered by (time, id).
 
     Raises:
@@ -183,10 +189,13 @@ def _scene(
         properties["interval"] = [timestamp(row[TIME]), timestamp(row[TIME_END])]
     cloud = row.get(collection.cloud) if collection.cloud else None
     return Scene(
-        f"{asset}/{row[INDEX]}", timestamp(row[TIME]), None if cloud is None else float(cloud),
-        collection.gain, collection.offset,
+        f"{asset}/{row[INDEX]}",
+        timestamp(row[TIME]),
+        None if cloud is None else float(cloud),
+        collection.gain,
+        collection.offset,
         {k: v for k, v in {**properties, "quality": pins}.items() if v not in (None, {})},
-    )  # fmt: skip
+    )
 
 
 def _latest(collection: Collection, rows: Sequence[Row]) -> list[Row]:

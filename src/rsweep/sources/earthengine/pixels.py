@@ -65,9 +65,12 @@ def image_id(scene: Scene, layer: Layer) -> str:
 
 
 def read_stack(
-    client: Client, collection: Collection, bands: Sequence[str], scenes: Sequence[Scene],
+    client: Client,
+    collection: Collection,
+    bands: Sequence[str],
+    scenes: Sequence[Scene],
     grid: Grid,
-) -> list[Pixels]:  # fmt: skip
+) -> list[Pixels]:
     """Pixels of scenes that are asked for together, in their order.
 
     Raises:
@@ -136,8 +139,9 @@ def bands_of(
     whole = image
     if collection.server_gain != 1:
         whole = image.multiply(collection.server_gain)
-    if np.dtype(part.dtype).kind != "f" and (whole is not image or _any_coarser(
-        collection, bands, scale_m)):  # fmt: skip
+    if np.dtype(part.dtype).kind != "f" and (
+        whole is not image or _any_coarser(collection, bands, scale_m)
+    ):
         whole = whole.round()
     return _sent(whole, collection.fill, part.dtype)
 
@@ -173,10 +177,12 @@ def _averaged(
     if set(by_pixel) == {0}:
         return image
     # Bands of different pixels have different projections, and an average is made in one.
-    return stack([
-        _mean(image.select(names), native_m, scale_m) if native_m else image.select(names)
-        for native_m, names in by_pixel.items()
-    ])  # fmt: skip
+    return stack(
+        [
+            _mean(image.select(names), native_m, scale_m) if native_m else image.select(names)
+            for native_m, names in by_pixel.items()
+        ]
+    )
 
 
 def _mean(image: Any, native_m: int, scale_m: float) -> Any:
@@ -231,9 +237,14 @@ def fetch(
 
 
 def _answers(
-    client: Client, image: Any, names: Sequence[str], grid: Grid, block: Block, what: str,
+    client: Client,
+    image: Any,
+    names: Sequence[str],
+    grid: Grid,
+    block: Block,
+    what: str,
     reads: Reads,
-) -> Iterator[tuple[Block, NDArray[Any]]]:  # fmt: skip
+) -> Iterator[tuple[Block, NDArray[Any]]]:
     """A block, or its halves where the service has not the memory for it."""
     request = {
         "expression": image,
@@ -273,8 +284,14 @@ def pixel_grid(grid: Grid, block: Block) -> dict[str, Any]:
     """A block of a grid as the service describes one."""
     scale = grid.scale_m
     left, top = grid.x0 + block.column * scale, grid.y0 - block.row * scale
-    affine = {"scaleX": scale, "shearX": 0, "translateX": left,
-              "shearY": 0, "scaleY": -scale, "translateY": top}  # fmt: skip
+    affine = {
+        "scaleX": scale,
+        "shearX": 0,
+        "translateX": left,
+        "shearY": 0,
+        "scaleY": -scale,
+        "translateY": top,
+    }
     size = {"width": block.width, "height": block.height}
     return {"dimensions": size, "affineTransform": affine, "crsCode": grid.crs}
 
@@ -292,9 +309,12 @@ def describe(grid: Grid) -> str:
 
 
 def _pixels(
-    collection: Collection, names: Sequence[str], values: Mapping[str, NDArray[Any]],
-    group: Sequence[Part], grid: Grid,
-) -> Pixels:  # fmt: skip
+    collection: Collection,
+    names: Sequence[str],
+    values: Mapping[str, NDArray[Any]],
+    group: Sequence[Part],
+    grid: Grid,
+) -> Pixels:
     arrays = {part.layer: part for part in group}
     bands = np.stack([values[name] for name in arrays[""].names])
     quality = {}

@@ -24,8 +24,15 @@ def _bit(codes: Codes, first: int, width: int = 1) -> Codes:
 
 def _qa_pixel(codes: Codes) -> list[tuple[Any, int]]:
     """Landsat Collection 2."""
-    bits = ((0, NODATA), (3, CLOUD), (1, NEAR_CLOUD), (4, SHADOW), (2, CIRRUS), (5, SNOW),
-            (7, WATER))  # fmt: skip
+    bits = (
+        (0, NODATA),
+        (3, CLOUD),
+        (1, NEAR_CLOUD),
+        (4, SHADOW),
+        (2, CIRRUS),
+        (5, SNOW),
+        (7, WATER),
+    )
     return [(_bit(codes, bit) == 1, meaning) for bit, meaning in bits]
 
 
@@ -53,8 +60,11 @@ def _summary_qa(codes: Codes) -> list[tuple[Any, int]]:
 
 
 RULES: Mapping[str, Rule] = {
-    "qa_pixel": _qa_pixel, "fmask": _fmask, "state_1km": _state_1km, "summary_qa": _summary_qa,
-}  # fmt: skip
+    "qa_pixel": _qa_pixel,
+    "fmask": _fmask,
+    "state_1km": _state_1km,
+    "summary_qa": _summary_qa,
+}
 
 
 def to_scene_classes(rule: str, codes: Codes) -> NDArray[np.uint8]:

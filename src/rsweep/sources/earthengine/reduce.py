@@ -58,9 +58,12 @@ class Frame:
 
 
 def composite_frames(
-    source: Asked, frames: Sequence[Sequence[Scene]], grid: Grid, method: str,
+    source: Asked,
+    frames: Sequence[Sequence[Scene]],
+    grid: Grid,
+    method: str,
     rules: Mapping[str, MaskRecord],
-) -> Iterator[Frame]:  # fmt: skip
+) -> Iterator[Frame]:
     """Each frame's scenes reduced to one image, a request per frame (more above 48 MiB).
 
     Args:
@@ -121,10 +124,13 @@ def _frame(
     wanted = [Part("", names, "float32"), COUNT]
     what = f"the {method} of {len(scenes)} scenes from {scenes[0].id}"
     layers = [mask.layer] if mask else []
-    reads = Reads("composite", sum(
-        values_read(source.collection, source.bands, scene, grid.scale_m, layers)
-        for scene in scenes
-    ))  # fmt: skip
+    reads = Reads(
+        "composite",
+        sum(
+            values_read(source.collection, source.bands, scene, grid.scale_m, layers)
+            for scene in scenes
+        ),
+    )
     sent = fetch(source.client, _reduced(kept, method, names), wanted, grid, what, reads)
     values = np.stack([sent[name] for name in names])
     values = np.where(values == np.float32(NAN_FILL), np.nan, values)

@@ -38,9 +38,14 @@ class EarthEngine:
     """
 
     def __init__(
-        self, client: Client, name: str, bands: Sequence[str], orbit: str = "any",
-        parallel: int = 4, profile: str = "budget",
-    ) -> None:  # fmt: skip
+        self,
+        client: Client,
+        name: str,
+        bands: Sequence[str],
+        orbit: str = "any",
+        parallel: int = 4,
+        profile: str = "budget",
+    ) -> None:
         self.collection = collections.find(name, bands)
         self.quality_layers = self.collection.quality_layers
         self.client, self.bands, self.workers = client, tuple(bands), parallel
@@ -118,9 +123,12 @@ class EarthEngine:
         return pixels.read_stack(self.client, self.collection, self.bands, scenes, grid)
 
     def composites(
-        self, frames: Sequence[Sequence[Scene]], grid: Grid, method: str,
+        self,
+        frames: Sequence[Sequence[Scene]],
+        grid: Grid,
+        method: str,
         rules: Mapping[str, MaskRecord],
-    ) -> Iterator[Frame]:  # fmt: skip
+    ) -> Iterator[Frame]:
         """Each frame's scenes reduced by the service; see `reduce.composite_frames`."""
         from rsweep.sources.earthengine.reduce import Asked, composite_frames
 

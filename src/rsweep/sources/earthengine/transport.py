@@ -31,9 +31,13 @@ class Transport:
         self._session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
 
     def request(
-        self, uri: str, method: str = "GET", body: Any = None,
-        headers: Mapping[str, str] | None = None, **_httplib2: Any,
-    ) -> tuple[httplib2.Response, bytes]:  # fmt: skip
+        self,
+        uri: str,
+        method: str = "GET",
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **_httplib2: Any,
+    ) -> tuple[httplib2.Response, bytes]:
         """One HTTP request, as `httplib2.Http.request` answers it.
 
         Raises:
@@ -43,9 +47,13 @@ class Transport:
 
         def send(keep: Any) -> tuple[requests.Response, bytes, int]:
             response = self._session.request(
-                method, uri, data=body, headers=headers, stream=True,
+                method,
+                uri,
+                data=body,
+                headers=headers,
+                stream=True,
                 timeout=(min(CONNECT_S, self._deadline_s), self._deadline_s),
-            )  # fmt: skip
+            )
             keep(response)
             with response:
                 content = response.content

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
 OPTIONS = (
     Option("path", "str", None, "folder that holds the scenes; every study must name it"),
     Option("layout", "str", None, "layout file; unset: layout.yaml in the folder"),
-    Option("resampling", "str", "auto",
-         "how values are put on the grid; auto: averaged by area where pixels become coarser "
-         "(backscatter as power), else nearest; classes are always nearest",
-         allowed=("auto", "nearest", "bilinear", "cubic", "average"),
+    Option(
+        "resampling",
+        "str",
+        "auto",
+        "how values are put on the grid; auto: averaged by area where pixels become coarser "
+        "(backscatter as power), else nearest; classes are always nearest",
+        allowed=("auto", "nearest", "bilinear", "cubic", "average"),
     ),
-)  # fmt: skip
+)
 COLLECTIONS: Mapping[str, tuple[str, ...]] = {sensor: (sensor,) for sensor in SENSORS}
 """A folder's collections are the sections of its layout, which are named after their sensors."""
 
@@ -119,10 +122,15 @@ def _held(folder: Folder) -> tuple[Held, ...]:
         raise SourceError(f"local: {error.filename}: {error.strerror}") from error
     boxes = footprints(folder.root, {p.file for s in folder.scenes for p in s.picks})
     return tuple(
-        Held(scene.id, _boxes(scene, boxes), *(scene.interval or (scene.time, scene.time)),
-             scene.orbit, _digest(entry))
+        Held(
+            scene.id,
+            _boxes(scene, boxes),
+            *(scene.interval or (scene.time, scene.time)),
+            scene.orbit,
+            _digest(entry),
+        )
         for scene, entry in zip(folder.scenes, entries, strict=True)
-    )  # fmt: skip
+    )
 
 
 def _boxes(scene: LocalScene, known: Mapping[str, Degrees]) -> tuple[Degrees, ...]:
@@ -140,8 +148,12 @@ def _digest(entry: Any) -> str:
 
 def _meaning(layer: Layer) -> dict[str, Any]:
     values = {str(raw): value for raw, value in layer.values.items()}
-    return {"gain": layer.gain, "offset": layer.offset, "values": values,
-            "nodata": str(layer.nodata)}  # fmt: skip
+    return {
+        "gain": layer.gain,
+        "offset": layer.offset,
+        "values": values,
+        "nodata": str(layer.nodata),
+    }
 
 
 def cloud_layers(options: Mapping[str, Any], collection: str) -> tuple[str, ...]:

@@ -133,9 +133,13 @@ def _add_quality(
 
 
 def _finish(
-    root: Path, section: Section, key: str, draft: _Draft, files: Mapping[str, File],
+    root: Path,
+    section: Section,
+    key: str,
+    draft: _Draft,
+    files: Mapping[str, File],
     problems: list[str],
-) -> LocalScene | None:  # fmt: skip
+) -> LocalScene | None:
     if len(draft.times) != 1:
         problems.append(f"scene {key!r} has several dates: {', '.join(sorted(draft.times))}")
         return None
@@ -195,7 +199,16 @@ def content(root: Path, scenes: Iterable[LocalScene]) -> list[list[Any]]:
         }
 
     return [
-        [s.id, s.time, s.orbit, s.cloud_pct, dict(s.properties), s.offset, s.interval,
-         read_from(s.bands), read_from(s.quality)]
+        [
+            s.id,
+            s.time,
+            s.orbit,
+            s.cloud_pct,
+            dict(s.properties),
+            s.offset,
+            s.interval,
+            read_from(s.bands),
+            read_from(s.quality),
+        ]
         for s in scenes
-    ]  # fmt: skip
+    ]

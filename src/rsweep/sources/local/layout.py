@@ -20,8 +20,20 @@ MISSING = {"scl": 0, "cloud": 255, "clear": 255}
 """Quality layers, and the value of each where nothing is known."""
 IN_ORDER = "in order"
 """Value of `bands`: the files have every band of the sensor, in its order."""
-_KEYS = ("files", "bands", "quality", "unit", "gain", "offset", "nodata", "date", "date_format",
-         "days", "orbit", "sidecar")  # fmt: skip
+_KEYS = (
+    "files",
+    "bands",
+    "quality",
+    "unit",
+    "gain",
+    "offset",
+    "nodata",
+    "date",
+    "date_format",
+    "days",
+    "orbit",
+    "sidecar",
+)
 _LAYER_KEYS = ("files", "band", "gain", "offset", "values", "nodata")
 _DATE_FORMATS = {4: "%Y", 6: "%Y%m", 7: "%Y%j", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 BandName = str | int
@@ -219,8 +231,10 @@ class _Reader:
         if isinstance(value, list):  # the order of the bands in the files, unless files name them
             value = {band: band if named else n for n, band in enumerate(value, start=1)}
         if not isinstance(value, Mapping):
-            self.problem("bands", "is neither a list of bands in file order, nor a mapping, nor "
-                         f"`{IN_ORDER}`")  # fmt: skip
+            self.problem(
+                "bands",
+                f"is neither a list of bands in file order, nor a mapping, nor `{IN_ORDER}`",
+            )
             return {}
         for band in value:
             if band not in sensor.bands:

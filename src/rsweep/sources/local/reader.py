@@ -48,9 +48,13 @@ class LocalSource:
     """Scenes of one sensor in a folder. See `protocol.Source`."""
 
     def __init__(
-        self, root: Path, section: Section, scenes: Sequence[LocalScene], bands: Sequence[str],
+        self,
+        root: Path,
+        section: Section,
+        scenes: Sequence[LocalScene],
+        bands: Sequence[str],
         resampling: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.quality_layers = tuple(section.quality)
         self._root = root
         self._section = section
@@ -189,9 +193,15 @@ class LocalSource:
                 continue
             numbers = [self._number(scene, Pick(file, scene_band)) for _, scene_band in wanted]
             raw, valid = self._window(
-                scene, file, numbers, grid, self._resampling, self._section.nodata,
-                self._sensor.nodata, self._scale,
-            )  # fmt: skip
+                scene,
+                file,
+                numbers,
+                grid,
+                self._resampling,
+                self._section.nodata,
+                self._sensor.nodata,
+                self._scale,
+            )
             read = self._to_sensor(scene, raw, valid)
             for (index, _), band, mask in zip(wanted, read, valid, strict=True):
                 paint(values[index], done[index], band, mask)
@@ -236,9 +246,16 @@ class LocalSource:
         return values
 
     def _window(
-        self, scene: LocalScene, file: File, numbers: list[int], grid: Grid, resampling: str,
-        nodata: Nodata, fallback: float | None, scale: PowerScale | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:  # fmt: skip
+        self,
+        scene: LocalScene,
+        file: File,
+        numbers: list[int],
+        grid: Grid,
+        resampling: str,
+        nodata: Nodata,
+        fallback: float | None,
+        scale: PowerScale | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         path = str(self._root / file.path)
         try:
             return read_window(path, numbers, grid, resampling, nodata, fallback, scale)

@@ -32,18 +32,29 @@ if TYPE_CHECKING:
 __all__ = ["COLLECTIONS", "OPTIONS", "available_bands", "check", "identity", "open_source"]
 
 OPTIONS = (
-    Option("url", "str", "earth-search",
-           f"{' or '.join(PRESETS)}, the address of an API, or a static catalogue's JSON file"),
-    Option("name", "str", None,
-           "what keys call the catalogue, so that a mirror shares them; unset: the preset, or the "
-           "address without its scheme"),
-    Option("resampling", "str", "auto",
-           "how values are put on the grid; auto: averaged by area where pixels become coarser "
-           "(backscatter as power), else nearest; classes are always nearest",
-           allowed=("auto", "nearest", "bilinear", "cubic", "average")),
-    Option("workers", "int", 8, "assets read at a time; changes no pixel",
-           minimum=1, maximum=64),
-)  # fmt: skip
+    Option(
+        "url",
+        "str",
+        "earth-search",
+        f"{' or '.join(PRESETS)}, the address of an API, or a static catalogue's JSON file",
+    ),
+    Option(
+        "name",
+        "str",
+        None,
+        "what keys call the catalogue, so that a mirror shares them; unset: the preset, or the "
+        "address without its scheme",
+    ),
+    Option(
+        "resampling",
+        "str",
+        "auto",
+        "how values are put on the grid; auto: averaged by area where pixels become coarser "
+        "(backscatter as power), else nearest; classes are always nearest",
+        allowed=("auto", "nearest", "bilinear", "cubic", "average"),
+    ),
+    Option("workers", "int", 8, "assets read at a time; changes no pixel", minimum=1, maximum=64),
+)
 CATALOGUE_FILES = ("catalog.json", "collection.json")
 
 
@@ -53,8 +64,13 @@ def check(options: Mapping[str, Any], where: str) -> list[Problem]:
     if url in PRESETS or urlsplit(url).scheme in ("http", "https"):
         return []
     if _file(url) is None:
-        return [Problem(f"{where}.url", f"is {url!r}; expected {', '.join(PRESETS)}, an address, "
-                        "or a folder or file of a static catalogue")]  # fmt: skip
+        return [
+            Problem(
+                f"{where}.url",
+                f"is {url!r}; expected {', '.join(PRESETS)}, an address, "
+                "or a folder or file of a static catalogue",
+            )
+        ]
     return []
 
 
@@ -82,8 +98,10 @@ def entry_of(options: Mapping[str, Any], collection: str) -> Collection:
     """
     preset = PRESETS.get(_url(options))
     if preset and collection not in preset.collections:
-        raise SourceError(f"stac: {_url(options)} has no collection {collection}; it has "
-                          f"{', '.join(preset.collections)}")  # fmt: skip
+        raise SourceError(
+            f"stac: {_url(options)} has no collection {collection}; it has "
+            f"{', '.join(preset.collections)}"
+        )
     if collection in SENSORS and COLLECTIONS.get(collection):
         entry = TABLE[COLLECTIONS[collection][0]]
         return replace(entry, baseline="own") if entry.baseline == "raw" else entry
@@ -195,8 +213,9 @@ def open_source(
     entry = entry_of(options, collection)
     absent = [band for band in bands if band not in entry.assets]
     if absent:
-        raise SourceError(f"stac: {collection} has no band {', '.join(absent)}; it has "
-                          f"{', '.join(entry.assets)}")  # fmt: skip
+        raise SourceError(
+            f"stac: {collection} has no band {', '.join(absent)}; it has {', '.join(entry.assets)}"
+        )
     from rsweep.sources.stac.remote import Remote
     from rsweep.sources.stac.signing import Signer
     from rsweep.sources.stac.source import StacSource
@@ -210,9 +229,15 @@ def open_source(
     )
     address = preset.url if preset else (str(_static(url).resolve()) if on_disk else url)
     return StacSource(
-        _catalogue(address), remote, "" if collection in SENSORS else collection, entry, bands,
-        orbit, options.get("resampling") or "auto", int(options.get("workers") or 8),
-    )  # fmt: skip
+        _catalogue(address),
+        remote,
+        "" if collection in SENSORS else collection,
+        entry,
+        bands,
+        orbit,
+        options.get("resampling") or "auto",
+        int(options.get("workers") or 8),
+    )
 
 
 @functools.lru_cache(maxsize=8)
@@ -223,8 +248,17 @@ def _catalogue(address: str) -> Catalogue:
 
 
 PROVIDER = Provider(
-    "stac", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
-    check=check, address=address, planning_reads=planning_reads, held=held,
+    "stac",
+    OPTIONS,
+    COLLECTIONS,
+    identity,
+    available_bands,
+    cloud_layers,
+    open_source,
+    check=check,
+    address=address,
+    planning_reads=planning_reads,
+    held=held,
     about="a STAC API or a static catalogue",
     needs="a network, or a catalogue on disk; a preset or an address (docs/sources.md)",
-)  # fmt: skip
+)

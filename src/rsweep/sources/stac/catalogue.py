@@ -98,9 +98,13 @@ def _deadline_s() -> float:
 
 def _io(root: str) -> StacApiIO:
     retry = Retry(
-        total=RETRIES, backoff_factor=BACKOFF_S, backoff_jitter=BACKOFF_S, allowed_methods=None,
-        status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False,
-    )  # fmt: skip
+        total=RETRIES,
+        backoff_factor=BACKOFF_S,
+        backoff_jitter=BACKOFF_S,
+        allowed_methods=None,
+        status_forcelist=(429, 500, 502, 503, 504),
+        raise_on_status=False,
+    )
     return CatalogueIO(root, timeout=TIMEOUT_S, max_retries=retry)
 
 
@@ -144,9 +148,12 @@ class ApiCatalogue:
         try:
             for box in boxes:
                 found = self._client.search(
-                    collections=[collection], bbox=box, limit=PAGE,
-                    datetime=f"{_moment(start)}/{_moment(end)}", query=dict(query) or None,
-                )  # fmt: skip
+                    collections=[collection],
+                    bbox=box,
+                    limit=PAGE,
+                    datetime=f"{_moment(start)}/{_moment(end)}",
+                    query=dict(query) or None,
+                )
                 for data in found.items_as_dicts():
                     item = parse_item(data)
                     if item.within(_moment(start), _moment(end)):  # the API includes the end

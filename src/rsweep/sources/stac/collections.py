@@ -52,10 +52,19 @@ def _named(**names: str) -> dict[str, tuple[str, ...]]:
 
 # Earth Search names assets by colour, the Planetary Computer as ESA does, others as the sensor.
 _S2 = _named(
-    B1="coastal B01 B1", B2="blue B02 B2", B3="green B03 B3", B4="red B04 B4",
-    B5="rededge1 B05 B5", B6="rededge2 B06 B6", B7="rededge3 B07 B7", B8="nir B08 B8",
-    B8A="nir08 B8A", B9="nir09 B09 B9", B11="swir16 B11", B12="swir22 B12",
-)  # fmt: skip
+    B1="coastal B01 B1",
+    B2="blue B02 B2",
+    B3="green B03 B3",
+    B4="red B04 B4",
+    B5="rededge1 B05 B5",
+    B6="rededge2 B06 B6",
+    B7="rededge3 B07 B7",
+    B8="nir B08 B8",
+    B8A="nir08 B8A",
+    B9="nir09 B09 B9",
+    B11="swir16 B11",
+    B12="swir22 B12",
+)
 _LANDSAT = _named(
     B1="coastal", B2="blue", B3="green", B4="red", B5="nir08", B6="swir16", B7="swir22"
 )
@@ -68,7 +77,13 @@ TABLE: Mapping[str, Collection] = {
     "sentinel-2-c1-l2a": Collection(**_S2_L2A, baseline="raw"),  # type: ignore[arg-type]
     "sentinel-2-l2a": Collection(**_S2_L2A, baseline="flagged"),  # type: ignore[arg-type]
     "landsat-c2-l2": Collection(
-        "landsat", _LANDSAT, ("qa_pixel",), "qa_pixel", gain=0.275, offset=-2000.0, nodata=0.0,
+        "landsat",
+        _LANDSAT,
+        ("qa_pixel",),
+        "qa_pixel",
+        gain=0.275,
+        offset=-2000.0,
+        nodata=0.0,
         query=_LANDSAT_89,
     ),
     "sentinel-2-l1c": Collection(
@@ -76,8 +91,11 @@ TABLE: Mapping[str, Collection] = {
     ),
     # As the USGS calls it: numbers as delivered.
     "landsat-c2l1": Collection(
-        "landsat_l1", {**_LANDSAT, **_named(B8="pan", B9="cirrus", B10="lwir11", B11="lwir12")},
-        ("qa_pixel",), "qa_pixel", nodata=0.0,
+        "landsat_l1",
+        {**_LANDSAT, **_named(B8="pan", B9="cirrus", B10="lwir11", B11="lwir12")},
+        ("qa_pixel",),
+        "qa_pixel",
+        nodata=0.0,
         query=_LANDSAT_89_USGS,
     ),
     "cop-dem-glo-30": Collection("dem", _named(DEM="data")),
@@ -85,7 +103,7 @@ TABLE: Mapping[str, Collection] = {
     "sentinel-1-rtc": Collection(
         "s1", _named(VV="vv VV", VH="vh VH"), unit=LINEAR, nodata=-32768.0
     ),
-}  # fmt: skip
+}
 COLLECTIONS: Mapping[str, tuple[str, ...]] = {
     sensor: tuple(name for name, entry in TABLE.items() if entry.sensor == sensor)
     for sensor in ("s2", "s2_l1c", "s1", "landsat", "landsat_l1", "dem")

@@ -43,9 +43,12 @@ def _held(path: str, item: dict[str, Any], ids: Mapping[str, int], content: Any)
     name = str(item.get("id"))
     orbit = (item.get("properties") or {}).get("sat:orbit_state")
     return Held(
-        name if ids[name] == 1 else f"{name} ({path})", _boxes(item), *_times(item),
-        str(orbit).lower() if orbit else None, digest(content),
-    )  # fmt: skip
+        name if ids[name] == 1 else f"{name} ({path})",
+        _boxes(item),
+        *_times(item),
+        str(orbit).lower() if orbit else None,
+        digest(content),
+    )
 
 
 def _boxes(item: dict[str, Any]) -> tuple[Degrees, ...]:

@@ -83,8 +83,10 @@ class Remote:
         """
         if "://" not in href:
             if self.folder is None:
-                raise RoiError(f"{what}: {href[:80]!r} is no address, and a catalogue on a network "
-                               "opens no file of this machine")  # fmt: skip
+                raise RoiError(
+                    f"{what}: {href[:80]!r} is no address, and a catalogue on a network "
+                    "opens no file of this machine"
+                )
             return _read_file(what, str(self.folder / href), reader)
         if urlsplit(href).scheme not in SCHEMES:
             raise RoiError(f"{what}: {without_secrets(href)!r} is not at {', '.join(SCHEMES)}")
@@ -135,9 +137,12 @@ def status_error(what: str, status: int) -> RsweepError | None:
 
 
 def _get(
-    what: str, address: str, headers: Mapping[str, str], seconds: float,
+    what: str,
+    address: str,
+    headers: Mapping[str, str],
+    seconds: float,
     use: Callable[[requests.Response], None],
-) -> None:  # fmt: skip
+) -> None:
     """Ask for an address and use the answer, all within a time.
 
     Raises:

@@ -67,8 +67,10 @@ class Signer:
         if answer.status_code == 429 or answer.status_code >= 500:
             raise TransientError(f"stac: no token for {container}: HTTP {answer.status_code}")
         if answer.status_code != 200:
-            raise SourceError(f"stac: no token for {account}/{container}: "
-                              f"HTTP {answer.status_code} from {self.token_url}")  # fmt: skip
+            raise SourceError(
+                f"stac: no token for {account}/{container}: "
+                f"HTTP {answer.status_code} from {self.token_url}"
+            )
         try:
             data = answer.json()
             expiry = datetime.fromisoformat(data["msft:expiry"]).astimezone(UTC)
@@ -76,5 +78,6 @@ class Signer:
         except (ValueError, KeyError, TypeError) as error:
             page = is_page(answer.headers.get("content-type"), answer.content)
             what = SENT_PAGE if page else "answers no token"
-            raise TransientError(f"stac: no token for {container}: {self.token_url} "
-                                 f"{what}") from error  # fmt: skip
+            raise TransientError(
+                f"stac: no token for {container}: {self.token_url} {what}"
+            ) from error

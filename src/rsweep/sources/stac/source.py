@@ -38,9 +38,16 @@ class StacSource:
     """Scenes of one collection. See `protocol.Source`."""
 
     def __init__(
-        self, catalogue: Catalogue, remote: Remote, collection: str, entry: Collection,
-        bands: Sequence[str], orbit: str | None, resampling: str, workers: int,
-    ) -> None:  # fmt: skip
+        self,
+        catalogue: Catalogue,
+        remote: Remote,
+        collection: str,
+        entry: Collection,
+        bands: Sequence[str],
+        orbit: str | None,
+        resampling: str,
+        workers: int,
+    ) -> None:
         self.quality_layers = (QUALITY,) if entry.quality else ()
         self._catalogue = catalogue
         self._remote = remote
@@ -154,10 +161,13 @@ class StacSource:
 
     def _dark_pixels(self, item: Item) -> Band:
         band = next(
-            (band for band in DARK_BANDS
-             if any(key in item.hrefs for key in self._entry.assets[band])),
+            (
+                band
+                for band in DARK_BANDS
+                if any(key in item.hrefs for key in self._entry.assets[band])
+            ),
             self._bands[0],
-        )  # fmt: skip
+        )
         key = self._asset(item, band)
         return self._remote.read(f"item {item.id}, asset {key}", item.hrefs[key], read_overview)
 

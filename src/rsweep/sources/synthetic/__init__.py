@@ -34,21 +34,25 @@ WORLD_VERSION = 1
 
 OPTIONS = (
     Option("seed", "int", 0, "which world", minimum=0, maximum=2**31 - 1),
-    Option("revisit_days", "int", 5, "days between scenes", minimum=1, maximum=366,
-           unit="d"),
-    Option("cloudiness", "float", 0.35, "mean cloud share of optical scenes", minimum=0,
-           maximum=1),
-)  # fmt: skip
+    Option("revisit_days", "int", 5, "days between scenes", minimum=1, maximum=366, unit="d"),
+    Option("cloudiness", "float", 0.35, "mean cloud share of optical scenes", minimum=0, maximum=1),
+)
 S2 = "synthetic-s2-l2a"
 S1 = "synthetic-s1-grd"
 S1_RTC = "synthetic-s1-rtc"
 DEM = "synthetic-dem"
 COLLECTIONS: Mapping[str, tuple[str, ...]] = {
-    "s2": (S2,), "s2_l1c": ("synthetic-s2-l1c",), "s1": (S1,), "s1_rtc": (S1_RTC,),
-    "landsat": ("synthetic-landsat-l2",), "landsat_l1": ("synthetic-landsat-l1",),
-    "hls": ("synthetic-hls",), "modis": ("synthetic-modis-sr",),
-    "modis_toa": ("synthetic-modis-l1b",), "dem": (DEM,),
-}  # fmt: skip
+    "s2": (S2,),
+    "s2_l1c": ("synthetic-s2-l1c",),
+    "s1": (S1,),
+    "s1_rtc": (S1_RTC,),
+    "landsat": ("synthetic-landsat-l2",),
+    "landsat_l1": ("synthetic-landsat-l1",),
+    "hls": ("synthetic-hls",),
+    "modis": ("synthetic-modis-sr",),
+    "modis_toa": ("synthetic-modis-l1b",),
+    "dem": (DEM,),
+}
 
 
 def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
@@ -93,7 +97,13 @@ def open_source(
 
 
 PROVIDER = Provider(
-    "synthetic", OPTIONS, COLLECTIONS, identity, available_bands, cloud_layers, open_source,
+    "synthetic",
+    OPTIONS,
+    COLLECTIONS,
+    identity,
+    available_bands,
+    cloud_layers,
+    open_source,
     about="an invented world for trials: the same values on every machine, land cover known",
     needs="nothing: no account, network or file",
-)  # fmt: skip
+)

@@ -68,9 +68,12 @@ def canvas_of(grid: Grid) -> Canvas:
     x0, x1 = math.floor(left + 1e-9) * SNAP_M, math.ceil(right - 1e-9) * SNAP_M
     y0, y1 = math.floor(bottom + 1e-9) * SNAP_M, math.ceil(top - 1e-9) * SNAP_M
     return Canvas(
-        zone_of(grid), x0 - margin, y1 + margin,
-        (y1 - y0 + 2 * margin) // CELL_M, (x1 - x0 + 2 * margin) // CELL_M,
-    )  # fmt: skip
+        zone_of(grid),
+        x0 - margin,
+        y1 + margin,
+        (y1 - y0 + 2 * margin) // CELL_M,
+        (x1 - x0 + 2 * margin) // CELL_M,
+    )
 
 
 def strips(grid: Grid) -> Iterator[Grid]:

@@ -31,8 +31,23 @@ SHADE = np.array(
 """Share of light that a full shadow takes: less of the blue, which the sky scatters into it."""
 HAZE = np.array([160, 110, 60, 40, 30, 20, 15, 10, 10, 10, 2, 5, 3], np.float32)
 """Reflectance x 10000 that the haziest scene adds, left over by the correction."""
-_QUANTILES = (-4.5, -2.33, -1.65, -1.28, -0.84, -0.52, -0.25, 0.0, 0.25, 0.52, 0.84, 1.28, 1.65,
-              2.33, 4.5)  # fmt: skip
+_QUANTILES = (
+    -4.5,
+    -2.33,
+    -1.65,
+    -1.28,
+    -0.84,
+    -0.52,
+    -0.25,
+    0.0,
+    0.25,
+    0.52,
+    0.84,
+    1.28,
+    1.65,
+    2.33,
+    4.5,
+)
 _AT = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 """Quantiles of a normal field, to which `noise.fractal` is close."""
 

@@ -85,8 +85,15 @@ IMAGERS: Mapping[str, Imager] = {
     ),
     "modis": Imager(
         "modis",
-        {"b01": "B4", "b02": "B8A", "b03": "B2", "b04": "B3", "b05": "B8A", "b06": "B11",
-         "b07": "B12"},
+        {
+            "b01": "B4",
+            "b02": "B8A",
+            "b03": "B2",
+            "b04": "B3",
+            "b05": "B8A",
+            "b06": "B11",
+            "b07": "B12",
+        },
     ),
     "landsat_l1": Imager(
         "landsat_l1", {**_OLI, "B8": "B3", "B9": "B10"}, {"B10": 0.0, "B11": 1.0}, above_air=True
@@ -94,11 +101,19 @@ IMAGERS: Mapping[str, Imager] = {
     "modis_toa": Imager(
         "modis_toa",
         {"1": "B4", "2": "B8A", "3": "B2", "26": "B10", "6": "B11", "7": "B12"},
-        {"20": -3.0, "27": 45.0, "28": 30.0, "29": 2.0, "31": 0.0, "32": 1.0, "33": 15.0,
-         "34": 30.0},
+        {
+            "20": -3.0,
+            "27": 45.0,
+            "28": 30.0,
+            "29": 2.0,
+            "31": 0.0,
+            "32": 1.0,
+            "33": 15.0,
+            "34": 30.0,
+        },
         above_air=True,
     ),
-}  # fmt: skip
+}
 
 
 def through_air(ground: Float32, bands: tuple[str, ...]) -> Float32:

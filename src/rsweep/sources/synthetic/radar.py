@@ -27,12 +27,12 @@ LOOKS = 4
 _BARE_DB = {
     "VV": (-19.5, -9.3, -9.8, -11.2, -10.6, -12.2, -5.8, -13.0, -12.5, -3.0),
     "VH": (-27.5, -15.4, -15.2, -19.6, -19.0, -19.4, -13.4, -21.5, -20.5, -11.5),
-}  # fmt: skip
+}
 """Backscatter in dB without green plants."""
 _GREEN_DB = {
     "VV": (-19.5, -9.0, -9.6, -15.5, -9.2, -12.6, -7.2, -12.8, -12.0, -5.0),
     "VH": (-27.5, -14.2, -14.8, -20.6, -14.4, -18.2, -13.9, -20.5, -19.0, -12.5),
-}  # fmt: skip
+}
 """The same under full green cover: stems of cereals take VV away, leaves of maize add VH."""
 _SOAKED = np.array([0, 0.1, 0.1, 1, 1, 0.6, 0.1, 0.6, 0.1, 0.05], np.float32)
 """How much of the effect of rain each kind shows, where it is bare."""
@@ -77,8 +77,9 @@ def backscatter(
     power = power * np.where(surface.kind == WATER, np.float32(wind), np.float32(1))
     side = 1 if one.orbit == "ascending" else -1
     power = power * (1 + side * steady.facing)
-    speckled = np.stack([power[k] * _speckle(one.key("speckle", b), cell)
-                         for k, b in enumerate(BANDS)])  # fmt: skip
+    speckled = np.stack(
+        [power[k] * _speckle(one.key("speckle", b), cell) for k, b in enumerate(BANDS)]
+    )
     return np.maximum(np.rint(speckled / UNIT), 1).astype(np.int64)
 
 

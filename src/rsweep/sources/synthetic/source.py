@@ -23,7 +23,7 @@ from rsweep.sources.synthetic import (
     products,
     radar,
     spectra,
-)  # fmt: skip
+)
 from rsweep.sources.synthetic.cells import (
     Canvas,
     Whole,
@@ -35,15 +35,24 @@ from rsweep.sources.synthetic.cells import (
     strips,
     to_pixels,
     zone_of,
-)  # fmt: skip
+)
 from rsweep.sources.synthetic.noise import Hashes, hash2, lane
 from rsweep.sources.synthetic.passes import Pass
 from rsweep.sources.synthetic.products import IMAGERS, STEP, Imager, heat, heights, through_air
 from rsweep.sources.synthetic.spectra import Float32, Surface
 from rsweep.sources.synthetic.world import WATER, Ground, ground
 
-PREFIXES = {"s2": "S2", "s2_l1c": "S2L1C", "s1": "S1", "s1_rtc": "S1RTC", "landsat": "LC",
-            "landsat_l1": "LCL1", "hls": "HLS", "modis": "MODSR", "modis_toa": "MOD"}  # fmt: skip
+PREFIXES = {
+    "s2": "S2",
+    "s2_l1c": "S2L1C",
+    "s1": "S1",
+    "s1_rtc": "S1RTC",
+    "landsat": "LC",
+    "landsat_l1": "LCL1",
+    "hls": "HLS",
+    "modis": "MODSR",
+    "modis_toa": "MOD",
+}
 """How ids of scenes begin."""
 ORBITS = ("any", "ascending", "descending")
 _NOISE = np.float32(0.012)
@@ -68,10 +77,14 @@ def open_collection(
     if orbit not in ORBITS:
         raise SourceError(f"synthetic: orbit is {orbit!r}; expected one of {', '.join(ORBITS)}")
     return SyntheticSource(
-        int(options["seed"]), int(options["revisit_days"]), float(options["cloudiness"]),
-        sensor, bands, orbit if SENSORS[sensor].decibel else "any",
+        int(options["seed"]),
+        int(options["revisit_days"]),
+        float(options["cloudiness"]),
+        sensor,
+        bands,
+        orbit if SENSORS[sensor].decibel else "any",
         ("scl", "cloud") if SENSORS[sensor].sees_clouds else (),
-    )  # fmt: skip
+    )
 
 
 @dataclass
@@ -97,8 +110,10 @@ class SyntheticSource:
             return [self._relief(grid)]
         found = [self._scene(one, grid) for one in self._passes(grid, start, end)]
         if not found:
-            raise RoiError(f"synthetic: no scene of {start} to {end} touches the ROI "
-                           f"(one every {self.revisit_days} days)")  # fmt: skip
+            raise RoiError(
+                f"synthetic: no scene of {start} to {end} touches the ROI "
+                f"(one every {self.revisit_days} days)"
+            )
         return found
 
     def read(self, scenes: Sequence[Scene], grid: Grid) -> Iterator[Pixels]:
@@ -113,9 +128,10 @@ class SyntheticSource:
     def _passes(self, grid: Grid, start: str, end: str) -> list[Pass]:
         every = passes.passes(zone_of(grid), self.seed, self.revisit_days, self.radar, start, end)
         return [
-            one for one in every
+            one
+            for one in every
             if self.orbit in ("any", one.orbit) and passes.touches(one, grid.bounds)
-        ]  # fmt: skip
+        ]
 
     def _relief(self, grid: Grid) -> Scene:
         name = f"DEMSYN_{zone_of(grid)}"
@@ -130,9 +146,13 @@ class SyntheticSource:
             id=f"{PREFIXES[self.sensor]}SYN_{stamp}_{one.orbit}_{name}",
             time=f"{one.time:%Y-%m-%dT%H:%M:%SZ}",
             cloud_pct=None if self.radar else clouds.cloud_pct(one, self.cloudiness, tile),
-            properties={"seed": self.seed, "version": WORLD_VERSION, "orbit": one.orbit,
-                        "tile": name},
-        )  # fmt: skip
+            properties={
+                "seed": self.seed,
+                "version": WORLD_VERSION,
+                "orbit": one.orbit,
+                "tile": name,
+            },
+        )
 
     def _pass_of(self, scene: Scene, grid: Grid) -> Pass:
         time = passes.parse_time(scene.time)
@@ -142,8 +162,10 @@ class SyntheticSource:
         ):
             if one.time == time:
                 return one
-        raise RoiError(f"synthetic: scene {scene.id} is not of this world (seed {self.seed}, "
-                       f"one every {self.revisit_days} days)")  # fmt: skip
+        raise RoiError(
+            f"synthetic: scene {scene.id} is not of this world (seed {self.seed}, "
+            f"one every {self.revisit_days} days)"
+        )
 
     def _strip(self, one: Pass, grid: Grid) -> Pixels:
         canvas = canvas_of(grid)
@@ -259,6 +281,5 @@ def _stacked(parts: list[Pixels]) -> Pixels:
         return parts[0]
     return Pixels(
         np.concatenate([part.bands for part in parts], axis=1),
-        {name: np.concatenate([part.quality[name] for part in parts])
-         for name in parts[0].quality},
-    )  # fmt: skip
+        {name: np.concatenate([part.quality[name] for part in parts]) for name in parts[0].quality},
+    )

@@ -18,12 +18,18 @@ from rsweep.sources.synthetic.noise import (
     noise,
     ramp,
     stream,
-)  # fmt: skip
+)
 
 CLASSES = (
-    "water", "broadleaf_forest", "conifer_forest", "winter_crop", "summer_crop", "grassland",
-    "built_up", "bare",
-)  # fmt: skip
+    "water",
+    "broadleaf_forest",
+    "conifer_forest",
+    "winter_crop",
+    "summer_crop",
+    "grassland",
+    "built_up",
+    "bare",
+)
 """Names of the labels that `land_cover` returns, by number."""
 
 KINDS = (*CLASSES, "street", "works")

@@ -55,8 +55,10 @@ def _usable(listed: Sequence[SceneRecord], limit: float) -> list[int]:
     chosen = [i for i, share in enumerate(shares) if share is None or share <= limit]
     if not chosen:
         least = min(share for share in shares if share is not None)
-        raise RoiError(f"all {len(shares)} scenes are cloudier than cloudy_pct {limit:g}; the "
-                       f"least cloudy has {least:.4g} %")  # fmt: skip
+        raise RoiError(
+            f"all {len(shares)} scenes are cloudier than cloudy_pct {limit:g}; the "
+            f"least cloudy has {least:.4g} %"
+        )
     return sorted(chosen, key=lambda i: (listed[i]["time"], listed[i]["id"]))
 
 
@@ -87,8 +89,10 @@ def bins(start: str, end: str, policy: str, frames: int | str, limit: int) -> li
     found = {"30d": _steps, "month": _months, "day": _days}[policy](first, last)
     wanted = min(limit, len(found)) if frames == "auto" else int(frames)
     if len(found) < wanted:
-        raise RoiError(f"frames is {wanted} with frame_policy {policy}, but the window {start} to "
-                       f"{end} has {len(found)}")  # fmt: skip
+        raise RoiError(
+            f"frames is {wanted} with frame_policy {policy}, but the window {start} to "
+            f"{end} has {len(found)}"
+        )
     edges = [len(found) * i // wanted for i in range(wanted + 1)]
     return [(found[a][0], found[b - 1][1]) for a, b in itertools.pairwise(edges)]
 

@@ -26,8 +26,9 @@ from rsweep.stages.job import Job
 
 log = logging.getLogger("rsweep")
 
-NO_CLOUDS = ("least_cloudy knows no cloud of some scenes, and takes the one with most pixels in "
-             "the ROI")  # fmt: skip
+NO_CLOUDS = (
+    "least_cloudy knows no cloud of some scenes, and takes the one with most pixels in the ROI"
+)
 
 Image = tuple[NDArray[np.float32], NDArray[np.uint16], list[str]]
 """Values [C, H, W], observations [H, W], and the ids of its scenes."""
@@ -95,10 +96,18 @@ def _composite_roi(
     if sensor.decibel:
         frames = [{**frame, "orbit": _orbit(frame["scenes"], roi["scenes"])} for frame in frames]
     return CompositedRoi(
-        id=roi["id"], error=None, grid=roi["grid"], polygon=roi["polygon"], bands=roi["bands"],
-        start=roi["start"], end=roi["end"], cloud_mask=made.mask, warnings=warnings, frames=frames,
+        id=roi["id"],
+        error=None,
+        grid=roi["grid"],
+        polygon=roi["polygon"],
+        bands=roi["bands"],
+        start=roi["start"],
+        end=roi["end"],
+        cloud_mask=made.mask,
+        warnings=warnings,
+        frames=frames,
         scenes=made.scenes,
-    )  # fmt: skip
+    )
 
 
 def _fetched(stored: fetched.StoredFrames, roi: FetchedRoi) -> Made:
@@ -118,8 +127,14 @@ def _made(
 ) -> Made:
     """Frames of a ROI's scenes."""
     own = own_pixels(Grid.from_dict(roi["grid"]), roi["polygon"])
-    scenes = Scenes(stored, roi["scenes"], sensor, settings.get("cloud_mask", {}), own,
-                    settings.get("mask_dilation", 0))  # fmt: skip
+    scenes = Scenes(
+        stored,
+        roi["scenes"],
+        sensor,
+        settings.get("cloud_mask", {}),
+        own,
+        settings.get("mask_dilation", 0),
+    )
     listed, method = scenes.with_cloud_shares(), settings["composite"]
     by_frame = list(scenes_by_frame(listed, roi["start"], roi["end"], settings))
     spans = [(first.isoformat(), after.isoformat()) for (first, after), _ in by_frame]
@@ -165,8 +180,14 @@ def _dated(kept: Kept, made: Made, roi: FetchedRoi) -> Frame:
     used = set(kept.scenes)
     days = [scene_day(s, roi["start"], roi["end"]) for s in roi["scenes"] if s["id"] in used]
     first, after = made.spans[kept.bin]
-    return Frame(bin=kept.bin, repeats=kept.repeats, scenes=kept.scenes, start=first, end=after,
-                 date=mean_date(days))  # fmt: skip
+    return Frame(
+        bin=kept.bin,
+        repeats=kept.repeats,
+        scenes=kept.scenes,
+        start=first,
+        end=after,
+        date=mean_date(days),
+    )
 
 
 def _reduce(scenes: Scenes, chosen: list[int], method: str) -> Image | None:

@@ -60,8 +60,10 @@ class Scenes:
         try:
             return chosen_rule(self.rules, quality) if self.rules else "none"
         except KeyError as error:
-            raise RoiError(f"cloud_mask needs the layer {error.args[0]}; its scenes have "
-                           f"{', '.join(quality) or 'none'}") from None  # fmt: skip
+            raise RoiError(
+                f"cloud_mask needs the layer {error.args[0]}; its scenes have "
+                f"{', '.join(quality) or 'none'}"
+            ) from None
 
     def block(
         self, chosen: Sequence[int], bands: slice, rows: slice, clear: Mask | None

@@ -17,35 +17,86 @@ BLOCKS_MB = 250
 """Blocks of scenes that are reduced at once; see `scenes.BLOCK_BYTES`."""
 
 KNOBS = (
-    Knob("composite", "composite", "str", "median",
-         "how the scenes of a frame become one image; least_cloudy needs a mask or the provider's "
-         "cloud share",
-         allowed=("median", "mean", "mosaic", "least_cloudy")),
-    Knob("cloudy_pct", "composite", "float", 80.0,
-         "scenes with a larger cloud share are left out: the share of the ROI's own pixels where "
-         "the mask tells, else of the whole scene", unit="%", minimum=0, maximum=100),
-    Knob("cloud_mask", "composite", "str", "auto",
-         "which pixels are cloud: by scene classification (scl), Cloud Score+ (clear), cloud "
-         "probability (cloud), none; auto takes the first of those that the scenes have",
-         allowed=("auto", "scl", "clear", "cloud", "none")),
-    Knob("mask_threshold", "composite", "float", None,
-         "percent at which `cloud` (unset: 40) or below which `clear` (unset: 60) masks a pixel",
-         unit="%", minimum=0, maximum=100),
-    Knob("mask_dilation", "composite", "int", 0,
-         "pixels of the grid around a cloud that are masked too, against thin edges and shadows",
-         unit="px", minimum=0, maximum=100),
-    Knob("frames", "composite", "int", MODEL,
-         "frames in time, which together cover the window: 1 is all of it; auto: as many as the "
-         "window has, up to the model's limit",
-         minimum=1, maximum=366, words=("auto",), otherwise=1),
-    Knob("frame_policy", "composite", "str", MODEL,
-         "how the window is cut into several frames: equal parts, 30-day steps, calendar months, "
-         "single days; fewer frames than steps join neighbours",
-         allowed=("equal", "30d", "month", "day"), otherwise="equal"),
-    Knob("empty_frame", "composite", "str", "drop",
-         "a frame without a valid pixel: drop it, error, or repeat the nearest frame (recorded)",
-         allowed=("drop", "error", "repeat")),
-)  # fmt: skip
+    Knob(
+        "composite",
+        "composite",
+        "str",
+        "median",
+        "how the scenes of a frame become one image; least_cloudy needs a mask or the provider's "
+        "cloud share",
+        allowed=("median", "mean", "mosaic", "least_cloudy"),
+    ),
+    Knob(
+        "cloudy_pct",
+        "composite",
+        "float",
+        80.0,
+        "scenes with a larger cloud share are left out: the share of the ROI's own pixels where "
+        "the mask tells, else of the whole scene",
+        unit="%",
+        minimum=0,
+        maximum=100,
+    ),
+    Knob(
+        "cloud_mask",
+        "composite",
+        "str",
+        "auto",
+        "which pixels are cloud: by scene classification (scl), Cloud Score+ (clear), cloud "
+        "probability (cloud), none; auto takes the first of those that the scenes have",
+        allowed=("auto", "scl", "clear", "cloud", "none"),
+    ),
+    Knob(
+        "mask_threshold",
+        "composite",
+        "float",
+        None,
+        "percent at which `cloud` (unset: 40) or below which `clear` (unset: 60) masks a pixel",
+        unit="%",
+        minimum=0,
+        maximum=100,
+    ),
+    Knob(
+        "mask_dilation",
+        "composite",
+        "int",
+        0,
+        "pixels of the grid around a cloud that are masked too, against thin edges and shadows",
+        unit="px",
+        minimum=0,
+        maximum=100,
+    ),
+    Knob(
+        "frames",
+        "composite",
+        "int",
+        MODEL,
+        "frames in time, which together cover the window: 1 is all of it; auto: as many as the "
+        "window has, up to the model's limit",
+        minimum=1,
+        maximum=366,
+        words=("auto",),
+        otherwise=1,
+    ),
+    Knob(
+        "frame_policy",
+        "composite",
+        "str",
+        MODEL,
+        "how the window is cut into several frames: equal parts, 30-day steps, calendar months, "
+        "single days; fewer frames than steps join neighbours",
+        allowed=("equal", "30d", "month", "day"),
+        otherwise="equal",
+    ),
+    Knob(
+        "empty_frame",
+        "composite",
+        "str",
+        "drop",
+        "a frame without a valid pixel: drop it, error, or repeat the nearest frame (recorded)",
+        allowed=("drop", "error", "repeat"),
+    ),
+)
 
 
 class CompositeSettings(TypedDict):

@@ -25,8 +25,18 @@ from rsweep.sources.protocol import Scene, Source
 from rsweep.stages.fetch.manifest import locked_scenes, unpack
 from rsweep.stages.fetch.place import Place, source_and_place
 
-LOCKED = ("error", "provider", "collection", "grid", "start", "end", "bands", "scenes", "request",
-          "sha256")  # fmt: skip
+LOCKED = (
+    "error",
+    "provider",
+    "collection",
+    "grid",
+    "start",
+    "end",
+    "bands",
+    "scenes",
+    "request",
+    "sha256",
+)
 """What a lock keeps of what a fetch says of a ROI."""
 ADDRESSES = "assets"
 """Property of a scene that says where its files are: they may move, their pixels may not."""
@@ -55,14 +65,16 @@ class PixelDigest:
 
 def request_digest(node: Node, bands: Sequence[str], place: Entry, scenes: Sequence[str]) -> str:
     """Identity of what was asked for: provider, collection, bands, grid, window, scene ids."""
-    return digest({
-        "provider": node.settings["provider"],
-        "collection": node.settings["collection"],
-        "bands": list(bands),
-        "grid": place["grid"],
-        "window": [place["start"], place["end"]],
-        "scenes": list(scenes),
-    })  # fmt: skip
+    return digest(
+        {
+            "provider": node.settings["provider"],
+            "collection": node.settings["collection"],
+            "bands": list(bands),
+            "grid": place["grid"],
+            "window": [place["start"], place["end"]],
+            "scenes": list(scenes),
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -86,8 +98,9 @@ class Lock:
             SourceError: the lock does not have it.
         """
         if roi_id not in self.rois:
-            raise SourceError(f"{self.path} has no ROI {roi_id!r}; a frozen study fetches "
-                              "only what its lock has")  # fmt: skip
+            raise SourceError(
+                f"{self.path} has no ROI {roi_id!r}; a frozen study fetches only what its lock has"
+            )
         return self.rois[roi_id]
 
     @property
@@ -113,9 +126,11 @@ def read_lock(path: str, node: Node) -> Lock:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise SourceError(f"{path} is not a lock that rsweep wrote ({error!r})") from error
     if not own:
-        raise SourceError(f"{path} has no fetch key {node.key}; it has "
-                          f"{', '.join(fetched) or 'none'}. Fetch settings differ from those of "
-                          "the lock")  # fmt: skip
+        raise SourceError(
+            f"{path} has no fetch key {node.key}; it has "
+            f"{', '.join(fetched) or 'none'}. Fetch settings differ from those of "
+            "the lock"
+        )
     return Lock(path, rois, scenes)
 
 
@@ -149,8 +164,10 @@ class Pinned:
             SourceError: they are others.
         """
         if sha256 != self.entry.get("sha256"):
-            raise SourceError(f"ROI {roi_id}: the pixels of its locked scenes have changed: sha256 "
-                              f"{sha256}, in the lock {self.entry.get('sha256')}")  # fmt: skip
+            raise SourceError(
+                f"ROI {roi_id}: the pixels of its locked scenes have changed: sha256 "
+                f"{sha256}, in the lock {self.entry.get('sha256')}"
+            )
 
 
 def pin(
@@ -193,8 +210,10 @@ def _list(lock: Lock, problems: Sequence[str]) -> str:
     lines = "".join(f"\n  {line}" for line in problems[:MOST_LINES])
     more = len(problems) - MOST_LINES
     rest = f"\n  and {more} more" if more > 0 else ""
-    return (f"{len(problems)} scenes or ROIs of {lock.path} are missing or have changed; nothing "
-            f"was fetched{lines}{rest}")  # fmt: skip
+    return (
+        f"{len(problems)} scenes or ROIs of {lock.path} are missing or have changed; nothing "
+        f"was fetched{lines}{rest}"
+    )
 
 
 def _other_request(node: Node, bands: Sequence[str], place: Place, entry: Entry) -> list[str]:

@@ -68,12 +68,17 @@ def pack_scenes(used: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
 def unpack_scenes(held: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """What `pack_scenes` was given; locks of before have nothing of it."""
     told = held.get("held") or {"shards": {}}
-    return {shard: {name: told["digests"][name] for name in names}
-            for shard, names in told["shards"].items()}  # fmt: skip
+    return {
+        shard: {name: told["digests"][name] for name in names}
+        for shard, names in told["shards"].items()
+    }
 
 
 def locked_scenes(lock: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """Fetch key -> scenes on a disk that a lock names, of those fetches of which it names any."""
     found = {key: unpack_scenes(held) for key, held in lock["fetch"].items()}
-    return {key: frozenset(name for scenes in used.values() for name in scenes)
-            for key, used in found.items() if used}  # fmt: skip
+    return {
+        key: frozenset(name for scenes in used.values() for name in scenes)
+        for key, used in found.items()
+        if used
+    }

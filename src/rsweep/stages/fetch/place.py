@@ -41,8 +41,12 @@ class Place:
 
     def to_dict(self) -> PlaceRecord:
         """JSON form, part of what a fetch says of a ROI."""
-        return {"grid": self.grid.to_dict(), "polygon": self.polygon,
-                "start": self.start, "end": self.end}  # fmt: skip
+        return {
+            "grid": self.grid.to_dict(),
+            "polygon": self.polygon,
+            "start": self.start,
+            "end": self.end,
+        }
 
 
 def source_and_place(source: Source, node: Node, roi: Roi) -> tuple[Source, Place]:

@@ -86,8 +86,9 @@ def _held(job: Job, lock: Lock | None) -> Scenes | None:
     used = used_scenes(job.node, _provider_options(job), [job.shard], known)
     found = used.get(job.shard.name, {})
     if scenes_digest(found) != planned:
-        raise SourceError("scenes of this shard have changed since the study was planned; "
-                          "run it again")  # fmt: skip
+        raise SourceError(
+            "scenes of this shard have changed since the study was planned; run it again"
+        )
     return found
 
 
@@ -136,8 +137,10 @@ def _fetch_parts(fetching: Fetching, tasks: list[tuple[Roi, Path]]) -> None:
     if spent:
         raise spent
     if failed:
-        raise TransientError(f"{len(failed)} of {len(tasks)} ROIs cannot be fetched now; others "
-                             f"are kept: {failed[0]}")  # fmt: skip
+        raise TransientError(
+            f"{len(failed)} of {len(tasks)} ROIs cannot be fetched now; others "
+            f"are kept: {failed[0]}"
+        )
 
 
 def _cancel(fetches: Iterable[Future[None]]) -> None:
@@ -208,12 +211,19 @@ def _fetch_scenes(
         told = list(pinned.entry["scenes"])
     where = place.to_dict()
     row: FetchedRoi = {
-        "id": roi.id, "error": None, "grid": where["grid"], "polygon": where["polygon"],
-        "start": where["start"], "end": where["end"], "bands": bands, "scenes": told,
-        "provider": settings["provider"], "collection": settings["collection"],
+        "id": roi.id,
+        "error": None,
+        "grid": where["grid"],
+        "polygon": where["polygon"],
+        "start": where["start"],
+        "end": where["end"],
+        "bands": bands,
+        "scenes": told,
+        "provider": settings["provider"],
+        "collection": settings["collection"],
         "request": request_digest(job.node, bands, where, [scene["id"] for scene in told]),
         "sha256": sha256.hexdigest(),
-    }  # fmt: skip
+    }
     if frames is not None:
         row["frames"] = frames
     return row
@@ -226,15 +236,21 @@ def _prefilter(scenes: list[Scene], node: Node) -> list[Scene]:
     kept = [s for s in scenes if s.cloud_pct is None or s.cloud_pct <= limit]
     if not kept:
         least = min(s.cloud_pct for s in scenes if s.cloud_pct is not None)
-        raise RoiError(f"all {len(scenes)} scenes are cloudier than fetch_cloudy_pct {limit:g}; "
-                       f"the least cloudy has {least:.4g} %")  # fmt: skip
+        raise RoiError(
+            f"all {len(scenes)} scenes are cloudier than fetch_cloudy_pct {limit:g}; "
+            f"the least cloudy has {least:.4g} %"
+        )
     return kept
 
 
 def _write_scenes(
-    file: h5py.File, source: Source, scenes: list[Scene], grid: Grid, job: Job,
+    file: h5py.File,
+    source: Source,
+    scenes: list[Scene],
+    grid: Grid,
+    job: Job,
     sha256: PixelDigest,
-) -> Iterator[SceneRecord]:  # fmt: skip
+) -> Iterator[SceneRecord]:
     """Append the scenes that have a pixel on the grid, one at a time."""
     sensor = SENSORS[fetch_settings(job.node)["sensor"]]
     count = 0
@@ -270,15 +286,21 @@ def _write_frames(
         layers = {"frames": frame.values, "count": frame.count}
         append(file, layers, i)
         sha256.add(layers)
-    return [{"start": first.isoformat(), "end": after.isoformat(), "scenes": [s.id for s in stack]}
-            for ((first, after), _), stack in zip(frames, stacks, strict=True)]  # fmt: skip
+    return [
+        {"start": first.isoformat(), "end": after.isoformat(), "scenes": [s.id for s in stack]}
+        for ((first, after), _), stack in zip(frames, stacks, strict=True)
+    ]
 
 
 def _told(scene: Scene) -> SceneRecord:
     return {
-        "id": scene.id, "time": scene.time, "cloud_pct": scene.cloud_pct, "gain": scene.gain,
-        "offset": scene.offset, "properties": dict(scene.properties),
-    }  # fmt: skip
+        "id": scene.id,
+        "time": scene.time,
+        "cloud_pct": scene.cloud_pct,
+        "gain": scene.gain,
+        "offset": scene.offset,
+        "properties": dict(scene.properties),
+    }
 
 
 def _has_data(bands: np.ndarray[Any, Any], nodata: float | None) -> bool:

@@ -20,40 +20,95 @@ SCENE_COPIES = 6
 
 KNOBS = (
     Knob("provider", "fetch", "str", "synthetic", "where scenes come from", allowed=PROVIDERS),
-    Knob("collection", "fetch", "names", None,
-         "collections to read, one per sensor; unset: the provider's default for each sensor"),
+    Knob(
+        "collection",
+        "fetch",
+        "names",
+        None,
+        "collections to read, one per sensor; unset: the provider's default for each sensor",
+    ),
     Knob("synthetic", "fetch", "mapping", {}, "options of the synthetic provider"),
     Knob("local", "fetch", "mapping", {}, "options of the local provider: its folder and layout"),
     Knob("chips", "fetch", "mapping", {}, "options of the chips provider: its data set"),
     Knob("stac", "fetch", "mapping", {}, "options of the STAC provider: its API or catalogue"),
     Knob("earthengine", "fetch", "mapping", {}, "options of Earth Engine: endpoint and project"),
-    Knob("temporal", "fetch", "mapping", None,
-         "window: {start, end} (ISO dates, end exclusive) or {year}; a ROI's own window wins"),
-    Knob("scale_m", "fetch", "float", MODEL, "pixel of the grid on the ground", unit="m",
-         minimum=0.1, maximum=10_000, otherwise=10.0),
-    Knob("context_m", "fetch", "float", None,
-         "imagery read around the ROI's square; unset: what the study's tiles reach beyond a ROI",
-         unit="m", minimum=0, maximum=50_000),
-    Knob("least_side_m", "fetch", "float", None,
-         "side of the square that is read at least, so that a tile around a small ROI is of real "
-         "pixels; unset: that of the study's largest tile, or 0 with a context_m of your own",
-         unit="m", minimum=0, maximum=100_000),
-    Knob("fetch_bands", "fetch", "str", "all",
-         "`all` bands of the collection, shared by every model; or those of this `model` only",
-         allowed=("all", "model")),
-    Knob("orbit", "fetch", "str", "any",
-         "radar orbit direction; `any` warns of a ROI whose scenes have both, since slopes look "
-         "different from each side",
-         allowed=("any", "ascending", "descending")),
-    Knob("fetch_cloudy_pct", "fetch", "float", 100.0,
-         "scenes with a larger cloud share are not fetched at all", unit="%", minimum=0,
-         maximum=100),
-    Knob("fetch_granularity", "fetch", "str", "scene",
-         "fetch every `scene`, so that composite settings need no new download; or the "
-         "`composite` that the provider makes (earthengine), whose settings are then fetch's and "
-         "whose cloudy_pct goes by whole scenes",
-         allowed=("scene", "composite")),
-)  # fmt: skip
+    Knob(
+        "temporal",
+        "fetch",
+        "mapping",
+        None,
+        "window: {start, end} (ISO dates, end exclusive) or {year}; a ROI's own window wins",
+    ),
+    Knob(
+        "scale_m",
+        "fetch",
+        "float",
+        MODEL,
+        "pixel of the grid on the ground",
+        unit="m",
+        minimum=0.1,
+        maximum=10_000,
+        otherwise=10.0,
+    ),
+    Knob(
+        "context_m",
+        "fetch",
+        "float",
+        None,
+        "imagery read around the ROI's square; unset: what the study's tiles reach beyond a ROI",
+        unit="m",
+        minimum=0,
+        maximum=50_000,
+    ),
+    Knob(
+        "least_side_m",
+        "fetch",
+        "float",
+        None,
+        "side of the square that is read at least, so that a tile around a small ROI is of real "
+        "pixels; unset: that of the study's largest tile, or 0 with a context_m of your own",
+        unit="m",
+        minimum=0,
+        maximum=100_000,
+    ),
+    Knob(
+        "fetch_bands",
+        "fetch",
+        "str",
+        "all",
+        "`all` bands of the collection, shared by every model; or those of this `model` only",
+        allowed=("all", "model"),
+    ),
+    Knob(
+        "orbit",
+        "fetch",
+        "str",
+        "any",
+        "radar orbit direction; `any` warns of a ROI whose scenes have both, since slopes look "
+        "different from each side",
+        allowed=("any", "ascending", "descending"),
+    ),
+    Knob(
+        "fetch_cloudy_pct",
+        "fetch",
+        "float",
+        100.0,
+        "scenes with a larger cloud share are not fetched at all",
+        unit="%",
+        minimum=0,
+        maximum=100,
+    ),
+    Knob(
+        "fetch_granularity",
+        "fetch",
+        "str",
+        "scene",
+        "fetch every `scene`, so that composite settings need no new download; or the "
+        "`composite` that the provider makes (earthengine), whose settings are then fetch's and "
+        "whose cloudy_pct goes by whole scenes",
+        allowed=("scene", "composite"),
+    ),
+)
 
 
 class Temporal(TypedDict):

@@ -26,9 +26,11 @@ Window = tuple[str, str]
 
 
 def used_scenes(
-    node: Node, options: Mapping[str, Any], shards: Iterable[Shard],
+    node: Node,
+    options: Mapping[str, Any],
+    shards: Iterable[Shard],
     known: Container[str] | None = None,
-) -> dict[str, Scenes]:  # fmt: skip
+) -> dict[str, Scenes]:
     """Shard -> the scenes that its ROIs use; nothing where scenes are not on a disk.
 
     Args:
@@ -58,8 +60,10 @@ def _own(
 ) -> dict[str, Scenes]:
     """Shard -> its own images, of which each is called as its ROI is."""
     digests = {scene.id: scene.digest for scene in held if known is None or scene.id in known}
-    return {shard.name: {roi.id: digests[roi.id] for roi in shard.rois if roi.id in digests}
-            for shard in shards}  # fmt: skip
+    return {
+        shard.name: {roi.id: digests[roi.id] for roi in shard.rois if roi.id in digests}
+        for shard in shards
+    }
 
 
 def scenes_digest(scenes: Scenes) -> str:
@@ -101,9 +105,11 @@ class _Lying:
         """Index of a box, and place among the scenes' boxes of one that it meets."""
         from shapely import box
 
-        turned = [(i, (west + turn, south, east + turn, north))
-                  for i, (west, south, east, north) in enumerate(boxes)
-                  for turn in _turns(west, east)]  # fmt: skip
+        turned = [
+            (i, (west + turn, south, east + turn, north))
+            for i, (west, south, east, north) in enumerate(boxes)
+            for turn in _turns(west, east)
+        ]
         given, places = self._tree.query(box(*zip(*(part for _, part in turned), strict=True)))
         for index, place in zip(given.tolist(), places.tolist(), strict=True):
             yield turned[index][0], place

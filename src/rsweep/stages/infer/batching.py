@@ -70,9 +70,12 @@ def _find(
     rates = measure(engine, sizes, count, load)
     if not rates:
         return None
-    found = {"batch": choose(rates), "model": settings["model"],
-             "device": device_name(engine.device),
-             "tiles_per_s": {size: round(rate, 2) for size, rate in rates.items()}}  # fmt: skip
+    found = {
+        "batch": choose(rates),
+        "model": settings["model"],
+        "device": device_name(engine.device),
+        "tiles_per_s": {size: round(rate, 2) for size, rate in rates.items()},
+    }
     log.info("found a batch size: %s", found)
     return found
 

@@ -87,9 +87,12 @@ class Engine:
     """
 
     def __init__(
-        self, embedder: Embedder, settings: Mapping[str, Any], device: torch.device,
+        self,
+        embedder: Embedder,
+        settings: Mapping[str, Any],
+        device: torch.device,
         batch: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         state_precision()
         self.embedder, self.device = embedder, device
         self.batch = batch or first_batch(device, settings["image_size"])

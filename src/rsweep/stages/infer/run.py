@@ -49,13 +49,19 @@ def run(job: Job) -> None:
 def _told(job: Job, networks: Networks, ran: Ran) -> dict[str, Any]:
     """What ran, for the record."""
     return {
-        "device": _device_name(networks.device), "precision": job.node.settings["precision"],
-        "tf32": False, "weights": ran.weights, "torch": torch.__version__,
-        "threads": torch.get_num_threads(), "tiles": ran.tiles, "batch": ran.batch,
+        "device": _device_name(networks.device),
+        "precision": job.node.settings["precision"],
+        "tf32": False,
+        "weights": ran.weights,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "tiles": ran.tiles,
+        "batch": ran.batch,
         "load_seconds": round(ran.load_seconds, 3),
-        "load_core_seconds": round(ran.load_core_seconds, 3), "resident": ran.load_seconds == 0,
+        "load_core_seconds": round(ran.load_core_seconds, 3),
+        "resident": ran.load_seconds == 0,
         "peak_device_memory_mb": _peak_memory(networks.device),
-    }  # fmt: skip
+    }
 
 
 @dataclass
@@ -96,14 +102,18 @@ def _cost(computed: float, watt_hours: float | None, ran: Ran) -> dict[str, floa
     """
     thousands, reused = max(ran.tiles, 1) / 1000, ran.memo.seconds
     seconds = computed + reused
-    cost = {"forward_seconds": round(seconds, 3),
-            "seconds_per_1k_tiles": round(seconds / thousands, 3)}  # fmt: skip
+    cost = {
+        "forward_seconds": round(seconds, 3),
+        "seconds_per_1k_tiles": round(seconds / thousands, 3),
+    }
     if ran.memo.reused:
         return cost | {"reused_tiles": ran.memo.reused, "reused_seconds": round(reused, 3)}
     if watt_hours is None:
         return cost
-    return cost | {"energy_wh": round(watt_hours, 6),
-                   "energy_wh_per_1k_tiles": round(watt_hours / thousands, 6)}  # fmt: skip
+    return cost | {
+        "energy_wh": round(watt_hours, 6),
+        "energy_wh_per_1k_tiles": round(watt_hours / thousands, 6),
+    }
 
 
 def _by_frames(tiles: Block) -> list[NDArray[np.intp]]:

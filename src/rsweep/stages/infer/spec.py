@@ -14,23 +14,53 @@ from rsweep.stages.bands import sensor_bands
 KNOBS = (
     Knob("model", "infer", "str", "rcf", "the model: `rsweep describe` lists them"),
     Knob("variant", "infer", "str", MODEL, "size of the model"),
-    Knob("weights", "infer", "str", MODEL,
-         "pretrained, random, a local file, or an http(s) URL"),
-    Knob("weights_sha256", "infer", "str", None,
-         "digest that weights from a URL or published ones have; unset, published ones are pinned "
-         "to what they are when the study is first planned"),
-    Knob("seed", "infer", "int", 0, "seed of random weights or features", minimum=0,
-         maximum=2**31 - 1),
-    Knob("patch_size", "infer", "int", MODEL, "side of a token in the network's input", unit="px",
-         minimum=1, maximum=1024),
-    Knob("layer", "infer", "str", "last",
-         "block whose output is the embedding: last, a number from 1, from the end with a minus, "
-         "or several joined by + (concatenated)"),
+    Knob("weights", "infer", "str", MODEL, "pretrained, random, a local file, or an http(s) URL"),
+    Knob(
+        "weights_sha256",
+        "infer",
+        "str",
+        None,
+        "digest that weights from a URL or published ones have; unset, published ones are pinned "
+        "to what they are when the study is first planned",
+    ),
+    Knob(
+        "seed",
+        "infer",
+        "int",
+        0,
+        "seed of random weights or features",
+        minimum=0,
+        maximum=2**31 - 1,
+    ),
+    Knob(
+        "patch_size",
+        "infer",
+        "int",
+        MODEL,
+        "side of a token in the network's input",
+        unit="px",
+        minimum=1,
+        maximum=1024,
+    ),
+    Knob(
+        "layer",
+        "infer",
+        "str",
+        "last",
+        "block whose output is the embedding: last, a number from 1, from the end with a minus, "
+        "or several joined by + (concatenated)",
+    ),
     Knob("final_norm", "infer", "bool", True, "apply the network's final normalisation"),
-    Knob("precision", "infer", "str", "fp32", "arithmetic of the forward pass",
-         allowed=("fp32", "bf16", "fp16")),
+    Knob(
+        "precision",
+        "infer",
+        "str",
+        "fp32",
+        "arithmetic of the forward pass",
+        allowed=("fp32", "bf16", "fp16"),
+    ),
     Knob("compile", "infer", "bool", False, "compile the network"),
-)  # fmt: skip
+)
 
 MB_PER_MILLION = 8
 """Memory of a million parameters of 4 bytes: the checkpoint and the network, for a while both."""

@@ -31,8 +31,9 @@ def cut(settings: PrepSettings, grid: Grid, polygon_wkt: str) -> tuple[str, Latt
     span, mode = roi_span(grid, polygon_wkt), settings["input_prep"]
     origin = shared_origin(grid) if settings.get("lattice") == "shared" else Origin()
     if mode == "native":
-        native = native_lattice(span, settings["step"], settings["align"], grid.height, grid.width,
-                                origin)  # fmt: skip
+        native = native_lattice(
+            span, settings["step"], settings["align"], grid.height, grid.width, origin
+        )
         above = _above(settings, native.size)
         if not above:
             return "native", native
@@ -40,9 +41,12 @@ def cut(settings: PrepSettings, grid: Grid, polygon_wkt: str) -> tuple[str, Latt
             raise RoiError(f"{above}; raise that limit, or set native_above: tile")
         mode = "tile"
     tiling = Tiling(
-        settings.get("tile_size", 1), settings.get("stride", 1), settings.get("snap", 1),
-        settings.get("align", 1), origin,
-    )  # fmt: skip
+        settings.get("tile_size", 1),
+        settings.get("stride", 1),
+        settings.get("snap", 1),
+        settings.get("align", 1),
+        origin,
+    )
     limit = settings.get("max_tiles", math.inf)
     return choose_lattice(span, mode, tiling, grid.height, grid.width, limit)
 

@@ -89,8 +89,10 @@ def read_rois(file: h5py.File) -> list[Row]:
     rows: list[Row] = get_json(file, "rois")
     for row in rows:
         if row["error"] is None:  # JSON has no numbers for names
-            row["frames"] = {sensor: {int(step): frame for step, frame in by_step.items()}
-                             for sensor, by_step in row["frames"].items()}  # fmt: skip
+            row["frames"] = {
+                sensor: {int(step): frame for step, frame in by_step.items()}
+                for sensor, by_step in row["frames"].items()
+            }
     return rows
 
 

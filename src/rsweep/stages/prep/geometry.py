@@ -36,8 +36,9 @@ def roi_span(grid: Grid, polygon_wkt: str) -> Span:
     """Extent of a ROI's polygon in pixels of its grid."""
     left, bottom, right, top = wkt.loads(polygon_wkt).bounds
     s = grid.scale_m
-    return Span((grid.y0 - top) / s, (left - grid.x0) / s, (grid.y0 - bottom) / s,
-                (right - grid.x0) / s)  # fmt: skip
+    return Span(
+        (grid.y0 - top) / s, (left - grid.x0) / s, (grid.y0 - bottom) / s, (right - grid.x0) / s
+    )
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,10 @@ def native_lattice(
         origin: from where that is counted.
     """
     needed = []
-    for low, high, zero in ((span.top, span.bottom, origin.top),
-                            (span.left, span.right, origin.left)):  # fmt: skip
+    for low, high, zero in (
+        (span.top, span.bottom, origin.top),
+        (span.left, span.right, origin.left),
+    ):
         first, length = _whole(low, high)
         needed.append(length + (first + zero) % align)
     side = _up(max(needed), step)
@@ -223,16 +226,18 @@ def token_lattice(tiles: Lattice, tokens: int) -> TokenLattice:
     """
     cell = Fraction(tiles.size, tokens)
     rows, cols = _cells_of(tiles.tops, cell), _cells_of(tiles.lefts, cell)
-    return TokenLattice(tiles.tops[0], tiles.lefts[0], cell, rows[-1] + tokens,
-                        cols[-1] + tokens, rows, cols)  # fmt: skip
+    return TokenLattice(
+        tiles.tops[0], tiles.lefts[0], cell, rows[-1] + tokens, cols[-1] + tokens, rows, cols
+    )
 
 
 def _cells_of(starts: Sequence[int], cell: Fraction) -> tuple[int, ...]:
     steps = [(start - starts[0]) / cell for start in starts]
     for step, start in zip(steps, starts, strict=True):
         if step.denominator != 1:
-            raise ValueError(f"tiles {start - starts[0]} px apart do not meet on tokens of "
-                             f"{float(cell)} px")  # fmt: skip
+            raise ValueError(
+                f"tiles {start - starts[0]} px apart do not meet on tokens of {float(cell)} px"
+            )
     return tuple(map(int, steps))
 
 

@@ -74,8 +74,11 @@ def _by_roi(tables: dict[str, list[composite.Row]]) -> Iterator[dict[str, compos
 def _plan_roi(job: Job, rows: dict[str, composite.Row]) -> Row:
     """Lattice and frames of a ROI, or why it has none; `rows` has what each sensor says of it."""
     first = next(iter(rows.values()))
-    failed = [f"{s}: {r['error']}" if len(rows) > 1 else r["error"]
-              for s, r in rows.items() if r["error"] is not None]  # fmt: skip
+    failed = [
+        f"{s}: {r['error']}" if len(rows) > 1 else r["error"]
+        for s, r in rows.items()
+        if r["error"] is not None
+    ]
     if failed:
         return {
             **job.propagate_failure({"id": first["id"], "error": "; ".join(failed)}),
@@ -106,28 +109,44 @@ def _plan_tiles(settings: PrepSettings, rows: dict[str, CompositedRoi]) -> Tiled
     # A static product is there in every frame.
     frames |= {s: dict.fromkeys(steps, f[0]) for s, f in frames.items() if SENSORS[s].static}
     if len(steps) < settings["min_frames"]:
-        raise RoiError(f"has {len(steps)} frames with a valid pixel; the model takes at least "
-                       f"{settings['min_frames']}")  # fmt: skip
+        raise RoiError(
+            f"has {len(steps)} frames with a valid pixel; the model takes at least "
+            f"{settings['min_frames']}"
+        )
     return TiledRoi(
-        id=first["id"], error=None, grid=first["grid"], polygon=first["polygon"],
-        start=first["start"], end=first["end"], mode=mode,
+        id=first["id"],
+        error=None,
+        grid=first["grid"],
+        polygon=first["polygon"],
+        start=first["start"],
+        end=first["end"],
+        mode=mode,
         side=lattice.size if mode == "native" else settings["image_size"],
-        lattice=lattice.to_dict(), steps=steps, frames=frames,
-        sensors={sensor: _detail(row) for sensor, row in rows.items()}, tiles=lattice.count,
-    )  # fmt: skip
+        lattice=lattice.to_dict(),
+        steps=steps,
+        frames=frames,
+        sensors={sensor: _detail(row) for sensor, row in rows.items()},
+        tiles=lattice.count,
+    )
 
 
 def _detail(row: CompositedRoi) -> SensorScenes:
-    return SensorScenes(bands=row["bands"], scenes=row["scenes"], cloud_mask=row["cloud_mask"],
-                        warnings=row["warnings"])  # fmt: skip
+    return SensorScenes(
+        bands=row["bands"],
+        scenes=row["scenes"],
+        cloud_mask=row["cloud_mask"],
+        warnings=row["warnings"],
+    )
 
 
 def _require_bands(settings: PrepSettings, rows: dict[str, CompositedRoi]) -> None:
     for sensor, row in rows.items():
         missing = [b for b in settings["bands"][sensor] if b not in row["bands"]]
         if missing:
-            raise RoiError(f"the model reads {', '.join(missing)}, and the scenes have only "
-                           f"{', '.join(row['bands'])}")  # fmt: skip
+            raise RoiError(
+                f"the model reads {', '.join(missing)}, and the scenes have only "
+                f"{', '.join(row['bands'])}"
+            )
 
 
 def _frames(row: CompositedRoi) -> dict[int, TiledFrame]:
@@ -161,10 +180,11 @@ class TileWriter:
         self.file, self.settings, self.size = file, settings, size
         total, steps = sum(roi["tiles"] for roi in rois), max(len(roi["steps"]) for roi in rois)
         self.held = {
-            sensor: create_sensor(file, sensor, (total, steps, len(bands), size, size),
-                                  SENSORS[sensor].decibel)
+            sensor: create_sensor(
+                file, sensor, (total, steps, len(bands), size, size), SENSORS[sensor].decibel
+            )
             for sensor, bands in settings["bands"].items()
-        }  # fmt: skip
+        }
         self.tiles: list[Tile] = []
 
     def add(self, index: int, roi: TiledRoi, inputs: Mapping[str, h5py.File]) -> None:

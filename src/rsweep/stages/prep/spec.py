@@ -29,43 +29,112 @@ KNOBS = (
     Knob("modality", "prep", "str", MODEL, "which sensors the model is fed"),
     Knob("bands", "prep", "names", MODEL, "bands that the model is fed, in order"),
     Knob("normalization", "prep", "str", MODEL, "named constants of the model's card"),
-    Knob("constants", "prep", "mapping", {},
-         "further names for `normalization`, of this study: name -> sensor -> band -> [mean, std], "
-         "of values in the sensor's unit"),
-    Knob("input_prep", "prep", "str", "tile",
-         "resize the ROI's square to one input, or tile it; auto tiles a ROI larger than a tile "
-         "unless that needs more than max_tiles; native: the square's own pixels in one pass, "
-         "neither resized nor tiled, with surroundings up to whole patches",
-         allowed=("resize", "tile", "auto", "native")),
-    Knob("native_max_px", "prep", "int", 384, "largest side of a native input", unit="px",
-         minimum=1, maximum=8192),
-    Knob("native_max_tokens", "prep", "int", 3000,
-         "most tokens of a native input, of one frame and over the token groups", minimum=1,
-         maximum=1_000_000),
-    Knob("native_above", "prep", "str", "error",
-         "a ROI above either limit of native: an error, or tiled",
-         allowed=("error", "tile")),
-    Knob("image_size", "prep", "int", MODEL, "side of the network's input", unit="px", minimum=1,
-         maximum=8192),
-    Knob("tile_size", "prep", "int", None,
-         "side of a tile on the grid, resized to image_size; unset: image_size", unit="px",
-         minimum=1, maximum=8192),
-    Knob("tile_overlap", "prep", "int", 0,
-         "pixels of the grid that neighbouring tiles share; tile_size minus this is a whole "
-         "number of tokens", unit="px", minimum=0, maximum=8191),
+    Knob(
+        "constants",
+        "prep",
+        "mapping",
+        {},
+        "further names for `normalization`, of this study: name -> sensor -> band -> [mean, std], "
+        "of values in the sensor's unit",
+    ),
+    Knob(
+        "input_prep",
+        "prep",
+        "str",
+        "tile",
+        "resize the ROI's square to one input, or tile it; auto tiles a ROI larger than a tile "
+        "unless that needs more than max_tiles; native: the square's own pixels in one pass, "
+        "neither resized nor tiled, with surroundings up to whole patches",
+        allowed=("resize", "tile", "auto", "native"),
+    ),
+    Knob(
+        "native_max_px",
+        "prep",
+        "int",
+        384,
+        "largest side of a native input",
+        unit="px",
+        minimum=1,
+        maximum=8192,
+    ),
+    Knob(
+        "native_max_tokens",
+        "prep",
+        "int",
+        3000,
+        "most tokens of a native input, of one frame and over the token groups",
+        minimum=1,
+        maximum=1_000_000,
+    ),
+    Knob(
+        "native_above",
+        "prep",
+        "str",
+        "error",
+        "a ROI above either limit of native: an error, or tiled",
+        allowed=("error", "tile"),
+    ),
+    Knob(
+        "image_size",
+        "prep",
+        "int",
+        MODEL,
+        "side of the network's input",
+        unit="px",
+        minimum=1,
+        maximum=8192,
+    ),
+    Knob(
+        "tile_size",
+        "prep",
+        "int",
+        None,
+        "side of a tile on the grid, resized to image_size; unset: image_size",
+        unit="px",
+        minimum=1,
+        maximum=8192,
+    ),
+    Knob(
+        "tile_overlap",
+        "prep",
+        "int",
+        0,
+        "pixels of the grid that neighbouring tiles share; tile_size minus this is a whole "
+        "number of tokens",
+        unit="px",
+        minimum=0,
+        maximum=8191,
+    ),
     Knob("max_tiles", "prep", "int", 1024, "most tiles of one ROI", minimum=1, maximum=1_000_000),
-    Knob("lattice", "prep", "str", "roi",
-         "where tokens lie. roi: tiles are centred on their ROI; shared: on multiples of a token's "
-         "size in UTM, so that grids of neighbouring ROIs join without resampling, which may take "
-         "a tile more per side. Resized inputs have a lattice of their own either way",
-         allowed=("roi", "shared")),
-    Knob("resample", "prep", "str", MODEL,
-         "how a tile is resized; backscatter as power, and bilinear where this says bicubic",
-         allowed=("bilinear", "bicubic", "nearest"), otherwise="bilinear"),
-    Knob("edge", "prep", "str", "reflect",
-         "what the network sees beyond the fetched pixels (missing either way): a reflection, or "
-         "the fill value", allowed=("reflect", "fill")),
-)  # fmt: skip
+    Knob(
+        "lattice",
+        "prep",
+        "str",
+        "roi",
+        "where tokens lie. roi: tiles are centred on their ROI; shared: on multiples of a token's "
+        "size in UTM, so that grids of neighbouring ROIs join without resampling, which may take "
+        "a tile more per side. Resized inputs have a lattice of their own either way",
+        allowed=("roi", "shared"),
+    ),
+    Knob(
+        "resample",
+        "prep",
+        "str",
+        MODEL,
+        "how a tile is resized; backscatter as power, and bilinear where this says bicubic",
+        allowed=("bilinear", "bicubic", "nearest"),
+        otherwise="bilinear",
+    ),
+    Knob(
+        "edge",
+        "prep",
+        "str",
+        "reflect",
+        "what the network sees beyond the fetched pixels (missing either way): a reflection, or "
+        "the fill value",
+        allowed=("reflect", "fill"),
+    ),
+)
 
 
 LENIENT = 1.1
@@ -173,11 +242,14 @@ def resolved_normalization(n: Normalization, bands: list[str]) -> NormalizationR
     if n.kind != "affine":
         return {"kind": n.kind, "clip": n.clip}
     found = NormalizationRecord(
-        kind=n.kind, clip=n.clip, gain=n.gain, truncate=n.truncate,
+        kind=n.kind,
+        clip=n.clip,
+        gain=n.gain,
+        truncate=n.truncate,
         mean=[n.stats[b][0] for b in bands],
         std=[n.stats[b][1] for b in bands],
         center=[n.center.get(b, n.stats[b][0]) for b in bands],
-    )  # fmt: skip
+    )
     if n.eight_bit:
         found["eight_bit"] = True
     if n.white:

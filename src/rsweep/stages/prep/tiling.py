@@ -67,8 +67,9 @@ def tile_align(settings: Settings, card: ModelCard) -> int:
         for sensor, bands in sensor_bands(settings, card).items()
         for band in bands
     ]
-    pixels = max((native / settings["scale_m"] for native in read if SNAP_M % native == 0),
-                 default=1.0)  # fmt: skip
+    pixels = max(
+        (native / settings["scale_m"] for native in read if SNAP_M % native == 0), default=1.0
+    )
     return int(pixels) if pixels >= 1 and float(pixels).is_integer() else 1
 
 
@@ -128,5 +129,8 @@ def _settled(settings: Settings, needed: tuple[float, float]) -> dict[str, Any]:
     context, least = settings["context_m"], settings["least_side_m"]
     if least is None:
         least = needed[1] if context is None else 0.0
-    return {**settings, "context_m": needed[0] if context is None else context,
-            "least_side_m": least}  # fmt: skip
+    return {
+        **settings,
+        "context_m": needed[0] if context is None else context,
+        "least_side_m": least,
+    }

@@ -26,8 +26,9 @@ def coverage(
     top: Weights = y0 - np.arange(rows, dtype=np.float64) * cell_m
     if polygon.equals(polygon.envelope):  # a box, as around every point: the product of two spans
         west, south, east, north = polygon.bounds
-        return np.outer(_overlap(top - cell_m, cell_m, south, north),
-                        _overlap(left, cell_m, west, east))  # fmt: skip
+        return np.outer(
+            _overlap(top - cell_m, cell_m, south, north), _overlap(left, cell_m, west, east)
+        )
     shares = np.zeros((rows, cols))
     shapely.prepare(polygon)
     for row, col in itertools.product(range(0, rows, BLOCK), range(0, cols, BLOCK)):
@@ -69,8 +70,10 @@ def pool(tokens: NDArray[np.float32], weights: Weights, how: str) -> NDArray[np.
     if not some.any():
         return np.full(dimensions * size, np.nan, np.float32)
     step = max(POOL_BYTES // (8 * len(flat)), 1)
-    parts = [summary(flat[some, at : at + step].astype(np.float64), weight[some])
-             for at in range(0, dimensions, step)]  # fmt: skip
+    parts = [
+        summary(flat[some, at : at + step].astype(np.float64), weight[some])
+        for at in range(0, dimensions, step)
+    ]
     whole = [np.concatenate(figure) for figure in zip(*parts, strict=True)]
     return np.concatenate(whole).astype(np.float32)
 
@@ -100,8 +103,10 @@ def _percentiles(flat: Weights, weight: Weights) -> list[Weights]:
     middle = np.cumsum(shares, axis=0) - shares / 2
     wide = np.maximum(middle[-1] - middle[0], np.finfo(float).tiny)
     places = (middle - middle[0]) / wide
-    by_dim = [np.interp(np.array(PERCENTILES) / 100, places[:, d], values[:, d])
-              for d in range(flat.shape[1])]  # fmt: skip
+    by_dim = [
+        np.interp(np.array(PERCENTILES) / 100, places[:, d], values[:, d])
+        for d in range(flat.shape[1])
+    ]
     return list(np.array(by_dim).T)
 
 
@@ -120,14 +125,21 @@ Summary = Callable[[Weights, Weights], list[Weights]]
 POOLINGS: Mapping[str, tuple[int, Summary]] = {
     "mean": (1, lambda flat, weight: [_mean(flat, weight)]),
     "max": (1, lambda flat, weight: [_max(flat, weight)]),
-    "stats": (4, lambda flat, weight: [flat.min(axis=0), _max(flat, weight), _mean(flat, weight),
-                                       _deviation(flat, weight)]),
+    "stats": (
+        4,
+        lambda flat, weight: [
+            flat.min(axis=0),
+            _max(flat, weight),
+            _mean(flat, weight),
+            _deviation(flat, weight),
+        ],
+    ),
     "mean_std": (2, lambda flat, weight: [_mean(flat, weight), _deviation(flat, weight)]),
     "mean_max": (2, lambda flat, weight: [_mean(flat, weight), _max(flat, weight)]),
     "gem": (1, lambda flat, weight: [_generalized_mean(flat, weight)]),
     "percentiles": (len(PERCENTILES), _percentiles),
     "centre": (1, lambda flat, weight: [_mean(flat, weight)]),
-}  # fmt: skip
+}
 """How tokens become a vector: times as long as a token, and the parts. Gaussian weights about the
 centre, the signed generalised mean and these percentiles are those of the comparison of poolings of
 Corley et al. (2026, arXiv 2603.02080)."""

@@ -36,8 +36,10 @@ def run(job: Job) -> None:
     with job.read("tiles") as tiles, job.read("tokens") as tokens, job.write() as target:
         rois = prep.read_rois(tiles)
         sensors = sorted(job.node.inputs["tiles"].settings["bands"])
-        inputs = {side: Inputs.of(block, infer.tokens(tokens, side), sensors)
-                  for side, block in prep.blocks(tiles).items()}  # fmt: skip
+        inputs = {
+            side: Inputs.of(block, infer.tokens(tokens, side), sensors)
+            for side, block in prep.blocks(tiles).items()
+        }
         done: list[Row] = []
         vectors: list[Values | None] = []
         for index, roi in enumerate(job.progress(rois, len(rois), "ROIs stitched")):
@@ -57,8 +59,11 @@ def _warn_of_little(rois: list[Row]) -> None:
             "%d of %d ROIs, %s first: less than half of what the network saw was measured "
             "(real_share %.0f %%), the rest missing or a reflection; let context_m and "
             "least_side_m unset, use a smaller image_size, or input_prep: resize",
-            len(few), len(rois), few[0]["id"], 100 * few[0]["real_share"],
-        )  # fmt: skip
+            len(few),
+            len(rois),
+            few[0]["id"],
+            100 * few[0]["real_share"],
+        )
 
 
 @dataclass(frozen=True)
@@ -154,16 +159,30 @@ def _stitch_roi(
 
 def _told(roi: TiledRoi, found: Embedded) -> StitchedRoi:
     """The row of a ROI that has an embedding."""
-    frames = {sensor: {str(step): frame for step, frame in by_step.items()}
-              for sensor, by_step in roi["frames"].items()}  # fmt: skip
+    frames = {
+        sensor: {str(step): frame for step, frame in by_step.items()}
+        for sensor, by_step in roi["frames"].items()
+    }
     used = {scene for by_step in frames.values() for f in by_step.values() for scene in f["scenes"]}
     row = StitchedRoi(
-        id=roi["id"], error=None, grid=roi["grid"], start=roi["start"], end=roi["end"],
-        mode=roi["mode"], side=roi["side"], steps=roi["steps"], frames=frames, tiles=roi["tiles"],
-        sensors={sensor: SensorNotes(cloud_mask=one["cloud_mask"], warnings=one["warnings"])
-                 for sensor, one in roi["sensors"].items()},
-        scenes=sorted(used), valid_share=found.valid_share, real_share=found.real_share,
-    )  # fmt: skip
+        id=roi["id"],
+        error=None,
+        grid=roi["grid"],
+        start=roi["start"],
+        end=roi["end"],
+        mode=roi["mode"],
+        side=roi["side"],
+        steps=roi["steps"],
+        frames=frames,
+        tiles=roi["tiles"],
+        sensors={
+            sensor: SensorNotes(cloud_mask=one["cloud_mask"], warnings=one["warnings"])
+            for sensor, one in roi["sensors"].items()
+        },
+        scenes=sorted(used),
+        valid_share=found.valid_share,
+        real_share=found.real_share,
+    )
     if found.transform is not None:
         row["transform"] = found.transform
     return row

@@ -22,22 +22,51 @@ OWN_VECTORS = ("cls", "model")
 """Values of `pooling` that are vectors of the network's own, one per tile."""
 
 KNOBS = (
-    Knob("output", "stitch", "str", "pooled", "one vector per ROI, or a georeferenced grid",
-         allowed=("pooled", "grid")),
-    Knob("pooling", "stitch", "str", MODEL,
-         "how tokens become a vector: mean, max, stats (min, max, mean, standard deviation), "
-         "mean_std, mean_max, gem (generalised mean, power 3), percentiles (10, 25, 50, 75, 90), "
-         "centre (mean, weighted towards the middle), or the network's own class token (cls) or "
-         "pooled output (model)",
-         allowed=(*TOKEN_POOLINGS, *OWN_VECTORS), otherwise="mean"),
-    Knob("group_merge", "stitch", "str", "mean",
-         "how the token maps of several groups become one",
-         allowed=("mean", "sum", "max", "concat")),
-    Knob("blend", "stitch", "str", "hann", "weights of overlapping tiles",
-         allowed=("none", "linear", "hann")),
-    Knob("storage_dtype", "stitch", "str", "float32", "type of stored embeddings",
-         allowed=("float32", "float16")),
-)  # fmt: skip
+    Knob(
+        "output",
+        "stitch",
+        "str",
+        "pooled",
+        "one vector per ROI, or a georeferenced grid",
+        allowed=("pooled", "grid"),
+    ),
+    Knob(
+        "pooling",
+        "stitch",
+        "str",
+        MODEL,
+        "how tokens become a vector: mean, max, stats (min, max, mean, standard deviation), "
+        "mean_std, mean_max, gem (generalised mean, power 3), percentiles (10, 25, 50, 75, 90), "
+        "centre (mean, weighted towards the middle), or the network's own class token (cls) or "
+        "pooled output (model)",
+        allowed=(*TOKEN_POOLINGS, *OWN_VECTORS),
+        otherwise="mean",
+    ),
+    Knob(
+        "group_merge",
+        "stitch",
+        "str",
+        "mean",
+        "how the token maps of several groups become one",
+        allowed=("mean", "sum", "max", "concat"),
+    ),
+    Knob(
+        "blend",
+        "stitch",
+        "str",
+        "hann",
+        "weights of overlapping tiles",
+        allowed=("none", "linear", "hann"),
+    ),
+    Knob(
+        "storage_dtype",
+        "stitch",
+        "str",
+        "float32",
+        "type of stored embeddings",
+        allowed=("float32", "float16"),
+    ),
+)
 
 
 class StitchSettings(TypedDict):

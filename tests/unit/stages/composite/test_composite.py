@@ -85,17 +85,20 @@ class TestMasks:
         assert np.flatnonzero(clear).tolist() == [2, 4, 5, 6, 7, 11]
         percent = np.array([0, 39, 40, 59, 60, 100, 255], np.uint8)
         for name, threshold, expected in (
-            ("cloud", None, [1, 1, 0, 0, 0, 0, 0]), ("clear", None, [0, 0, 0, 0, 1, 1, 0]),
-            ("cloud", 60, [1, 1, 1, 1, 0, 0, 0]), ("clear", 40, [0, 0, 1, 1, 1, 1, 0]),
-        ):  # fmt: skip
+            ("cloud", None, [1, 1, 0, 0, 0, 0, 0]),
+            ("clear", None, [0, 0, 0, 0, 1, 1, 0]),
+            ("cloud", 60, [1, 1, 1, 1, 0, 0, 0]),
+            ("clear", 40, [0, 0, 1, 1, 1, 1, 0]),
+        ):
             found = clear_pixels(MASK_RULES[name].constants(threshold), percent)
             assert found.astype(int).tolist() == expected
 
     def test_auto_takes_the_first_that_the_scenes_have(self):
         rules = {name: rule.constants(None) for name, rule in MASK_RULES.items()}
-        assert [chosen_rule(rules, held) for held in (
-            ["cloud", "clear", "scl"], ["cloud", "clear"], ["cloud"], [])
-        ] == ["scl", "clear", "cloud", "none"]  # fmt: skip
+        assert [
+            chosen_rule(rules, held)
+            for held in (["cloud", "clear", "scl"], ["cloud", "clear"], ["cloud"], [])
+        ] == ["scl", "clear", "cloud", "none"]
         with pytest.raises(KeyError, match="cloud"):
             chosen_rule({"cloud": rules["cloud"]}, ["scl"])
 
@@ -115,9 +118,16 @@ class TestBins:
             assert all(a < b for a, b in cut)
             assert all(cut[i][1] == cut[i + 1][0] for i in range(len(cut) - 1))
 
-    @pytest.mark.parametrize("days, lengths", [
-        (94, [30, 30, 34]), (10, [10]), (44, [44]), (45, [30, 15]), (365, [30] * 11 + [35]),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "days, lengths",
+        [
+            (94, [30, 30, 34]),
+            (10, [10]),
+            (44, [44]),
+            (45, [30, 15]),
+            (365, [30] * 11 + [35]),
+        ],
+    )
     def test_thirty_days(self, days, lengths):
         end = (date(2022, 1, 1) + timedelta(days=days)).isoformat()
         found = bins("2022-01-01", end, "30d", "auto", 99)
@@ -139,8 +149,11 @@ class TestBins:
     def test_days_are_each_a_frame_and_fewer_join_neighbours(self):
         found = bins("2024-02-27", "2024-03-02", "day", "auto", 366)
         assert [first.isoformat() for first, _ in found] == [
-            "2024-02-27", "2024-02-28", "2024-02-29", "2024-03-01"
-        ]  # fmt: skip
+            "2024-02-27",
+            "2024-02-28",
+            "2024-02-29",
+            "2024-03-01",
+        ]
         assert all((after - first).days == 1 for first, after in found)
         fives = bins("2024-01-01", "2024-12-31", "day", 73, 366)
         assert [(after - first).days for first, after in fives] == [5] * 73
@@ -157,9 +170,14 @@ class TestBins:
         for policy in ("equal", "30d"):
             assert len(bins("2022-01-01", end, policy, "auto", limit)) == count
 
-    @pytest.mark.parametrize("policy, frames, text", [
-        ("month", 4, "has 3"), ("30d", 4, "has 3"), ("equal", 99, "has 89 days"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "policy, frames, text",
+        [
+            ("month", 4, "has 3"),
+            ("30d", 4, "has 3"),
+            ("equal", 99, "has 89 days"),
+        ],
+    )
     def test_more_frames_than_the_window_has(self, policy, frames, text):
         with pytest.raises(RoiError, match=text):
             bins("2022-01-01", "2022-03-31", policy, frames, 0)
@@ -195,8 +213,10 @@ class TestBlocks:
 
     def test_equals_the_formula_with_offsets_nodata_and_mask(self, many):
         raw, scl = many.stored.bands[()], many.stored.quality["scl"][()]
-        values = raw.astype(np.float32) + np.array([-1000.0 * (i % 2) for i in range(20)],
-                                                   np.float32)[:, None, None, None]  # fmt: skip
+        values = (
+            raw.astype(np.float32)
+            + np.array([-1000.0 * (i % 2) for i in range(20)], np.float32)[:, None, None, None]
+        )
         values[raw == 0] = np.nan
         values[np.broadcast_to(~np.isin(scl, (2, 4, 5, 6, 7, 11))[:, None], raw.shape)] = np.nan
         frame, count, _ = _reduce(many, list(range(20)), "median")
@@ -293,8 +313,9 @@ class TestStage:
         rois = [place("cloudy", 100), place("clear", 200)]
         node, _ = bench.run(rois, "composite")
         first, second = bench.rois(node)
-        assert first["error"] == ("all 1 scenes are cloudier than cloudy_pct 80; the least cloudy "
-                                  "has 100 %")  # fmt: skip
+        assert first["error"] == (
+            "all 1 scenes are cloudier than cloudy_pct 80; the least cloudy has 100 %"
+        )
         assert second["error"] is None
         with pytest.raises(RsweepError, match="ROI cloudy: all 1 scenes"):
             bench.run(rois, "prep", on_roi_error="fail")  # what is in the store counts too
@@ -331,8 +352,9 @@ class TestStage:
     def test_least_cloudy_without_a_mask_goes_by_what_is_known(
         self, bench, fake_source, shares, warned
     ):
-        source = fake_source(["06-05", "06-10", "06-20"],
-                             lambda scene, grid: Pixels(noise(scene, grid)))  # fmt: skip
+        source = fake_source(
+            ["06-05", "06-10", "06-20"], lambda scene, grid: Pixels(noise(scene, grid))
+        )
         source.listed = [
             Scene(s.id, s.time, cloud_pct=share)
             for s, share in zip(source.listed, shares, strict=True)
@@ -345,8 +367,9 @@ class TestStage:
         assert roi["cloud_mask"] == "none"
 
     def test_radar_of_both_directions_is_warned_about(self, bench, fake_source, tmp_path):
-        source = fake_source(["06-05", "06-10"],
-                             lambda scene, grid: Pixels(noise(scene, grid, "s1", 2)))  # fmt: skip
+        source = fake_source(
+            ["06-05", "06-10"], lambda scene, grid: Pixels(noise(scene, grid, "s1", 2))
+        )
         for second, warned in (("descending", True), ("ASCENDING", False)):
             bench.store.root = tmp_path / second
             source.listed = [
@@ -395,8 +418,9 @@ class TestStage:
     def test_a_mask_without_its_layer_says_which(self, bench, fake_source):
         self.source(fake_source, ["06-05"])
         node, _ = bench.run([place("a")], "composite", cloud_mask="cloud")
-        assert bench.rois(node)[0]["error"] == ("cloud_mask needs the layer cloud; its scenes have "
-                                                "scl")  # fmt: skip
+        assert bench.rois(node)[0]["error"] == (
+            "cloud_mask needs the layer cloud; its scenes have scl"
+        )
 
     def test_gain_and_offset_leave_missing_pixels_missing(self, bench, fake_source):
         def image(scene, grid):
@@ -428,24 +452,33 @@ class TestOneFrameAtATime:
         def frames():
             for i, full in enumerate(pattern):
                 held.append(i)
-                yield (np.full((2, 3, 4), i, np.float32), np.ones((3, 4), np.uint16),
-                       [f"s{i}"]) if full else None  # fmt: skip
+                yield (
+                    (np.full((2, 3, 4), i, np.float32), np.ones((3, 4), np.uint16), [f"s{i}"])
+                    if full
+                    else None
+                )
 
         return stage.Made(frames(), [("2022-01-01", "2022-02-01")] * len(pattern), [], "none")
 
-    @pytest.mark.parametrize(("policy", "expected", "bins"), [
-        ("drop", [1, 3, 4], [1, 3, 4]), ("repeat", [1, 1, 1, 3, 4, 4], range(6)),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("policy", "expected", "bins"),
+        [
+            ("drop", [1, 3, 4], [1, 3, 4]),
+            ("repeat", [1, 1, 1, 3, 4, 4], range(6)),
+        ],
+    )
     def test_empty_frames_are_dropped_or_repeated(self, tmp_path, policy, expected, bins):
         with h5py.File(tmp_path / "x.h5", "w") as file:
             held = []
-            told = stage._write_frames(file, self.made([0, 1, 0, 1, 1, 0], held),
-                                       {"empty_frame": policy})  # fmt: skip
+            told = stage._write_frames(
+                file, self.made([0, 1, 0, 1, 1, 0], held), {"empty_frame": policy}
+            )
             assert file["frames"][:, 0, 0, 0].tolist() == expected
             assert file["count"].shape == (len(expected), 3, 4)
         assert [frame.bin for frame in told] == list(bins)
         assert [f.repeats for f in told if f.repeats is not None] == (
-            [1, 1, 4] if policy == "repeat" else [])  # fmt: skip
+            [1, 1, 4] if policy == "repeat" else []
+        )
         assert held == list(range(6))
 
     def test_a_frame_that_may_not_be_empty_is_named(self, tmp_path):

@@ -121,8 +121,14 @@ def test_scenes_and_layers_are_kept_as_they_came(bench):
     node, _ = bench.run([place("a")], "fetch")
     (roi,) = bench.rois(node)
     assert [scene["id"] for scene in roi["scenes"]] == ["scene0", "scene2"]  # one had no pixel
-    assert roi["scenes"][0] == {"id": "scene0", "time": "2022-06-05T10:00:00Z", "cloud_pct": 12.5,
-                                "gain": 2.0, "offset": 0.0, "properties": {"orbit": 7}}  # fmt: skip
+    assert roi["scenes"][0] == {
+        "id": "scene0",
+        "time": "2022-06-05T10:00:00Z",
+        "cloud_pct": 12.5,
+        "gain": 2.0,
+        "offset": 0.0,
+        "properties": {"orbit": 7},
+    }
     with bench.open(node) as file:
         for index, scene in enumerate((listed[0], listed[2])):
             expected = noise(scene, source.grids[0])
@@ -131,10 +137,13 @@ def test_scenes_and_layers_are_kept_as_they_came(bench):
         assert file["0/bands"].dtype == np.uint16
 
 
-@pytest.mark.parametrize("listed, own, text", [
-    (scenes("05-05"), {}, "no scene in the window"),
-    (scenes("06-05", cloud_pct=60.2), {"fetch_cloudy_pct": 60}, "the least cloudy has 60.2 %"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "listed, own, text",
+    [
+        (scenes("05-05"), {}, "no scene in the window"),
+        (scenes("06-05", cloud_pct=60.2), {"fetch_cloudy_pct": 60}, "the least cloudy has 60.2 %"),
+    ],
+)
 def test_a_roi_without_scenes_is_recorded_with_the_reason(bench, listed, own, text):
     bench.use(FakeSource(listed, lambda s, g: Pixels(noise(s, g))))
     node, _ = bench.run([place("a")], "fetch", **own)
@@ -158,9 +167,11 @@ class TestRecordOrFail:
     def test_record(self, bench, mixed):
         node, _ = bench.run(mixed, "fetch")
         assert [roi["error"] for roi in bench.rois(node)] == [
-            "none of its 1 scenes has a pixel there", "latitude 89 is outside UTM (-80 to 84)",
-            None, "scene0 is truncated",
-        ]  # fmt: skip
+            "none of its 1 scenes has a pixel there",
+            "latitude 89 is outside UTM (-80 to 84)",
+            None,
+            "scene0 is truncated",
+        ]
         with bench.open(node) as file:
             assert [sorted(file[str(i)]) for i in range(4)] == [[], [], ["bands"], []]
             assert [roi["id"] for roi in get_json(file, "rois")] == ["empty", "pole", "good", "bad"]

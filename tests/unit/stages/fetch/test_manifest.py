@@ -7,11 +7,17 @@ from hypothesis import strategies as st
 
 from rsweep.stages.fetch.manifest import pack, unpack
 
-SCENES = st.lists(st.fixed_dictionaries({"id": st.sampled_from("abcd"), "gain": st.just(1.0)}),
-                  max_size=4)  # fmt: skip
-GOOD = st.fixed_dictionaries({
-    "error": st.none(), "bands": st.just(["B4"]), "scenes": SCENES, "sha256": st.text(max_size=3),
-})  # fmt: skip
+SCENES = st.lists(
+    st.fixed_dictionaries({"id": st.sampled_from("abcd"), "gain": st.just(1.0)}), max_size=4
+)
+GOOD = st.fixed_dictionaries(
+    {
+        "error": st.none(),
+        "bands": st.just(["B4"]),
+        "scenes": SCENES,
+        "sha256": st.text(max_size=3),
+    }
+)
 FAILED = st.fixed_dictionaries({"error": st.text(min_size=1, max_size=3)})
 ENTRIES = st.dictionaries(st.text(max_size=3), st.one_of(GOOD, FAILED), max_size=5)
 

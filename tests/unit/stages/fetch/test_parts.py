@@ -54,8 +54,9 @@ def test_two_processes_make_one_file_at_once(job, bench, monkeypatch, locks, del
         monkeypatch.setattr(writers.fcntl, "flock", refuse)
     context = multiprocessing.get_context("fork")
     barrier, out = context.Barrier(2), context.Queue()
-    processes = [context.Process(target=work, args=(job(), barrier, k * delay, out))
-                 for k in range(2)]  # fmt: skip
+    processes = [
+        context.Process(target=work, args=(job(), barrier, k * delay, out)) for k in range(2)
+    ]
     for process in processes:
         process.start()
     assert [out.get(timeout=30) for _ in processes] == ["ok", "ok"]

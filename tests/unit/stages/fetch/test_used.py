@@ -21,9 +21,14 @@ from rsweep.stages.fetch.reach import box_around, window_of
 from rsweep.stages.fetch.used import scenes_digest, used_scenes
 
 FETCH = {
-    "provider": "local", "collection": "s2", "sensor": "s2", "scale_m": 10.0, "context_m": 0.0,
-    "least_side_m": 0.0, "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
-}  # fmt: skip
+    "provider": "local",
+    "collection": "s2",
+    "sensor": "s2",
+    "scale_m": 10.0,
+    "context_m": 0.0,
+    "least_side_m": 0.0,
+    "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
+}
 ALL_YEAR = ("2022-07-01", "2022-07-01")
 SIZES = st.floats(10.0, 40_000.0)
 
@@ -43,15 +48,24 @@ def rois(draw):
     dlon = min(draw(SIZES) / 111_320 / max(0.1, 1 - abs(lat) / 90), 8.0)
     west, east = max(lon - dlon, -180.0), min(lon + dlon, 180.0)
     if kind == "box":
-        shape = {"type": "box", "minlon": west, "maxlon": east, "minlat": lat - dlat,
-                 "maxlat": lat + dlat}  # fmt: skip
+        shape = {
+            "type": "box",
+            "minlon": west,
+            "maxlon": east,
+            "minlat": lat - dlat,
+            "maxlat": lat + dlat,
+        }
         return Roi("a", shape)
     ring = [[west, lat - dlat], [east, lat - dlat], [lon, lat + dlat], [west, lat - dlat]]
     return Roi("a", {"type": "Polygon", "coordinates": [ring]})
 
 
-@given(rois(), st.sampled_from([0.0, 500.0, 20_000.0]), st.sampled_from([0.0, 5_000.0]),
-       st.sampled_from([10.0, 60.0]))  # fmt: skip
+@given(
+    rois(),
+    st.sampled_from([0.0, 500.0, 20_000.0]),
+    st.sampled_from([0.0, 5_000.0]),
+    st.sampled_from([10.0, 60.0]),
+)
 @settings(max_examples=300, deadline=None)
 def test_the_box_around_a_roi_holds_its_grid_and_little_more(roi, context_m, least_m, scale_m):
     fetch = {**FETCH, "context_m": context_m, "least_side_m": least_m, "scale_m": scale_m}
@@ -75,8 +89,13 @@ def test_the_box_around_a_roi_holds_its_grid_and_little_more(roi, context_m, lea
 CRS_USED = ["EPSG:4326", "EPSG:32633", "EPSG:3413", "EPSG:3857", "EPSG:3031"]
 
 
-@given(rois(), st.floats(-1, 1), st.floats(-1, 1), st.sampled_from([1e4, 1e5, 1e6, 6e6]),
-       st.sampled_from(CRS_USED))  # fmt: skip
+@given(
+    rois(),
+    st.floats(-1, 1),
+    st.floats(-1, 1),
+    st.sampled_from([1e4, 1e5, 1e6, 6e6]),
+    st.sampled_from(CRS_USED),
+)
 @settings(max_examples=400, deadline=None)
 def test_a_raster_that_fetch_reads_is_used(roi, right, up, size, crs):
     """Whatever the projection of the raster: one that fetch finds to touch the grid is used."""
@@ -119,8 +138,11 @@ def test_place_and_time_decide():
     assert list(find(scenes, [point(10, 50)])) == ["annual", "here", "last"]
     assert list(find(scenes, [point(12.5, 50)])) == ["elsewhere"]
     assert list(find(scenes, [point(12.5, 50), point(10, 50)])) == [
-        "annual", "elsewhere", "here", "last",
-    ]  # fmt: skip
+        "annual",
+        "elsewhere",
+        "here",
+        "last",
+    ]
     assert find(scenes, [point(0, 0)]) == {}
     assert find([], [point(0, 0)]) is None  # nothing is on a disk
 
@@ -152,9 +174,16 @@ def test_a_scene_of_several_files_lies_where_any_of_them_does():
 
 
 @pytest.mark.parametrize("lon", [179.9999, -179.9999, 180.0, -180.0])
-@pytest.mark.parametrize("box", [(179.5, 0.0, -179.5, 1.0), (179.5, 0.0, 180.5, 1.0),
-                                 (-180.5, 0.0, -179.5, 1.0), (179.0, 0.0, 180.0, 1.0),
-                                 (-180.0, 0.0, -179.0, 1.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "box",
+    [
+        (179.5, 0.0, -179.5, 1.0),
+        (179.5, 0.0, 180.5, 1.0),
+        (-180.5, 0.0, -179.5, 1.0),
+        (179.0, 0.0, 180.0, 1.0),
+        (-180.0, 0.0, -179.0, 1.0),
+    ],
+)
 def test_the_antimeridian_is_no_edge(lon, box):
     assert find([dataclasses.replace(HERE, boxes=(box,))], [point(lon, 0.5)])
     assert not find([dataclasses.replace(HERE, boxes=(box,))], [point(lon, 5)])

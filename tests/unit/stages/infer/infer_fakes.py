@@ -36,6 +36,9 @@ def tiles(numbers: range) -> TileBatch:
     return TileBatch(
         pixels={"s2": values[:, None, None, None, None].expand(n, 1, 2, 8, 8)},
         valid={"s2": torch.ones(n, 1, 8, 8, dtype=torch.bool)},
-        day_of_year=days, month=days, year=days,
-        lonlat=torch.zeros(n, 2, dtype=torch.float64), gsd=torch.full((n,), 10.0),
-    )  # fmt: skip
+        day_of_year=days,
+        month=days,
+        year=days,
+        lonlat=torch.zeros(n, 2, dtype=torch.float64),
+        gsd=torch.full((n,), 10.0),
+    )

@@ -30,23 +30,34 @@ def tile(settings):
     return TileBatch(
         pixels={s: torch.zeros(1, 1, len(bands), size, size) for s, bands in sensors.items()},
         valid={s: torch.ones(1, 1, size, size, dtype=torch.bool) for s in sensors},
-        day_of_year=day, month=day, year=day, lonlat=torch.zeros(1, 2, dtype=torch.float64),
+        day_of_year=day,
+        month=day,
+        year=day,
+        lonlat=torch.zeros(1, 2, dtype=torch.float64),
         gsd=torch.full((1,), 10.0),
-    )  # fmt: skip
+    )
 
 
-@pytest.mark.parametrize("own", [
-    {"model": "thor", "variant": "tiny", "image_size": 48, "patch_size": 12},
-    {"model": "galileo", "variant": "nano"},
-    {"model": "dofa", "variant": "base", "image_size": 32},
-], ids=lambda own: own["model"])  # fmt: skip
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"model": "thor", "variant": "tiny", "image_size": 48, "patch_size": 12},
+        {"model": "galileo", "variant": "nano"},
+        {"model": "dofa", "variant": "base", "image_size": 32},
+    ],
+    ids=lambda own: own["model"],
+)
 def test_attention_is_fused(own, tmp_path):
     (tmp_path / "rois.csv").write_text("id,lon,lat,buffer_m\na,14,46,200\n")
-    study = make_study({
-        "study": "s", "rois": str(tmp_path / "rois.csv"),
-        "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
-        "base": {"provider": "synthetic", "weights": "random", **own},
-    }, "study")  # fmt: skip
+    study = make_study(
+        {
+            "study": "s",
+            "rois": str(tmp_path / "rois.csv"),
+            "temporal": {"start": "2022-06-01", "end": "2022-09-01"},
+            "base": {"provider": "synthetic", "weights": "random", **own},
+        },
+        "study",
+    )
     settings = study.profiles[0].node.inputs["tokens"].settings
     embedder, _ = load_embedder(settings, {"weights": "random"})
     engine = Engine(embedder, settings, torch.device("cpu"))

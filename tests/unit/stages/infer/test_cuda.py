@@ -39,8 +39,11 @@ class Busy(FakeEmbedder):
 
 
 def embed_all(one, count):
-    return {n: v for span, maps in one.run(count, tiles)
-            for n, v in zip(span, maps.vectors["cls"][:, 0].tolist(), strict=True)}  # fmt: skip
+    return {
+        n: v
+        for span, maps in one.run(count, tiles)
+        for n, v in zip(span, maps.vectors["cls"][:, 0].tolist(), strict=True)
+    }
 
 
 def test_a_gpu_is_chosen_where_there_is_one(gpu):

@@ -21,8 +21,11 @@ CPU = torch.device("cpu")
 
 
 def embed_all(engine, count, load=tiles):
-    return {n: v for span, maps in engine.run(count, load)
-            for n, v in zip(span, maps.vectors["cls"][:, 0].tolist(), strict=True)}  # fmt: skip
+    return {
+        n: v
+        for span, maps in engine.run(count, load)
+        for n, v in zip(span, maps.vectors["cls"][:, 0].tolist(), strict=True)
+    }
 
 
 @pytest.mark.parametrize("count, batch", [(1, 4), (7, 4), (8, 4), (9, 1), (5, 100)])

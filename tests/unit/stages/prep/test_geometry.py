@@ -26,8 +26,9 @@ from rsweep.stages.prep.geometry import (
 @st.composite
 def spans(draw, longest: float = 400.0) -> Span:
     top, left = (draw(st.floats(-50, 500)) for _ in range(2))
-    return Span(top, left, top + draw(st.floats(0.01, longest)),
-                left + draw(st.floats(0.01, longest)))  # fmt: skip
+    return Span(
+        top, left, top + draw(st.floats(0.01, longest)), left + draw(st.floats(0.01, longest))
+    )
 
 
 @st.composite
@@ -45,8 +46,12 @@ def tiled(span: Span, size: int, stride: int, tokens: int) -> Lattice:
 
 def pixels(span: Span) -> tuple[int, int, int, int]:
     slack = 1e-6
-    return (math.floor(span.top + slack), math.floor(span.left + slack),
-            math.ceil(span.bottom - slack), math.ceil(span.right - slack))  # fmt: skip
+    return (
+        math.floor(span.top + slack),
+        math.floor(span.left + slack),
+        math.ceil(span.bottom - slack),
+        math.ceil(span.right - slack),
+    )
 
 
 @st.composite
@@ -79,8 +84,13 @@ def test_every_pixel_of_a_span_is_in_a_tile_and_no_tile_is_in_vain(place, tiling
             assert size + starts[-2] < high  # and one fewer would not do
 
 
-@given(places(), tilings(), st.sampled_from([1, 2, 3, 6]), st.integers(-500, 500),
-       st.integers(-500, 500))  # fmt: skip
+@given(
+    places(),
+    tilings(),
+    st.sampled_from([1, 2, 3, 6]),
+    st.integers(-500, 500),
+    st.integers(-500, 500),
+)
 def test_tiles_of_a_shared_lattice_start_on_it_and_cover_as_much(place, tiling, align, top, left):
     (span, height, width), (size, stride, tokens) = place, tiling
     snap = Fraction(size, tokens).numerator
@@ -106,12 +116,16 @@ def test_tiles_lie_on_pixels_that_exist_where_there_are_enough(place, tiling, al
     top, left, bottom, right = pixels(span)
     side = max(bottom - top, right - left, 1)
     half = max(side / 2 + context, least / 2)
-    origin = [math.floor(((a + b) / 2 - half) / align) * align
-              for a, b in ((top, bottom), (left, right))]  # fmt: skip
-    shape = [math.ceil((a + b) / 2 + half) - o
-             for (a, b), o in zip(((top, bottom), (left, right)), origin, strict=True)]  # fmt: skip
-    here = Span(span.top - origin[0], span.left - origin[1], span.bottom - origin[0],
-                span.right - origin[1])  # fmt: skip
+    origin = [
+        math.floor(((a + b) / 2 - half) / align) * align for a, b in ((top, bottom), (left, right))
+    ]
+    shape = [
+        math.ceil((a + b) / 2 + half) - o
+        for (a, b), o in zip(((top, bottom), (left, right)), origin, strict=True)
+    ]
+    here = Span(
+        span.top - origin[0], span.left - origin[1], span.bottom - origin[0], span.right - origin[1]
+    )
     tiles = tile_lattice(here, Tiling(size, stride, snap, align), *shape)
     for starts, length in ((tiles.tops, shape[0]), (tiles.lefts, shape[1])):
         assert starts[0] >= 0
@@ -127,8 +141,10 @@ def test_tiles_of_a_shared_lattice_lie_on_pixels_that_exist(place, tiling, align
     context, least = (snap + 3 * step) // 2, size + 2 * step
     top, left, bottom, right = pixels(span)
     half = max(max(bottom - top, right - left, 1) / 2 + context, least / 2)
-    for low, high, a, b in ((top, bottom, span.top, span.bottom),
-                            (left, right, span.left, span.right)):  # fmt: skip
+    for low, high, a, b in (
+        (top, bottom, span.top, span.bottom),
+        (left, right, span.left, span.right),
+    ):
         first = math.floor(((low + high) / 2 - half) / align) * align
         length = math.ceil((low + high) / 2 + half) - first
         here, zero = Span(a - first, 0, b - first, 1), number * align
@@ -206,11 +222,19 @@ def test_the_square_holds_the_span_and_is_the_smallest(span):
     assert abs((top - first_row) - (first_row + tiles.size - bottom)) <= 1
 
 
-@pytest.mark.parametrize("mode, side, limit, expected", [
-    ("resize", 500, 1, ("resize", 1)), ("tile", 60, 99, ("tile", 1)), ("tile", 130, 1, ("tile", 9)),
-    ("auto", 60, 99, ("resize", 1)), ("auto", 64, 99, ("resize", 1)), ("auto", 65, 99, ("tile", 4)),
-    ("auto", 130, 8, ("resize", 1)), ("auto", 130, 9, ("tile", 9)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "mode, side, limit, expected",
+    [
+        ("resize", 500, 1, ("resize", 1)),
+        ("tile", 60, 99, ("tile", 1)),
+        ("tile", 130, 1, ("tile", 9)),
+        ("auto", 60, 99, ("resize", 1)),
+        ("auto", 64, 99, ("resize", 1)),
+        ("auto", 65, 99, ("tile", 4)),
+        ("auto", 130, 8, ("resize", 1)),
+        ("auto", 130, 9, ("tile", 9)),
+    ],
+)
 def test_modes(mode, side, limit, expected):
     span = Span(3, 5, 3 + side, 5 + side)
     found, tiles = choose_lattice(span, mode, Tiling(64, 64), 999, 999, limit)
@@ -221,8 +245,9 @@ def test_modes(mode, side, limit, expected):
 def test_reflection_is_numpys(start, size, length):
     before, after = max(-start, 0), max(start + size - length, 0)
     padded = np.pad(np.arange(length), (before, after), mode="reflect")
-    np.testing.assert_array_equal(reflected(start, size, length),
-                                  padded[start + before : start + before + size])  # fmt: skip
+    np.testing.assert_array_equal(
+        reflected(start, size, length), padded[start + before : start + before + size]
+    )
 
 
 @given(tilings(), st.integers(1, 5), st.sampled_from(["linear", "hann"]))

@@ -20,9 +20,12 @@ from rsweep.stages.prep.tiling import native_limit
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
 RCF = {"patch_size": 8, "features": 8, "bands": "B4"}
 SMALL = {
-    "rcf": RCF, "dofa": {"patch_size": 8}, "galileo": {"variant": "nano", "frames": 1},
-    "thor": {"variant": "tiny", "patch_size": 4}, "timm:vit_tiny_patch16_224": {},
-}  # fmt: skip
+    "rcf": RCF,
+    "dofa": {"patch_size": 8},
+    "galileo": {"variant": "nano", "frames": 1},
+    "thor": {"variant": "tiny", "patch_size": 4},
+    "timm:vit_tiny_patch16_224": {},
+}
 
 
 @pytest.fixture
@@ -30,8 +33,14 @@ def source(bench):
     return bench.use(FakeSource(scenes("06-05"), lambda s, g: Pixels(noise(s, g))))
 
 
-@given(st.floats(50, 90), st.floats(50, 90), st.floats(1, 300), st.floats(1, 300),
-       st.sampled_from([1, 8, 14, 96]), st.sampled_from([1, 2, 6]))  # fmt: skip
+@given(
+    st.floats(50, 90),
+    st.floats(50, 90),
+    st.floats(1, 300),
+    st.floats(1, 300),
+    st.sampled_from([1, 8, 14, 96]),
+    st.sampled_from([1, 2, 6]),
+)
 def test_a_native_tile_is_whole_patches_around_the_roi(top, left, height, width, step, align):
     span = Span(top, left, top + height, left + width)
     tile = native_lattice(span, step, align, 900, 900)
@@ -72,7 +81,9 @@ def test_rois_of_one_side_are_in_one_block(bench, source):
     assert sides[0] == sides[2] < sides[1]
     with bench.open(node.inputs["tiles"]) as file:
         assert {side: list(b.roi) for side, b in blocks(file).items()} == {
-            sides[0]: [0, 2], sides[1]: [1]}  # fmt: skip
+            sides[0]: [0, 2],
+            sides[1]: [1],
+        }
         assert all(b.sensors["s2"].pixels.shape[-1] == side for side, b in blocks(file).items())
 
 
@@ -82,10 +93,13 @@ def test_every_pixel_of_a_native_input_is_real(bench):
     assert [roi["real_share"] for roi in bench.rois(node)] == [1, 1]
 
 
-@pytest.mark.parametrize("limit, what", [
-    ({"native_max_px": 40}, "takes 56 px in one piece, more than native_max_px 40"),
-    ({"native_max_tokens": 48}, "takes 49 tokens in one piece, more than native_max_tokens 48"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "limit, what",
+    [
+        ({"native_max_px": 40}, "takes 56 px in one piece, more than native_max_px 40"),
+        ({"native_max_tokens": 48}, "takes 49 tokens in one piece, more than native_max_tokens 48"),
+    ],
+)
 def test_above_a_limit_is_an_error_or_tiled_as_the_study_says(bench, source, limit, what):
     rois, own = [place("small", 100), place("large", 250)], {"input_prep": "native", **RCF, **limit}
     refused, _ = bench.run(rois, **own)

@@ -64,8 +64,9 @@ def test_tiles_are_the_pixels_at_their_place(bench, ramp):
         )
     assert (data["valid"] == 255).all()
     x, y = Transformer.from_crs(4326, grid.crs, always_xy=True).transform(*tiles["lonlat"][0])
-    assert (x, y) == pytest.approx((grid.x0 + (tiles["left"][0] + 8) * 10,
-                                    grid.y0 - (tiles["top"][0] + 8) * 10), abs=1e-3)  # fmt: skip
+    assert (x, y) == pytest.approx(
+        (grid.x0 + (tiles["left"][0] + 8) * 10, grid.y0 - (tiles["top"][0] + 8) * 10), abs=1e-3
+    )
     assert (tiles["gsd"] == 10).all()
 
 
@@ -139,8 +140,14 @@ def test_a_missing_pixel_is_the_centre_and_its_neighbours_are_themselves(bench):
     np.testing.assert_allclose(pixels[~hole], expected[~hole], atol=0.1)
 
 
-SERIES = {"model": "galileo", "weights": "random", "image_size": 16, "patch_size": 8, "frames": 3,
-          "frame_policy": "equal"}  # fmt: skip
+SERIES = {
+    "model": "galileo",
+    "weights": "random",
+    "image_size": 16,
+    "patch_size": 8,
+    "frames": 3,
+    "frame_policy": "equal",
+}
 
 
 class TestFrames:
@@ -160,8 +167,10 @@ class TestFrames:
         first, last = tiles["roi"] == 0, tiles["roi"] == 1
         assert set(tiles["frames"][first]) == {2}
         assert set(tiles["frames"][last]) == {3}
-        day = {name: int((np.datetime64(f"2022-06-{name}") - np.datetime64(EPOCH)).astype(int))
-               for name in ("05", "15", "25")}  # fmt: skip
+        day = {
+            name: int((np.datetime64(f"2022-06-{name}") - np.datetime64(EPOCH)).astype(int))
+            for name in ("05", "15", "25")
+        }
         assert data["day"][first][0].tolist() == [day["05"], day["25"], -1]
         assert data["day"][last][0].tolist() == [day["05"], day["15"], day["25"]]
 
@@ -235,8 +244,15 @@ def test_optical_tiles_have_no_orbit(bench, ramp):
 
 
 def test_a_day_on_which_one_of_two_sensors_passed_is_no_gap_of_the_other(tmp_path):
-    asked = {"model": "tessera", "modality": "s1+s2", "weights": "random", "image_size": 8,
-             "temporal": WINDOW, "cloud_mask": "none", "synthetic": {"cloudiness": 0}}  # fmt: skip
+    asked = {
+        "model": "tessera",
+        "modality": "s1+s2",
+        "weights": "random",
+        "image_size": 8,
+        "temporal": WINDOW,
+        "cloud_mask": "none",
+        "synthetic": {"cloudiness": 0},
+    }
     settings, errors = resolve(asked, {})
     assert not errors
     stitch, store = build_nodes(settings), Store(tmp_path)

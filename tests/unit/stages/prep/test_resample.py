@@ -34,8 +34,9 @@ class TestResize:
         values = rng.normal(0, 1, (2, 40, 40)).astype(np.float32)
         rubbish = np.where(valid, values, np.float32(np.nan))
         worse = np.where(valid, values, np.float32(1e30))
-        np.testing.assert_array_equal(resize(rubbish, valid, size, kind)[0],
-                                      resize(worse, valid, size, kind)[0])  # fmt: skip
+        np.testing.assert_array_equal(
+            resize(rubbish, valid, size, kind)[0], resize(worse, valid, size, kind)[0]
+        )
 
     @settings(max_examples=40, deadline=None)
     @given(st.sampled_from(KINDS), st.integers(4, 50), st.integers(0, 99), st.floats(0.05, 0.9))
@@ -80,8 +81,15 @@ class TestResize:
 
 
 def affine(**changes):
-    base = {"kind": "affine", "clip": None, "gain": 1.0, "truncate": False, "mean": [10.0, 20.0],
-            "std": [2.0, 4.0], "center": [10.0, 22.0]}  # fmt: skip
+    base = {
+        "kind": "affine",
+        "clip": None,
+        "gain": 1.0,
+        "truncate": False,
+        "mean": [10.0, 20.0],
+        "std": [2.0, 4.0],
+        "center": [10.0, 22.0],
+    }
     return {**base, **changes}
 
 

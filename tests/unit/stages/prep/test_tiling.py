@@ -72,18 +72,30 @@ def test_patch_sizes_share_tiles(patches):
     assert snaps == {32}
 
 
-@pytest.mark.parametrize("bands, scale, pixels", [
-    ("B4,B3", 10, 1), ("B4,B5", 10, 2), ("B4,B5", 20, 1), ("B4,B1", 10, 6), ("B4,B5", 15, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bands, scale, pixels",
+    [
+        ("B4,B3", 10, 1),
+        ("B4,B5", 10, 2),
+        ("B4,B5", 20, 1),
+        ("B4,B1", 10, 6),
+        ("B4,B5", 15, 1),
+    ],
+)
 def test_tiles_start_on_the_coarsest_native_pixel(bands, scale, pixels):
     settings = resolved(model="rcf", bands=bands, scale_m=scale)
     assert tile_align(settings, find_card("rcf")) == pixels
 
 
-@pytest.mark.parametrize("own", [
-    {}, {"patch_size": 4}, {"image_size": 96, "tile_overlap": 16},
-    {"bands": "B4,B5,B1,B9", "normalization": "unit", "image_size": 96, "patch_size": 4},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"patch_size": 4},
+        {"image_size": 96, "tile_overlap": 16},
+        {"bands": "B4,B5,B1,B9", "normalization": "unit", "image_size": 96, "patch_size": 4},
+    ],
+)
 def test_no_tile_of_thor_straddles_a_native_pixel(own):
     """Wherever a ROI lies, all its tiles start at a multiple of the network's own averaging."""
     settings = resolved(model="thor", variant="tiny", **own)

@@ -37,8 +37,11 @@ def random_map(rows: int, cols: int, seed: int = 0, width: int = 3) -> np.ndarra
 
 def cut(whole: np.ndarray, tiles: Lattice, tokens: int) -> list[np.ndarray]:
     lattice = token_lattice(tiles, tokens)
-    return [whole[r : r + tokens, c : c + tokens].copy()
-            for r in lattice.tile_rows for c in lattice.tile_cols]  # fmt: skip
+    return [
+        whole[r : r + tokens, c : c + tokens].copy()
+        for r in lattice.tile_rows
+        for c in lattice.tile_cols
+    ]
 
 
 def whole_map(tiles: Lattice, tokens: int) -> np.ndarray:
@@ -84,9 +87,12 @@ class TestMerge:
     @given(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2, 3, 6]))
     def test_equals_torchs_bilinear_interpolation(self, rows, cols, ratio):
         coarse = random_map(rows, cols)
-        oracle = functional.interpolate(torch.from_numpy(coarse).permute(2, 0, 1)[None],
-                                        size=(rows * ratio, cols * ratio), mode="bilinear",
-                                        align_corners=False)[0].permute(1, 2, 0)  # fmt: skip
+        oracle = functional.interpolate(
+            torch.from_numpy(coarse).permute(2, 0, 1)[None],
+            size=(rows * ratio, cols * ratio),
+            mode="bilinear",
+            align_corners=False,
+        )[0].permute(1, 2, 0)
         np.testing.assert_allclose(upsample(coarse, rows * ratio, cols * ratio), oracle, atol=1e-5)
 
     def test_mean_sum_max_and_concat(self):
@@ -131,8 +137,11 @@ def test_block_mean_is_the_mean_over_the_cell(height, width, rows, cols):
 
 class TestPool:
     HOLE = ((30, -20), (40, -20), (35, -30))
-    SHAPES = (Point(55, -40).buffer(33), box(3.3, -77.7, 41.2, -5.5),
-              Polygon([(2, -2), (90, -13), (31, -71)], [HOLE]))  # fmt: skip
+    SHAPES = (
+        Point(55, -40).buffer(33),
+        box(3.3, -77.7, 41.2, -5.5),
+        Polygon([(2, -2), (90, -13), (31, -71)], [HOLE]),
+    )
 
     @pytest.mark.parametrize("polygon", SHAPES, ids=lambda p: p.geom_type)
     @pytest.mark.parametrize("cell", [10.0, 7.5])

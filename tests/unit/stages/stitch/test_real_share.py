@@ -11,10 +11,17 @@ from stagebench import FakeSource, scenes
 from rsweep.core.roi import Roi
 from rsweep.sources.protocol import Pixels
 
-PLACES = [Roi(f"r{i}", {"type": "point", "lon": 8.7 + 0.02 * i, "lat": 50.5, "buffer_m": size})
-          for i, size in enumerate((90.0, 140.0, 350.0))]  # fmt: skip
-CLEAR = {"cloud_mask": "none", "image_size": 32, "patch_size": 8, "features": 8,
-         "synthetic": {"cloudiness": 0}}  # fmt: skip
+PLACES = [
+    Roi(f"r{i}", {"type": "point", "lon": 8.7 + 0.02 * i, "lat": 50.5, "buffer_m": size})
+    for i, size in enumerate((90.0, 140.0, 350.0))
+]
+CLEAR = {
+    "cloud_mask": "none",
+    "image_size": 32,
+    "patch_size": 8,
+    "features": 8,
+    "synthetic": {"cloudiness": 0},
+}
 
 
 def vectors(bench, node):

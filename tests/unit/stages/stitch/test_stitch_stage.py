@@ -15,8 +15,15 @@ FEATURES = {"patch_size": 8, "features": 16, "seed": 3}
 MEAN = {"patch_size": 8, "kernel_size": 1, "features": 2}
 """One filter of one weight, so that what its two features differ by is the mean of a patch."""
 
-NANO = {"model": "galileo", "variant": "nano", "weights": "random", "frames": 1,
-        "frame_policy": "equal", "image_size": 16, "patch_size": 8}  # fmt: skip
+NANO = {
+    "model": "galileo",
+    "variant": "nano",
+    "weights": "random",
+    "frames": 1,
+    "frame_policy": "equal",
+    "image_size": 16,
+    "patch_size": 8,
+}
 
 
 def grid_of(bench, node, index=0):
@@ -58,8 +65,10 @@ class TestTiledIsUntiled:
     @pytest.mark.parametrize("blend", ["none", "linear", "hann"])
     def test_every_blend_agrees_there(self, bench, source, blend):
         own = {**FEATURES, "output": "grid", "image_size": 32, "tile_overlap": 16}
-        found = [grid_of(bench, bench.run([place("a", 350)], blend=b, **own)[0])[2]
-                 for b in (blend, "hann")]  # fmt: skip
+        found = [
+            grid_of(bench, bench.run([place("a", 350)], blend=b, **own)[0])[2]
+            for b in (blend, "hann")
+        ]
         np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 
@@ -71,11 +80,18 @@ def ramp(scene, grid):
     return Pixels(values)
 
 
-@pytest.mark.parametrize("own", [
-    {"image_size": 32}, {"image_size": 32, "tile_overlap": 16}, {"image_size": 64, "tile_size": 40},
-    {"image_size": 32, "tile_size": 30, "tile_overlap": 15}, {"input_prep": "resize"},
-    {"image_size": 32, "scale_m": 20},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"image_size": 32},
+        {"image_size": 32, "tile_overlap": 16},
+        {"image_size": 64, "tile_size": 40},
+        {"image_size": 32, "tile_size": 30, "tile_overlap": 15},
+        {"input_prep": "resize"},
+        {"image_size": 32, "scale_m": 20},
+    ],
+    ids=str,
+)
 def test_a_cell_of_a_grid_lies_where_it_says(bench, own):
     """Read back from the values: a patch's mean column is that of the cell's centre."""
     source = bench.use(FakeSource(scenes("06-05"), ramp))
@@ -186,10 +202,13 @@ class TestPooled:
         polygon, grid = wkt.loads(plan["polygon"]), source.grids[0]
         with bench.open(bench.node("prep", **own)) as file:
             corners = zip(file["16/top"][()], file["16/left"][()], strict=True)
-            ground = [coverage(polygon, grid.x0 + left * 10, grid.y0 - top * 10, 160, 1, 1)[0, 0]
-                      for top, left in corners]  # fmt: skip
-        np.testing.assert_allclose(vector, np.average(vectors, axis=0, weights=ground), rtol=1e-4,
-                                   atol=1e-5)  # fmt: skip
+            ground = [
+                coverage(polygon, grid.x0 + left * 10, grid.y0 - top * 10, 160, 1, 1)[0, 0]
+                for top, left in corners
+            ]
+        np.testing.assert_allclose(
+            vector, np.average(vectors, axis=0, weights=ground), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_a_value_that_half_precision_cannot_hold_is_said(bench, monkeypatch):

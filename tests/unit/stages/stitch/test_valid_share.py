@@ -19,8 +19,13 @@ GRID = Grid("EPSG:32632", 480000.0, 5600000.0, 10.0, 12, 12)
 
 
 def tiles_of(valid: np.ndarray[Any, Any], polygon: shapely.Geometry, lattice: Lattice) -> RoiTiles:
-    roi = {"error": None, "lattice": vars(lattice), "grid": GRID.to_dict(), "steps": [0],
-           "polygon": polygon.wkt}  # fmt: skip
+    roi = {
+        "error": None,
+        "lattice": vars(lattice),
+        "grid": GRID.to_dict(),
+        "steps": [0],
+        "polygon": polygon.wkt,
+    }
     shares = [(valid * 255).astype("uint8")]
     return RoiTiles(roi, 0, Inputs(np.zeros(len(valid)), shares, np.ones(len(valid)), {}, {}))
 
@@ -48,8 +53,13 @@ def test_missing_ground_inside_the_roi_is_missing() -> None:
 def test_a_box_is_covered_as_any_polygon(width: float, height: float, x: float, y: float) -> None:
     box = shapely.box(x, y - height, x + width, y)
     found = coverage(box, -40.0, 40.0, 7.0, 20, 20)
-    cells = [[shapely.box(-40 + 7 * c, 40 - 7 * (r + 1), -40 + 7 * (c + 1), 40 - 7 * r)
-              for c in range(20)] for r in range(20)]  # fmt: skip
+    cells = [
+        [
+            shapely.box(-40 + 7 * c, 40 - 7 * (r + 1), -40 + 7 * (c + 1), 40 - 7 * r)
+            for c in range(20)
+        ]
+        for r in range(20)
+    ]
     expected = shapely.area(shapely.intersection(np.array(cells), box)) / 49
     assert found == pytest.approx(expected, abs=1e-9)
     triangle = shapely.Polygon([(x, y), (x + width, y), (x, y - height)])
