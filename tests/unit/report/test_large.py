@@ -18,7 +18,6 @@ from rsweep.evaluate.verdict import (
     Standing,
     Verdict,
 )
-from rsweep.plan.study import OPTIONS
 from rsweep.report import page
 from rsweep.results.imagery import Imagery
 from rsweep.results.ran import Ran
@@ -26,8 +25,6 @@ from rsweep.results.ran import Ran
 PROFILES, ROIS, FAILED = 500, 10_000, 200
 MOST_BYTES = 10e6
 STAGES = ("fetch", "composite", "prep", "infer", "stitch")
-
-UNSET = {name: option.default for name, option in OPTIONS.items()}
 
 
 def invented_profiles(settings):
@@ -174,16 +171,17 @@ def invented_rows(profiles):
 def large(study):
     """The page of an invented study, made as that of a real one is."""
     profiles = invented_profiles(study.profiles[0].settings)
-    stand_in = SimpleNamespace(
-        name="large",
-        profiles=profiles,
-        rois=range(ROIS),
-        skipped=[],
-        folder=study.folder,
-        options={**UNSET, "rois": "rois.csv"},
-        evaluate={"label": "crop"},
-        config={"study": "large"},
-    )
+    own = {
+        "name": "large",
+        "profiles": profiles,
+        "rois": range(ROIS),
+        "skipped": [],
+        "folder": study.folder,
+        "options": {**study.options, "rois": "rois.csv"},
+        "evaluate": {"label": "crop"},
+        "config": {"study": "large"},
+    }
+    stand_in = SimpleNamespace(**{**vars(study), **own})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "read_ran", lambda study: invented_ran(profiles))
         patch.setattr(page, "sweep_rows", lambda *given: invented_rows(profiles))

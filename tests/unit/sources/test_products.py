@@ -21,7 +21,7 @@ from rsweep.models.card import SensorInput
 from rsweep.models.registry import find_card
 from rsweep.sources import earthengine, local, stac, synthetic
 from rsweep.sources.stac import catalogue
-from rsweep.stages.fetch.place import ALWAYS
+from rsweep.stages.fetch.reach import ALWAYS
 
 DATA = Path(os.environ.get("RSWEEP_DATA", Path(__file__).parents[4] / "shared" / "data"))
 JUNE = ("2022-06-01", "2022-07-01")
