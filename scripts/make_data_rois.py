@@ -16,15 +16,23 @@ import numpy as np
 import rasterio
 from pyproj import Transformer
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from convert_series import POINT_M
+from convert_series import worldcereal_points as points
+
 LULC = {1: "cultivated", 2: "forest", 3: "grassland", 4: "shrubland", 8: "artificial"}
 CELL_M = 120  # side of a ROI of Slovenia: 12 x 12 pixels
+FIELD_M = 180  # the same where labels are a raster's, on multiples of 60 m
 
 
-def roi(name: str, crs: Any, x: float, y: float, side_m: float, **labels: str) -> dict[str, Any]:
+def roi(
+    name: str, crs: Any, x: float, y: float, side_m: float, decimals: int = 9, **labels: str
+) -> dict[str, Any]:
     """A row of a ROI table: a square around a place; 9 decimals are a tenth of a millimetre."""
     lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(x, y)
-    return {"id": name, "lon": f"{lon:.9f}", "lat": f"{lat:.9f}", "buffer_m": f"{side_m / 2:g}",
-            **labels}  # fmt: skip
+    place = {"lon": f"{lon:.{decimals}f}", "lat": f"{lat:.{decimals}f}"}
+    return {"id": name, **place, "buffer_m": f"{side_m / 2:g}", **labels}
 
 
 def bigearthnet(data: Path) -> Iterator[dict[str, Any]]:
@@ -67,6 +75,25 @@ def worldcereal(_data: Path) -> Iterator[dict[str, Any]]:
             yield roi(f"r{row}c{column}", "EPSG:32631", x, y, 300)
 
 
+def worldcereal_points(data: Path) -> Iterator[dict[str, Any]]:
+    """A square around each labelled point; see scripts/convert_series.py."""
+    source = data / "worldcereal/test_public_extractions.parquet"
+    for number, (row, crs, x, y) in enumerate(points(source)):
+        yield roi(f"p{number:03d}", crs, x + POINT_M / 2, y - POINT_M / 2, POINT_M,
+                  crop=row["sampling_label"], survey=row["ref_id"])  # fmt: skip
+
+
+def slovenia_fields(data: Path) -> Iterator[dict[str, Any]]:
+    """A lattice of ROIs of 180 m, for labels that are a raster's."""
+    path = next(data.glob("eolearn_slovenia/ee_store_derived/COPERNICUS/S2_HARMONIZED/*.tif"))
+    with rasterio.open(path) as raster:
+        left, bottom, right, top = raster.bounds
+        for x in range(int(-(-left // 60) * 60), int(right) - FIELD_M, FIELD_M):
+            for y in range(int(-(-bottom // 60) * 60), int(top) - FIELD_M, FIELD_M):
+                # To the micrometre, so that a square is a whole number of pixels.
+                yield roi(f"x{x}y{y}", raster.crs, x + FIELD_M / 2, y + FIELD_M / 2, FIELD_M, 11)
+
+
 def treesat(data: Path) -> Iterator[dict[str, Any]]:
     """The one plot of 60 m."""
     for path in sorted(data.glob("treesat_patch/*.tif")):
@@ -77,7 +104,8 @@ def treesat(data: Path) -> Iterator[dict[str, Any]]:
 
 def main(data: Path, folder: Path) -> None:
     """Write every table."""
-    for rows_of in (bigearthnet, slovenia, worldcereal, treesat):
+    for rows_of in (bigearthnet, slovenia, slovenia_fields, worldcereal, worldcereal_points,
+                    treesat):  # fmt: skip
         rows = list(rows_of(data))
         with (folder / f"{rows_of.__name__}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")

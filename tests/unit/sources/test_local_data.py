@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
+from pyproj import Transformer
 
 from rsweep.core.grid import Grid, roi_grid
 from rsweep.core.roi_table import read_rois
@@ -125,6 +126,46 @@ def test_worldcereal_months(tmp_path):
     scenes = radar.scenes(grid, "2020-11-01", "2021-11-01")
     read = np.stack([pixels.bands[0] for pixels in radar.read(scenes, grid)])
     assert np.allclose(read, 20 * np.log10(vv.astype("f8")) - 83, atol=1e-5)
+
+
+def test_worldcereal_points(tmp_path):
+    """Every file holds one point's month, on a square of its own that its ROI fills."""
+    import pyarrow.parquet as pq
+
+    source_file = DATA / "worldcereal/test_public_extractions.parquet"
+    given = ["worldcereal_points", str(source_file), str(tmp_path)]
+    assert script("convert_series").main(given) == 0
+    rows = {row["sample_id"]: row for row in pq.read_table(source_file).to_pylist()}
+    with (ROIS / "worldcereal_points.csv").open() as file:
+        rois = list(csv.DictReader(file))
+    assert len(rois) == len(list(tmp_path.glob("20170301/*.tif"))) == 402
+    first = rows["2017_SSD_ESA-project-Sen2Agri_POLY_111_218"]
+    assert rois[0]["crop"] == first["sampling_label"]
+    with rasterio.open(tmp_path / "20170301/p000.tif") as raster:
+        values = raster.read()
+        assert raster.bounds.left % 60 == raster.bounds.top % 60 == 0
+        to_utm = Transformer.from_crs(4326, raster.crs, always_xy=True)
+        x, y = to_utm.transform(float(rois[0]["lon"]), float(rois[0]["lat"]))
+        assert (x, y) == pytest.approx((raster.bounds.left + 30, raster.bounds.bottom + 30), abs=1)
+        x, y = to_utm.transform(first["lon"], first["lat"])
+        assert raster.bounds.left <= x < raster.bounds.right
+        assert raster.bounds.bottom <= y < raster.bounds.top
+    assert (values == values[:, :1, :1]).all()
+    assert values[0, 0, 0] == first["OPTICAL-B02-ts3-10m"]
+    assert values[-1, 0, 0] == first["SAR-VH-ts3-20m"]
+
+
+def test_slovenia_labels(tmp_path):
+    source = DATA / "eolearn_slovenia"
+    assert script("convert_series").main(["slovenia", str(source), str(tmp_path)]) == 0
+    cover = np.load(source / "TestEOPatch/mask_timeless/LULC.npy")[..., 0]
+    with rasterio.open(tmp_path / "land_cover.tif") as raster:
+        assert np.array_equal(raster.read(1), cover)
+        assert raster.nodata == 0
+    with rasterio.open(tmp_path / "forest.tif") as raster:
+        forest = raster.read(1)
+    assert np.isnan(forest[cover == 0]).all()
+    assert (forest[cover > 0] == (cover[cover > 0] == 2)).all()
 
 
 def test_treesat_dates_and_orbits(tmp_path):
