@@ -40,16 +40,29 @@ FOREST = 2
 
 
 def write_scene(
-    path: Path, values: Any, names: Sequence[str], crs: str, transform: Affine,
+    path: Path,
+    values: Any,
+    names: Sequence[str],
+    crs: str,
+    transform: Affine,
     nodata: float | None,
-) -> None:  # fmt: skip
+) -> None:
     """Write [C, H, W] values as one GeoTIFF with a description per band."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = values.shape
     with rasterio.open(
-        path, "w", driver="GTiff", count=count, height=height, width=width, dtype=values.dtype,
-        crs=crs, transform=transform, nodata=nodata, compress="deflate",
-    ) as raster:  # fmt: skip
+        path,
+        "w",
+        driver="GTiff",
+        count=count,
+        height=height,
+        width=width,
+        dtype=values.dtype,
+        crs=crs,
+        transform=transform,
+        nodata=nodata,
+        compress="deflate",
+    ) as raster:
         raster.write(values)
         raster.descriptions = tuple(names)
 
@@ -113,8 +126,14 @@ def worldcereal_points(source: Path) -> Iterator[tuple[dict[str, Any], str, floa
 
 def convert_worldcereal_points(source: Path, folder: Path) -> int:
     """12 monthly composites of single pixels: S2 x 10000 and S1 amplitudes, 65535 missing."""
-    names = [*(f"OPTICAL-{b}-ts{{}}-{10 if b in ('B02', 'B03', 'B04', 'B08') else 20}m"
-               for b in POINTS_S2), "SAR-VV-ts{}-20m", "SAR-VH-ts{}-20m"]  # fmt: skip
+    names = [
+        *(
+            f"OPTICAL-{b}-ts{{}}-{10 if b in ('B02', 'B03', 'B04', 'B08') else 20}m"
+            for b in POINTS_S2
+        ),
+        "SAR-VV-ts{}-20m",
+        "SAR-VH-ts{}-20m",
+    ]
     side, count = POINT_M // 10, 0
     for number, (row, crs, x, y) in enumerate(worldcereal_points(source)):
         for month in range(12):
@@ -135,16 +154,22 @@ def convert_slovenia(source: Path, folder: Path) -> int:
     cover = np.load(source / "TestEOPatch/mask_timeless/LULC.npy")[..., 0].astype(np.uint8)
     forest = np.where(cover > 0, cover == FOREST, np.nan).astype(np.float32)
     elevation = np.load(source / "TestEOPatch/data_timeless/DEM.npy")[..., 0].astype(np.float32)
-    rasters = {"land_cover": (cover, 0.0), "forest": (forest, np.nan),
-               "elevation": (elevation, np.nan)}  # fmt: skip
+    rasters = {
+        "land_cover": (cover, 0.0),
+        "forest": (forest, np.nan),
+        "elevation": (elevation, np.nan),
+    }
     for name, (values, nodata) in rasters.items():
         write_scene(folder / f"{name}.tif", values[None], (name,), *place, nodata)
     return len(rasters)
 
 
-CONVERTERS = {"worldcereal": convert_worldcereal, "treesat": convert_treesat,
-              "worldcereal_points": convert_worldcereal_points,
-              "slovenia": convert_slovenia}  # fmt: skip
+CONVERTERS = {
+    "worldcereal": convert_worldcereal,
+    "treesat": convert_treesat,
+    "worldcereal_points": convert_worldcereal_points,
+    "slovenia": convert_slovenia,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

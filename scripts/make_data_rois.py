@@ -43,9 +43,14 @@ def bigearthnet(data: Path) -> Iterator[dict[str, Any]]:
             left, bottom, right, top = raster.bounds
             name = "_".join(path.parent.name.split("_")[2:])
             yield roi(
-                name, raster.crs, (left + right) / 2, (bottom + top) / 2, right - left,
-                land_cover=labels[0], labels="; ".join(labels),
-            )  # fmt: skip
+                name,
+                raster.crs,
+                (left + right) / 2,
+                (bottom + top) / 2,
+                right - left,
+                land_cover=labels[0],
+                labels="; ".join(labels),
+            )
 
 
 def slovenia(data: Path) -> Iterator[dict[str, Any]]:
@@ -63,8 +68,15 @@ def slovenia(data: Path) -> Iterator[dict[str, Any]]:
                     continue
                 x, y = raster.transform @ (column + cell / 2, row + cell / 2)
                 share = f"{counts[label] / counts.sum():.3f}"
-                yield roi(f"r{row:02d}c{column:02d}", raster.crs, x, y, CELL_M,
-                          land_cover=LULC[label], label_share=share)  # fmt: skip
+                yield roi(
+                    f"r{row:02d}c{column:02d}",
+                    raster.crs,
+                    x,
+                    y,
+                    CELL_M,
+                    land_cover=LULC[label],
+                    label_share=share,
+                )
 
 
 def worldcereal(_data: Path) -> Iterator[dict[str, Any]]:
@@ -79,8 +91,15 @@ def worldcereal_points(data: Path) -> Iterator[dict[str, Any]]:
     """A square around each labelled point; see scripts/convert_series.py."""
     source = data / "worldcereal/test_public_extractions.parquet"
     for number, (row, crs, x, y) in enumerate(points(source)):
-        yield roi(f"p{number:03d}", crs, x + POINT_M / 2, y - POINT_M / 2, POINT_M,
-                  crop=row["sampling_label"], survey=row["ref_id"])  # fmt: skip
+        yield roi(
+            f"p{number:03d}",
+            crs,
+            x + POINT_M / 2,
+            y - POINT_M / 2,
+            POINT_M,
+            crop=row["sampling_label"],
+            survey=row["ref_id"],
+        )
 
 
 def slovenia_fields(data: Path) -> Iterator[dict[str, Any]]:
@@ -104,8 +123,14 @@ def treesat(data: Path) -> Iterator[dict[str, Any]]:
 
 def main(data: Path, folder: Path) -> None:
     """Write every table."""
-    for rows_of in (bigearthnet, slovenia, slovenia_fields, worldcereal, worldcereal_points,
-                    treesat):  # fmt: skip
+    for rows_of in (
+        bigearthnet,
+        slovenia,
+        slovenia_fields,
+        worldcereal,
+        worldcereal_points,
+        treesat,
+    ):
         rows = list(rows_of(data))
         with (folder / f"{rows_of.__name__}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
