@@ -1,4 +1,4 @@
-"""Failed jobs: the reason in one line, with the log that tells more."""
+"""Failed jobs: the reason in one line, the list that it has, and the log that tells more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsweep.core.log import last_error
+from rsweep.core.log import error_lines
+
+MOST_LINES = 5
+"""Of the list that an error has, such as the scenes that have changed."""
 
 
 class Failures:
@@ -34,10 +37,10 @@ class Failures:
             told: Snakemake's event.
             as_text: how Snakemake would print it: for a job whose log tells no reason.
         """
-        reason, log = _reason(told["log"])
-        if reason:
+        lines, log = _reason(told["log"])
+        if lines:
             name = f"{told['rule_name']} {self._names.get(told['jobid'], '')}".strip()
-            self._say(name, reason, log)
+            self._say(name, lines, log)
         elif not told["indent"]:  # of a job in a group, the group's failure tells
             self._print(as_text, "red")
 
@@ -48,7 +51,7 @@ class Failures:
             rules = Counter(info["rule_name"] for info in told["job_error_info"])
             what = ", ".join(f"{count} {rule}" for rule, count in rules.items())
             own = ", ".join(told["aux_logs"])
-            self._say(f"a job of the cluster for {what}", "it ended without a reason", own)
+            self._say(f"a job of the cluster for {what}", ["it ended without a reason"], own)
 
     def close(self) -> None:
         """Count the reasons that were printed once."""
@@ -56,19 +59,24 @@ class Failures:
             self._print(f"failed: {count} more for the reason: {reason}", "red")
         self._again.clear()
 
-    def _say(self, name: str, reason: str, log: str) -> None:
+    def _say(self, name: str, lines: Sequence[str], log: str) -> None:
+        reason, *listed = lines
         if reason in self._said:
             self._again[reason] += 1
             return
         self._said.add(reason)
         self._print(f"failed: {name}: {reason}", "red")
+        for line in listed[:MOST_LINES]:
+            self._print(f"        {line}", "red")
+        if len(listed) > MOST_LINES:
+            self._print(f"        and {len(listed) - MOST_LINES} lines more in its log", "red")
         if log:
             self._print(f"        its log: {log}", "red")
 
 
-def _reason(logs: Sequence[str]) -> tuple[str, str]:
-    """The first error that logs tell, in one line, and the log that tells it."""
+def _reason(logs: Sequence[str]) -> tuple[list[str], str]:
+    """The first error that logs tell, with its list, and the log that tells it."""
     for log in logs:
-        if reason := last_error(Path(log)):
-            return reason, log
-    return "", ""
+        if lines := error_lines(Path(log)):
+            return lines, log
+    return [], ""

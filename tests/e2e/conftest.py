@@ -106,11 +106,12 @@ class Workplace:
             return {row["profile"]: row for row in csv.DictReader(file)}
 
     def state(self) -> dict[str, tuple[str, int]]:
-        """Every file of the store: its digest and modification time."""
+        """Every file of the store: its digest and modification time; no parts of jobs under way."""
         store = self.folder / "results/store"
         return {
             str(p.relative_to(store)): (_digest(p), p.stat().st_mtime_ns)
             for p in sorted(store.rglob("*.h5"))
+            if not any(part.startswith(".") for part in p.relative_to(store).parts)
         }
 
 

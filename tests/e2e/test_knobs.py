@@ -42,7 +42,14 @@ LOCAL = {
     "context_m": 0,
     "local": {"path": "scenes", "layout": "scenes/layout.yaml"},
 }
+RGB = ("B4", "B3", "B2")
 CONTEXTS = {
+    "constants": {
+        **RCF,
+        "bands": list(RGB),
+        "normalization": "own",
+        "constants": {"own": {"s2": {band: [1200, 600] for band in RGB}}},
+    },
     "rcf": RCF,
     "thor": THOR,
     "galileo": GALILEO,
@@ -61,6 +68,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "synthetic": ("rcf", {"seed": 1}, "fetch"),
     "local": ("local", {**LOCAL["local"], "resampling": "bilinear"}, "fetch"),
     "stac": ("rcf", {"url": "planetary-computer"}, None),
+    "chips": ("rcf", {"path": "elsewhere"}, None),
     "earthengine": ("rcf", {"project": "mine"}, None),
     "temporal": ("rcf", {"start": "2022-06-01", "end": "2022-06-20"}, "fetch"),
     "scale_m": ("rcf", 20, "fetch"),
@@ -90,6 +98,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "max_tiles": ("rcf", 999, None),
     "resample": ("resized", "bicubic", "prep"),
     "edge": ("rcf", "fill", "prep"),
+    "constants": ("constants", {"own": {"s2": {band: [1000, 500] for band in RGB}}}, "prep"),
     "lattice": ("rcf", "shared", "prep"),
     "model": ("thor", "rcf", "prep"),
     "variant": ("rcf", "patches", "infer"),

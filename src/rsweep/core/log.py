@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 from pathlib import Path
@@ -42,9 +43,17 @@ def start_log(path: str) -> None:
 
 def last_error(log: Path) -> str:
     """The last error that a job's log tells, in one line; "" if there is none."""
+    return next(iter(error_lines(log)), "")
+
+
+def error_lines(log: Path) -> list[str]:
+    """The last error that a job's log tells: its line, and those of its list, if it has one."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except OSError:
-        return ""
-    errors = [line.partition(" ERROR ")[2] for line in lines if " ERROR " in line]
-    return errors[-1].strip() if errors else ""
+        return []
+    found = [number for number, line in enumerate(lines) if " ERROR " in line]
+    if not found:
+        return []
+    listed = itertools.takewhile(lambda line: line.startswith("  "), lines[found[-1] + 1 :])
+    return [lines[found[-1]].partition(" ERROR ")[2].strip(), *(line.strip() for line in listed)]

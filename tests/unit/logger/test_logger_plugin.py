@@ -162,6 +162,24 @@ def test_a_failure_is_its_reason_and_its_log(tmp_path):
     ]
 
 
+def test_a_failure_shows_the_first_of_the_list_that_its_reason_has(tmp_path):
+    log = tmp_path / "job.log"
+    listed = "".join(f"  ROI a: day{i}: changed\n" for i in range(8))
+    told = f"2026-01-01 ERROR 8 scenes have changed\n{listed}"
+    log.write_text(f"{told}Traceback (most recent call last):\n  File x\n")
+    screen = Screen()
+    screen.send(LogEvent.RUN_INFO, stats={"fetch": 1})
+    screen.start(0, "fetch")
+    screen.fail(0, "fetch", log)
+    screen.display.close()
+    assert screen.lines[:8] == [
+        "failed: fetch key k0: 8 scenes have changed",
+        *(f"        ROI a: day{i}: changed" for i in range(5)),
+        "        and 3 lines more in its log",
+        f"        its log: {log}",
+    ]
+
+
 def test_a_failure_without_a_reason_is_told_as_snakemake_does(tmp_path):
     screen = Screen()
     screen.start(1, "fetch")
