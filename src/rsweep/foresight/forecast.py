@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from rsweep.core.nodes import Node
 from rsweep.core.shards import Shard, own_days
@@ -36,17 +36,7 @@ Quantity = Literal[
     "memory_mb",
     "disk_bytes",
 ]
-QUANTITIES: tuple[Quantity, ...] = (
-    "requests",
-    "fetched_bytes",
-    "eecu_seconds",
-    "tiles",
-    "flops",
-    "device_seconds",
-    "core_seconds",
-    "memory_mb",
-    "disk_bytes",
-)
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 
 @dataclass(frozen=True)
