@@ -66,6 +66,7 @@ class _Place(NamedTuple):
     bent_y: Floats
 
     def field(self, name: str, size_m: float, octaves: int) -> Floats:
+        """Noise of a name at the positions, with forms of about `size_m` metres; no unit."""
         return fractal(stream(self.seed, self.zone, name), self.x, self.y, size_m, octaves)
 
 
