@@ -63,3 +63,8 @@ def left_after(number):
 def finishing():
     """The plan of the profiles that run on every place: of all, unless the study races them."""
     return left_after(plan.rounds)
+
+
+def part(number):
+    """Shards of a round of a race."""
+    return read_parts(Path(checkpoints.race_parts.get().output[0]))[number - 1]

@@ -1,11 +1,6 @@
 """A race (`sweep: {design: race}`): who goes on is known when a round has run, hence checkpoints."""
 
 
-def part(number):
-    """Shards of a round."""
-    return read_parts(Path(checkpoints.race_parts.get().output[0]))[number - 1]
-
-
 checkpoint race_parts:
     input:
         design=f"{RESULTS}/evaluation/design.json",
