@@ -43,7 +43,8 @@ BASE = {
     "context_m": 60,
 }
 PROFILES = {
-    "tile": {**BASE, "image_size": 16, "tile_overlap": 8, "output": "grid"},
+    "tile": {**BASE, "image_size": 16, "tile_overlap": 8, "output": "grid", "lattice": "roi"},
+    "mosaic": {**BASE, "image_size": 16, "output": "grid"},
     "resize": {
         **BASE,
         "image_size": 24,

@@ -40,6 +40,8 @@ NAMES: dict[str, str] = {
     "disk_bytes": "disk",
     "money": "money",
 }
+WORTH_SAYING = 1.02
+"""Tiles of a shared lattice for each of ROIs' own from which the difference is said."""
 ABOUT = "what of a study is there, what will run, what that costs; which profiles to run first"
 
 
@@ -122,10 +124,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _plain(told: Told) -> dict[str, Any]:
+    from rsweep.foresight.mosaic import mosaic_cost
     from rsweep.foresight.race import race_cost
     from rsweep.plan.departures import departure_lines
 
     study, month, (slots, of) = told.study, told.month, told.slots
+    mosaic = mosaic_cost(study)
     race = race_cost(study, told.costs)
     return {
         "study": study.name,
@@ -156,11 +160,13 @@ def _plain(told: Told) -> dict[str, Any]:
         "outside_training": list(departure_lines(study.profiles)),
         "first": asdict(told.design) if told.design else None,
         "race": asdict(race) if race else None,
+        "mosaic_tiles": asdict(mosaic) if mosaic else None,
     }
 
 
 def _parts(told: Told) -> Iterator[Part]:
     from rsweep.core.durations import format_duration
+    from rsweep.foresight.mosaic import mosaic_cost
     from rsweep.foresight.race import race_cost
     from rsweep.plan.departures import departure_lines
 
@@ -182,6 +188,12 @@ def _parts(told: Told) -> Iterator[Part]:
         yield (
             f"race: {first} of core time for all profiles on the first {race.first_share:.0%} "
             f"of the ROIs, up to {every} if none stops"
+        )
+    mosaic = mosaic_cost(study)
+    if mosaic and mosaic.shared > WORTH_SAYING * mosaic.own:
+        yield (
+            f"grids of neighbours join (lattice: shared), which takes about {mosaic.shared:,.0f} "
+            f"tiles in place of the {mosaic.own:,.0f} of lattice: roi"
         )
     if told.month:
         yield _month_line(told.month, study.options["budget"].get("eecu_hours"))

@@ -192,6 +192,8 @@ def _tiling(prep: Node, side_m: float) -> tuple[float, float]:
             return 1.0, float(native)
     if "stride" not in settings:
         return 1.0, float(settings["image_size"])
+    if length <= settings.get("resize_up_to", 0):
+        return 1.0, float(settings["image_size"])
     beyond = length - int(settings["tile_size"])
     starts = range(max(int(settings.get("align", 1)), 1))  # within a coarser pixel, each as likely
     steps = [math.ceil(max(beyond + start, 0) / settings["stride"]) for start in starts]

@@ -63,9 +63,14 @@ def tiles_of(node: Node, shard: Shard) -> int:
     frames = FRAMES if frames == "auto" else int(frames)
     if "stride" not in settings:
         return len(shard.rois) * frames
-    stride = float(settings["stride"] * settings.get("scale_m", 10))
-    tiles = (math.ceil(side / stride) ** 2 * rois for side, rois in shard.extents.items())
-    return frames * sum(tiles)
+    scale_m, stride = settings.get("scale_m", 10), settings["stride"]
+    size, align = settings["tile_size"], settings.get("align", 1)
+
+    def along(side_m: float) -> int:
+        """At worst: a ROI may start anywhere between two places where a tile may."""
+        return 1 + math.ceil(max(side_m / scale_m + align - size, 0) / stride)
+
+    return frames * sum(along(side) ** 2 * rois for side, rois in shard.extents.items())
 
 
 def _upstream(node: Node) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rsweep.core.places import PLACES, Places
 from rsweep.core.stage import EACH_SENSOR, Stage
 from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
-from rsweep.stages.prep.tiling import settle_surroundings
+from rsweep.stages.prep.tiling import settle
 from rsweep.stages.registry import STAGES
 
 Settings = Mapping[str, Any]
@@ -32,7 +32,7 @@ def build_nodes(settings: Settings, places: Places = UNKNOWN) -> Node:
     Raises:
         ValueError: weights or data named by the profile are not there.
     """
-    (settings,) = settle_surroundings([settings])
+    (settings,) = settle([settings])
     settings = {**settings, PLACES: places}
     sensors = list(sensor_bands(settings, find_card(settings["model"])))
     made: Made = {}

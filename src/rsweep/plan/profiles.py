@@ -8,7 +8,6 @@ from typing import Any
 
 from rsweep.core.knobs import MODEL, Knob, Option, nearest, parse_date
 from rsweep.core.nodes import Node
-from rsweep.core.roi import SNAP_M
 from rsweep.core.sensors import SENSORS
 from rsweep.models import layers
 from rsweep.models.card import ModelCard, Normalization
@@ -24,7 +23,7 @@ from rsweep.sources.registry import (
 )
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.rules import MASK_RULES
-from rsweep.stages.prep.tiling import has_tiles, native_limit, tile_size, token_step
+from rsweep.stages.prep.tiling import has_tiles, native_limit, tile_size, token_step, why_not_shared
 from rsweep.stages.stitch.spec import TOKEN_POOLINGS
 
 Errors = list[tuple[str, str]]
@@ -395,16 +394,8 @@ def _check_native(settings: Mapping[str, Any], card: ModelCard) -> Errors:
 
 
 def _check_lattice(settings: Mapping[str, Any], card: ModelCard) -> Errors:
-    """Grids start on multiples of 60 m, so their pixels have one lattice if they nest in that."""
-    if settings["lattice"] == "roi" or SNAP_M % settings["scale_m"] == 0:
-        return []
-    return [
-        (
-            "lattice",
-            f"is 'shared', which needs a scale_m of which {SNAP_M} m is a multiple; it "
-            f"is {settings['scale_m']:g}",
-        )
-    ]
+    why = why_not_shared(settings) if settings["lattice"] == "shared" else ""
+    return [("lattice", f"is 'shared', but {why}; allowed: auto, roi")] if why else []
 
 
 def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:

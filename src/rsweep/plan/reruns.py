@@ -120,7 +120,9 @@ def _keys_of(own: Settings) -> Keys:
 
 @functools.lru_cache(maxsize=4096)
 def _keys(own: str) -> Keys:
+    """Keys of a profile beside pooled ones and grids of its model, which share a lattice."""
     settings, errors = resolve({"temporal": {"year": 2022}, **json.loads(own)}, {})
+    settings |= {"lattice": "roi"} if settings.get("lattice") == "auto" else {}
     found: Keys = {}
     try:
         for node in () if errors else build_nodes(settings).upstream():

@@ -19,7 +19,7 @@ from rsweep.plan.nodes import UNKNOWN, build_nodes
 from rsweep.plan.profiles import Profile, resolve, window
 from rsweep.plan.race import blocks_of
 from rsweep.plan.table import CORE
-from rsweep.stages.prep.tiling import settle_surroundings
+from rsweep.stages.prep.tiling import settle
 
 Settings = dict[str, Any]
 MAX_NAME = 120
@@ -99,7 +99,7 @@ def _resolved(
     """Combinations with their settings and errors; those without agree on their surroundings."""
     found = [(one, *resolve(one.own, base)) for one in combinations]
     good = [_pinned(settings, pins) for _, settings, errors in found if not errors]
-    settled = iter(settle_surroundings(good))
+    settled = iter(settle(good))
     for one, settings, errors in found:
         yield one, settings if errors else next(settled), errors
 

@@ -64,7 +64,7 @@ OTHER = {
 
 
 def chain(**own) -> tuple[Node, dict]:
-    settings, errors = resolve({**BASE, **own}, {})
+    settings, errors = resolve({"lattice": "roi", **BASE, **own}, {})
     assert not errors
     return build_nodes(settings), settings
 

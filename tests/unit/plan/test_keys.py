@@ -20,6 +20,7 @@ from rsweep.core.places import Places
 from rsweep.models.registry import families, find_card
 from rsweep.plan import profiles
 from rsweep.plan.nodes import build_nodes
+from rsweep.plan.sweep import expand
 from rsweep.plan.table import CORE
 from rsweep.stages.composite import rules
 from rsweep.stages.registry import STAGES
@@ -118,7 +119,7 @@ READ = {
     "final_norm": (THOR, False, "infer"),
     "precision": (RCF, "bf16", "infer"),
     "compile": (RCF, True, "infer"),
-    "output": (RCF, "grid", "stitch"),
+    "output": ({**RCF, "lattice": "roi"}, "grid", "stitch"),
     "pooling": (RCF, "max", "stitch"),
     "group_merge": (THOR, "concat", "stitch"),
     "blend": (OVERLAP, "none", "stitch"),
@@ -189,6 +190,36 @@ def test_a_knob_changes_the_first_stage_that_reads_it_and_those_after(name):
 @pytest.mark.parametrize("name, context, value, why", UNREAD)
 def test_a_knob_that_nothing_reads_is_in_no_key(name, context, value, why):
     assert changed(context, {name: value}) == set(), why
+
+
+def stages_of(*blocks):
+    """Profile -> stage -> key, of one study."""
+    problems = []
+    profiles, _ = expand({"base": RCF, "sweep": list(blocks)}, "study", False, problems)
+    assert not problems
+    return [profile.keys() for profile in profiles]
+
+
+def test_in_one_study_pooled_and_grid_profiles_share_inference():
+    pooled, grid = stages_of({"output": ["pooled", "grid"]})
+    assert {stage for stage in STAGES if pooled[stage] != grid[stage]} == {"stitch"}
+
+
+def test_a_study_without_grids_has_the_keys_that_it_had_before_lattices():
+    (alone,), (own,) = stages_of({"output": "pooled"}), stages_of({"lattice": "roi"})
+    assert alone == own
+    pooled, other, _ = stages_of(
+        {"output": "pooled"},
+        {"model": "galileo", "output": ["pooled", "grid"], "weights": "random"},
+    )
+    assert pooled == own
+    assert other["prep"] != own["prep"]
+
+
+def test_the_first_grid_of_a_model_moves_tiles_and_nothing_that_is_fetched():
+    (alone,) = stages_of({"output": "pooled"})
+    beside, _ = stages_of({"output": ["pooled", "grid"]})
+    assert {stage for stage in STAGES if alone[stage] != beside[stage]} == {*NAMES[2:]}
 
 
 def test_the_radar_of_a_model_of_both_sensors_is_shared_whatever_the_cloud_rule():

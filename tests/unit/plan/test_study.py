@@ -188,7 +188,7 @@ class TestProblems:
             ({"tile_overlap": 20}, "whole tokens (16 px); nearest: 16, 32"),
             (
                 {"lattice": "shared", "scale_m": 7},
-                "lattice: is 'shared', which needs a scale_m of which 60 m is a multiple; it is 7",
+                "lattice: is 'shared', but it needs a scale_m of which 60 m is a multiple, not 7",
             ),
             ({"provider": "synthetic", "synthetic": {"sed": 1}}, "synthetic: has no option 'sed'"),
             ({"collection": "x"}, "collection: collection 'x' is not one of synthetic's"),

@@ -1,4 +1,4 @@
-"""Grids of neighbouring ROIs on a shared lattice join as they are."""
+"""Grids of neighbouring ROIs join as they are, unless a study asks for a lattice of each ROI."""
 
 from __future__ import annotations
 
@@ -31,16 +31,11 @@ def files(tmp_path_factory):
     config = json.loads((folder / "study.yaml").read_text())
     config["base"] = {"model": "rcf", "features": 8, "output": "grid"}
     config["profiles"] = {
-        f"{name}-{lattice}": {**own, "lattice": lattice}
+        f"{name}{end}": {**own, **lattice}
         for name, own in WAYS.items()
-        for lattice in ("roi", "shared")
+        for end, lattice in {"-roi": {"lattice": "roi"}, "": {}}.items()
     }
-    config["profiles"]["resize-shared"] = {
-        "input_prep": "resize",
-        "image_size": 32,
-        "patch_size": 8,
-        "lattice": "shared",
-    }
+    config["profiles"]["resize"] = {"input_prep": "resize", "image_size": 32, "patch_size": 8}
     (folder / "study.yaml").write_text(json.dumps(config))
     run_study(folder / "study.yaml")
     study = load_study(folder / "study.yaml")
@@ -62,7 +57,7 @@ def phases(paths):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_neighbours_join_without_resampling(files, way):
-    paths = files[f"{way}-shared"]
+    paths = files[way]
     assert len(paths) == 3
     assert (phases(paths) == 0).all()
     joined, transform = merge(paths, method="first")
@@ -82,13 +77,13 @@ def test_neighbours_join_without_resampling(files, way):
         taken[at] |= np.isfinite(values[0])
 
 
-def test_by_default_a_lattice_is_the_rois_own(files):
+def test_a_lattice_of_each_roi_joins_with_no_other(files):
     assert any((phases(files[f"{way}-roi"]) != 0).any() for way in WAYS)
 
 
 def test_files_say_which_lattice_they_have(files):
     for name, paths in files.items():
-        shared = name.endswith("shared") and not name.startswith("resize-")
+        shared = name in WAYS
         for path in paths:
             with rasterio.open(path) as file:
                 assert file.tags()["lattice"] == ("shared" if shared else "roi"), name

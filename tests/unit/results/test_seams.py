@@ -58,7 +58,7 @@ def test_a_cell_is_of_the_tile_in_which_it_lies_most_centrally():
 def ran(tmp_path_factory):
     """Tiles of four tokens a side, with and without overlap, and one tile."""
     folder = tmp_path_factory.mktemp("seams")
-    grid = {"output": "grid", "patch_size": 8}
+    grid = {"output": "grid", "patch_size": 8, "lattice": "roi"}
     path = write_study(
         folder,
         profiles={

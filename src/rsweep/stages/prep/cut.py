@@ -11,6 +11,7 @@ from rsweep.stages.prep.geometry import (
     Origin,
     Tiling,
     choose_lattice,
+    larger_side,
     native_lattice,
     roi_span,
 )
@@ -40,6 +41,8 @@ def cut(settings: PrepSettings, grid: Grid, polygon_wkt: str) -> tuple[str, Latt
         if settings["native_above"] == "error":
             raise RoiError(f"{above}; raise that limit, or set native_above: tile")
         mode = "tile"
+    if larger_side(span) <= settings.get("resize_up_to", 0):
+        mode = "resize"
     tiling = Tiling(
         settings.get("tile_size", 1),
         settings.get("stride", 1),

@@ -136,6 +136,11 @@ def native_lattice(
     return tile_lattice(span, Tiling(side, side, 1, align, origin), height, width)
 
 
+def larger_side(span: Span) -> int:
+    """Whole pixels of a span along its longer side."""
+    return max(_whole(span.top, span.bottom)[1], _whole(span.left, span.right)[1])
+
+
 def _whole(low: float, high: float) -> tuple[int, int]:
     """First pixel and number of whole pixels that hold a span (but for a millionth of a pixel)."""
     first = math.floor(low + SLACK)

@@ -110,11 +110,13 @@ KNOBS = (
         "lattice",
         "prep",
         "str",
-        "roi",
+        "auto",
         "where tokens lie. roi: tiles are centred on their ROI; shared: on multiples of a token's "
         "size in UTM, so that grids of neighbouring ROIs join without resampling, which may take "
-        "a tile more per side. Resized inputs have a lattice of their own either way",
-        allowed=("roi", "shared"),
+        "a tile more per side; auto: shared for a model of which the study has a grid, unless "
+        "context_m is 0 or pixels do not nest in 60 m, else roi. Resized inputs have a lattice of "
+        "their own either way",
+        allowed=("auto", "roi", "shared"),
     ),
     Knob(
         "resample",
@@ -163,7 +165,9 @@ class PrepSettings(TypedDict):
 
     By mode: `step`, `patches_px` and the limits of native inputs; `tile_size`, `stride` and `snap`
     where there may be tiles, and `max_tiles` where that can be reached; `resample` where something
-    is resized. Pixels are of the grid, but `image_size` and `patches_px` of the input.
+    is resized. `resize_up_to` is the side up to which `auto` resizes on a shared lattice, where a
+    ROI may take two tiles that is no larger than one. Pixels are of the grid, but `image_size` and
+    `patches_px` of the input.
     """
 
     bands: dict[str, list[str]]
@@ -178,6 +182,7 @@ class PrepSettings(TypedDict):
     snap: NotRequired[int]
     align: NotRequired[int]
     max_tiles: NotRequired[int]
+    resize_up_to: NotRequired[int]
     resample: NotRequired[str]
     step: NotRequired[int]
     patches_px: NotRequired[list[int]]
@@ -217,6 +222,8 @@ def reads(settings: Settings, sensor: str) -> PrepSettings:
         found["snap"], found["align"] = tile_snap(settings, card), start_step(settings, card)
         if _most_tiles(settings) > settings["max_tiles"]:  # a limit that is not reached is none
             found["max_tiles"] = settings["max_tiles"]
+    if settings["input_prep"] == "auto" and settings["lattice"] == "shared":
+        found["resize_up_to"] = size
     if settings["input_prep"] in ("resize", "auto") or size != settings["image_size"]:
         found["resample"] = settings["resample"]
     return found

@@ -76,15 +76,15 @@ def tile_align(settings: Settings, card: ModelCard) -> int:
 def start_step(settings: Settings, card: ModelCard) -> int:
     """Pixels of which the start of a ROI's first tile is a multiple.
 
-    On a lattice that ROIs share it is whole tokens, too.
+    On a lattice that ROIs share it is whole tokens of every group. These are whole native pixels
+    where a network averages over such, as THOR's are; patches that are not, cut them anywhere.
     """
-    align = tile_align(settings, card)
     if settings["lattice"] == "roi" or settings["input_prep"] == "resize":
-        return align
+        return tile_align(settings, card)
     tokens = native_step(settings, card) if settings["input_prep"] == "native" else 1
     if has_tiles(settings):
         tokens = math.lcm(tokens, token_step(settings, card).numerator)
-    return math.lcm(align, tokens)
+    return tokens
 
 
 def needed_surroundings(settings: Settings) -> tuple[float, float]:
@@ -104,6 +104,50 @@ def needed_surroundings(settings: Settings) -> tuple[float, float]:
     if has_tiles(settings):
         snap, side = max(snap, tile_snap(settings, card)), tile_size(settings) + 2 * align
     return (snap + 3 * align) // 2 * scale_m, side * scale_m
+
+
+def settle(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
+    """Profiles of a study with what they decide together: lattices, then surroundings."""
+    return settle_surroundings(settle_lattices(profiles))
+
+
+def settle_lattices(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
+    """Profiles with `shared` or `roi` where `lattice` was `auto`.
+
+    It is one for all profiles of a model, so that pooled and grid ones share inference and differ
+    in nothing that was not asked for: shared if a grid is among them that is not resized.
+    """
+    gridded = {
+        settings["model"]
+        for settings in profiles
+        if settings["output"] == "grid" and settings["input_prep"] != "resize"
+    }
+    found = []
+    for settings in profiles:
+        lattice = settings["lattice"]
+        if lattice == "auto":
+            shared = settings["model"] in gridded and _has_room(settings)
+            lattice = "shared" if shared else "roi"
+        found.append({**settings, "lattice": lattice})
+    return found
+
+
+def _has_room(settings: Settings) -> bool:
+    """False where a study reads nothing around ROIs, which tiles that lie off them would see."""
+    nothing = settings["context_m"] == 0 and not settings["least_side_m"]
+    return not nothing and not why_not_shared(settings)
+
+
+def why_not_shared(settings: Settings) -> str:
+    """Why the pixels of ROIs' grids lie on no common lattice, or nothing.
+
+    Grids start on multiples of 60 m, but for images that are ROIs by themselves.
+    """
+    if find_provider(settings["provider"]).own_grid:
+        return f"{settings['provider']} has each image on pixels of its own"
+    if SNAP_M % settings["scale_m"]:
+        return f"it needs a scale_m of which {SNAP_M} m is a multiple, not {settings['scale_m']:g}"
+    return ""
 
 
 def settle_surroundings(profiles: Sequence[Settings]) -> list[dict[str, Any]]:

@@ -130,7 +130,7 @@ class TestPooled:
             return Pixels(values)
 
         bench.use(FakeSource(scenes("06-05"), image))
-        own = {**FEATURES, "image_size": 32}
+        own = {**FEATURES, "image_size": 32, "lattice": "roi"}
         node, _ = bench.run([place("a", 200)], output="grid", **own)
         roi, _, grid, share = grid_of(bench, node)
         plan = bench.rois(bench.node("prep", **own))[0]
