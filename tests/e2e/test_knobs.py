@@ -51,6 +51,7 @@ CONTEXTS = {
         "constants": {"own": {"s2": {band: [1200, 600] for band in RGB}}},
     },
     "rcf": RCF,
+    "mosaic": {**RCF, "lattice": "shared"},  # else the first grid moves tiles
     "thor": THOR,
     "galileo": GALILEO,
     "local": LOCAL,
@@ -112,7 +113,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "features": ("rcf", 16, "infer"),
     "kernel_size": ("rcf", 5, "infer"),
     "bias": ("rcf", 0.5, "infer"),
-    "output": ("rcf", "grid", "stitch"),
+    "output": ("mosaic", "grid", "stitch"),
     "pooling": ("rcf", "max", "stitch"),
     "group_merge": ("thor", "concat", "stitch"),
     "blend": ("overlap", "linear", "stitch"),

@@ -34,9 +34,10 @@ def mosaic_cost(study: Study) -> MosaicCost | None:
     if not pairs:
         return None
     (places,) = merged([Places(shard.extents) for shard in study.shards])
-    counts = [tuple(tiles_in(node, places)[0] for node in pair) for pair in pairs.values()]
-    shared, own = zip(*counts, strict=True)
-    return MosaicCost(sum(shared), sum(own))
+    return MosaicCost(
+        shared=sum(tiles_in(prep, places)[0] for prep, _ in pairs.values()),
+        own=sum(tiles_in(prep, places)[0] for _, prep in pairs.values()),
+    )
 
 
 def _prep(node: Node) -> Node:

@@ -63,14 +63,14 @@ def tiles_of(node: Node, shard: Shard) -> int:
     frames = FRAMES if frames == "auto" else int(frames)
     if "stride" not in settings:
         return len(shard.rois) * frames
-    scale_m, stride = settings.get("scale_m", 10), settings["stride"]
-    size, align = settings["tile_size"], settings.get("align", 1)
+    return frames * sum(_along(side, settings) ** 2 * n for side, n in shard.extents.items())
 
-    def along(side_m: float) -> int:
-        """At worst: a ROI may start anywhere between two places where a tile may."""
-        return 1 + math.ceil(max(side_m / scale_m + align - size, 0) / stride)
 
-    return frames * sum(along(side) ** 2 * rois for side, rois in shard.extents.items())
+def _along(side_m: float, settings: Mapping[str, Any]) -> int:
+    """Most tiles along a side of a ROI: it starts anywhere between two places where a tile may."""
+    scale_m, size = float(settings.get("scale_m", 10)), int(settings["tile_size"])
+    length = side_m / scale_m + int(settings.get("align", 1))
+    return 1 + math.ceil(max(length - size, 0) / int(settings["stride"]))
 
 
 def _upstream(node: Node) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from rsweep.cli import main
 from rsweep.core.grid import roi_grid
 from rsweep.foresight.mosaic import mosaic_cost
+from rsweep.plan.estimates import tiles_of
 from rsweep.plan.study import load_study
 from rsweep.stages.prep.cut import cut
 from rsweep.stages.prep.spec import prep_settings
@@ -57,6 +58,14 @@ def test_the_tiles_that_are_told_are_those_that_are_cut(study, buffer_m, ratio):
     own = study(buffer_m, base={"output": "grid", "lattice": "roi"})
     assert told.own == pytest.approx(tiles(own, own.profiles[0]), rel=0.15)
     assert told.shared / told.own == pytest.approx(ratio, rel=0.3)
+
+
+@pytest.mark.parametrize("lattice", ["auto", "roi"])
+@pytest.mark.parametrize("buffer_m", [100, 315, 900])
+def test_a_job_asks_for_time_for_all_its_tiles(study, buffer_m, lattice):
+    asked = study(buffer_m, base={"output": "grid", "lattice": lattice})
+    infer = next(n for n in asked.profiles[0].node.upstream() if n.stage == "infer")
+    assert sum(tiles_of(infer, s) for s in asked.shards) >= tiles(asked, asked.profiles[0])
 
 
 def test_one_network_is_counted_once(study):
