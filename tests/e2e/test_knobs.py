@@ -15,7 +15,8 @@ from rsweep.plan.table import CORE
 from rsweep.stages.registry import STAGES
 
 NAMES = list(STAGES)
-FIXED = {"context_m": 160}  # else what is read around a ROI follows from the tiles
+# What is read around a ROI follows from the study's tiles, and where they lie from its grids.
+FIXED = {"context_m": 160, "lattice": "roi"}
 RCF = {**FIXED, "model": "rcf", "image_size": 16, "patch_size": 8, "features": 8}
 THOR = {
     **FIXED,
@@ -51,7 +52,6 @@ CONTEXTS = {
         "constants": {"own": {"s2": {band: [1200, 600] for band in RGB}}},
     },
     "rcf": RCF,
-    "mosaic": {**RCF, "lattice": "shared"},  # else the first grid moves tiles
     "thor": THOR,
     "galileo": GALILEO,
     "local": LOCAL,
@@ -113,7 +113,7 @@ CASES: dict[str, tuple[str, Any, str | None]] = {
     "features": ("rcf", 16, "infer"),
     "kernel_size": ("rcf", 5, "infer"),
     "bias": ("rcf", 0.5, "infer"),
-    "output": ("mosaic", "grid", "stitch"),
+    "output": ("rcf", "grid", "stitch"),
     "pooling": ("rcf", "max", "stitch"),
     "group_merge": ("thor", "concat", "stitch"),
     "blend": ("overlap", "linear", "stitch"),
