@@ -776,6 +776,81 @@ def test_assets_outside_a_catalogue_s_folder_are_part_of_what_it_is(tmp_path):
     assert digests()["d13"] != before["d13"]
 
 
+def write_catalogue(path: Path, *links: tuple[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"type": "Catalog", "stac_version": "1.0.0", "id": path.stem, "description": "d"}
+    record["links"] = [{"rel": rel, "href": href} for rel, href in links]
+    path.write_text(json.dumps(record))
+
+
+def held_digests(root: Path) -> dict[str, str]:
+    """Item -> digest; the items are those that a fetch would be given."""
+    stac._held.cache_clear()
+    found = {scene.id: scene.digest for scene in stac.held({"url": str(root)}, "s2")}
+    box = (-180.0, -90.0, 180.0, 90.0)
+    given = catalogue.StaticCatalogue(str(root)).items("", [box], "2000", "2100", {})
+    assert {item.id for item in given} == {name for name in found if "://" not in name}
+    return found
+
+
+@pytest.fixture
+def scattered(tmp_path):
+    """A catalogue of which one item lies beside it, and the others elsewhere with their assets."""
+    for folder, name in (("cat", "here"), ("b", "linked"), ("c/deep", "below"), ("d", "named")):
+        (tmp_path / folder).mkdir(parents=True)
+        item = make_item(tmp_path / folder, name, href=".")
+        (tmp_path / folder / f"{name}.json").write_text(json.dumps(item))
+    write_catalogue(tmp_path / "c/catalog.json", ("item", "deep/below.json"))
+    write_catalogue(
+        tmp_path / "cat/catalog.json",
+        ("item", "./here.json"),
+        ("item", "../b/linked.json"),
+        ("child", "../c/catalog.json"),
+        ("item", str(tmp_path / "d/named.json")),
+        ("self", "../nowhere.json"),
+    )
+    return tmp_path / "cat/catalog.json"
+
+
+OTHERS = {"here": "cat", "linked": "b", "below": "c/deep", "named": "d"}
+
+
+@pytest.mark.parametrize("name, folder", OTHERS.items())
+@pytest.mark.parametrize("what", ["item", "asset"])
+def test_items_that_are_linked_outside_a_catalogue_s_folder_are_part_of_it(
+    scattered, name, folder, what
+):
+    place, before = scattered.parents[1] / folder, held_digests(scattered)
+    assert set(before) == set(OTHERS)
+    if what == "asset":
+        changed = place / f"{name}_red.tif"
+        write_cog(changed, noise(77))
+    else:
+        changed = place / f"{name}.json"
+        changed.write_text(changed.read_text().replace("05.09", "02.07"))
+    after = held_digests(scattered)
+    assert {one for one in before if before[one] != after[one]} == {name}
+    read = {os.path.realpath(path) for path in stac.planning_reads({"url": str(scattered)})}
+    assert os.path.realpath(changed) in read
+
+
+def test_a_catalogue_is_what_its_links_lead_to(scattered):
+    before = held_digests(scattered)
+    write_catalogue(scattered, ("item", "./here.json"), ("item", "../b/linked.json"))
+    after = held_digests(scattered)
+    assert after == {name: before[name] for name in ("here", "linked")}
+    write_catalogue(scattered.parents[1] / "c/catalog.json")
+    assert held_digests(scattered) == after
+
+
+def test_a_link_to_an_address_is_known_by_it(scattered):
+    """Nothing is asked of it when planning: it may be of any place and any time."""
+    at = "https://example.org/item.json"
+    write_catalogue(scattered, ("item", "./here.json"), ("item", f"{at}?sig=S1GNATURE"))
+    (found,) = [s for s in stac.held({"url": str(scattered)}, C1) if s.id != "here"]
+    assert (found.id, found.boxes, found.within("2022-01-01", "2022-01-02")) == (at, (), True)
+
+
 def test_accounts_and_signatures_are_sent_and_never_recorded(server, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     item = make_item(tmp_path, "one")

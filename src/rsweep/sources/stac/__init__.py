@@ -23,7 +23,7 @@ from rsweep.core.sensors import SENSORS
 from rsweep.sources.held import Held
 from rsweep.sources.provider import Provider
 from rsweep.sources.stac.collections import COLLECTIONS, PRESETS, TABLE, Collection
-from rsweep.sources.stac.content import asset_files, held_items
+from rsweep.sources.stac.content import held_items, planning_files
 
 if TYPE_CHECKING:
     from rsweep.sources.stac.catalogue import Catalogue
@@ -114,9 +114,9 @@ def entry_of(options: Mapping[str, Any], collection: str) -> Collection:
 
 
 def planning_reads(options: Mapping[str, Any]) -> list[Path]:
-    """The folder of a catalogue on disk, and the files of its items' assets."""
+    """The folder of a catalogue on disk, and the files that it is made of, wherever they lie."""
     file = None if "://" in _url(options) else _file(_url(options))
-    return [file.parent, *asset_files(file.parent)] if file else []
+    return [file.parent, *planning_files(file)] if file else []
 
 
 def identity(options: Mapping[str, Any], collection: str) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def held(options: Mapping[str, Any], collection: str) -> tuple[Held, ...]:
     url = _url(options)
     if not _is_on_disk(url):
         return ()
-    return _held(_static(url).parent, "" if collection in SENSORS else collection)
+    return _held(_static(url), "" if collection in SENSORS else collection)
 
 
 def _plain(url: str) -> str:
@@ -174,9 +174,9 @@ def _static(url: str) -> Path:
 
 
 @functools.lru_cache(maxsize=32)
-def _held(folder: Path, collection: str) -> tuple[Held, ...]:
+def _held(root: Path, collection: str) -> tuple[Held, ...]:
     try:
-        return held_items(folder, collection)
+        return held_items(root, collection)
     except OSError as error:
         raise SourceError(f"stac: {error.filename}: {error.strerror}") from error
 

@@ -3,40 +3,118 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rsweep.core.canonical import digest
-from rsweep.core.digests import File, walk
+from rsweep.core.digests import File
+from rsweep.core.redact import without_secrets
 from rsweep.sources.held import Degrees, Held
 from rsweep.sources.vrt import content_digests, files_behind
 
 TIMES = ("datetime", "start_datetime", "end_datetime")
 
 
-def held_items(folder: Path, collection: str) -> tuple[Held, ...]:
-    """The items below a folder of a collection ("" for any), with their assets on disk.
+LINKS = ("child", "item")
 
-    Assets may lie outside the folder. Those at an address are identified by it alone.
+
+def held_items(root: Path, collection: str) -> tuple[Held, ...]:
+    """The items of a collection ("" for any) that a catalogue's links lead to, with their assets.
+
+    Items and assets may lie outside its folder. What is at an address is identified by it alone:
+    an asset by what its item says, and an item or catalogue by its link.
 
     Args:
-        folder: the catalogue's.
+        root: the catalogue's file.
         collection: name of the collection that items must be of.
 
     Raises:
         OSError: a file cannot be read.
     """
-    items = {file: item for file in _records(folder) if (item := _item(folder / file.path))}
-    asked = {f: i for f, i in items.items() if not collection or i.get("collection") == collection}
-    own = content_digests(folder, asked)
-    ids = Counter(str(item.get("id")) for item in asked.values())
-    return tuple(
-        _held(file.path, item, ids, [own[file.path], _assets(folder / file.path, item)])
-        for file, item in asked.items()
-    )
+    found = read_records(root)
+    items = {f: i for f, i in found.items.items() if collection in ("", i.get("collection"))}
+    files = {path: _file_of(path, root.parent) for path in items}
+    own = content_digests(root.parent, files.values())
+    ids = Counter(str(item.get("id")) for item in items.values())
+    held = [
+        _held(files[path].path, item, ids, [own[files[path].path], _assets(path, item)])
+        for path, item in sorted(items.items(), key=lambda each: files[each[0]].path)
+    ]
+    return (*held, *(Held(at, (), "", "9999", None, digest(at)) for at in found.addresses))
+
+
+def _file_of(path: Path, folder: Path) -> File:
+    return File.of(os.path.relpath(path, folder).replace(os.sep, "/"), path.stat())
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the links of a catalogue on disk lead to.
+
+    Attributes:
+        items: by their files.
+        catalogues: files of it and of those below it.
+        addresses: of items and catalogues elsewhere, without accounts and queries.
+    """
+
+    items: dict[Path, dict[str, Any]]
+    catalogues: list[Path]
+    addresses: list[str]
+
+
+def read_records(root: Path) -> Records:
+    """Follow a catalogue's links; a file that is not there or holds no record is left out.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    found, seen, waiting = Records({}, [], []), set[str](), [str(root)]
+    while waiting:
+        name = os.path.normpath(waiting.pop())
+        if name in seen:
+            continue
+        seen.add(name)
+        record = _record(Path(name))
+        if record.get("type") == "Feature":
+            found.items[Path(name)] = record
+            continue
+        found.catalogues.append(Path(name))
+        for href in _links(record):
+            local = _local(href)
+            if local is None:
+                found.addresses.append(without_secrets(href))
+            else:
+                waiting.append(os.path.join(os.path.dirname(name), local))
+    return replace(found, addresses=sorted(set(found.addresses)))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _links(record: Mapping[str, Any]) -> Iterator[str]:
+    links = record.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") in LINKS and link.get("href"):
+            yield str(link["href"])
+
+
+def _local(href: str) -> str | None:
+    """The path that a link says; None of an address."""
+    parts = urlsplit(href)
+    if parts.scheme == "file":
+        return parts.path
+    return None if "://" in href else href
 
 
 def _held(path: str, item: dict[str, Any], ids: Mapping[str, int], content: Any) -> Held:
@@ -69,25 +147,13 @@ def _points(coordinates: Any) -> Iterator[Any]:
         yield from _points(part)
 
 
-def asset_files(folder: Path) -> list[Path]:
-    """Files on disk of the assets of all items of a catalogue, wherever they lie."""
-    paths = [folder / file.path for file in _records(folder)]
-    found = [p for path in paths if (item := _item(path)) for _, p in _files(path, item)]
-    here = [path for path in dict.fromkeys(found) if path.is_file()]
-    return [*here, *files_behind(Path(), [str(path) for path in here])]
-
-
-def _records(folder: Path) -> list[File]:
-    return [f for f in walk(folder) if f.path.lower().endswith((".json", ".geojson"))]
-
-
-def _item(path: Path) -> dict[str, Any] | None:
-    """A JSON file's item; None where it holds something else."""
-    try:
-        data = json.loads(path.read_bytes())
-    except ValueError:
-        return None
-    return data if isinstance(data, dict) and data.get("type") == "Feature" else None
+def planning_files(root: Path) -> list[Path]:
+    """Files on disk that a catalogue is made of, wherever they lie: records and assets."""
+    found = read_records(root)
+    assets = [path for record, item in found.items.items() for _, path in _files(record, item)]
+    here = [path for path in dict.fromkeys(assets) if path.is_file()]
+    behind = files_behind(Path(), [str(path) for path in here])
+    return [*found.catalogues, *found.items, *here, *behind]
 
 
 def _times(item: dict[str, Any]) -> tuple[str, str]:
