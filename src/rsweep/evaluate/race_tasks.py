@@ -30,7 +30,7 @@ from rsweep.plan.rounds import (
 )
 from rsweep.plan.study import Study
 from rsweep.results.profile import read_rows
-from rsweep.results.records import read_records, reckoned
+from rsweep.results.records import estimated, read_records
 
 log = logging.getLogger("rsweep")
 
@@ -144,4 +144,4 @@ def _saved(part: Study, left: Study, places: int) -> tuple[float, float]:
 
 
 def _seconds(part: Study, node: Node, shards: Sequence[Shard]) -> float:
-    return reckoned(read_records(part, node), {s.name: len(s.rois) for s in shards}, "seconds")
+    return estimated(read_records(part, node), {s.name: len(s.rois) for s in shards}, "seconds")

@@ -27,7 +27,7 @@ BEGIN_S = 20.0
 LEAST_BYTES_PER_S = 250_000
 """A server that sends less than this after `BEGIN_S` is given up."""
 UNKNOWN_BYTES = 1 << 30
-"""Size to reckon with where a server tells none."""
+"""Size that is taken where a server tells none."""
 ABSENT = (403, 404, 410)
 """Answers of servers that lack a file; object stores say 403 of what may not be listed."""
 PARALLEL = 8

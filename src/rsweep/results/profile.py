@@ -27,7 +27,7 @@ from rsweep.plan.profiles import Profile
 from rsweep.plan.study import Study
 from rsweep.results.columns import bbox_column, date_column, geo_metadata, property_columns
 from rsweep.results.conventions import footer
-from rsweep.results.records import Record, Records, read_records, reckoned
+from rsweep.results.records import Record, Records, estimated, read_records
 from rsweep.results.seams import seam_of
 from rsweep.results.versions import versions
 from rsweep.stages.stitch.format import Row as Outcome
@@ -206,13 +206,13 @@ def _cost(study: Study, profile: Profile, ran: Mapping[str, Records]) -> dict[st
 
     Seconds are of work: what loading networks took, which falls to whoever comes first, is
     `load_seconds`, and waiting for others is in neither. `records_lost` counts shards whose record
-    is lost, which are reckoned like the others.
+    is lost, which are estimated like the others.
     """
     rois = {shard.name: len(shard.rois) for shard in study.shards}
     cost: dict[str, Any] = {}
     for node in profile.node.upstream():
         name, records = f"{node.stage}_seconds", ran[node.key]
-        cost[name] = round(cost.get(name, 0.0) + reckoned(records, rois, "seconds"), 3)
+        cost[name] = round(cost.get(name, 0.0) + estimated(records, rois, "seconds"), 3)
         if node.stage == "infer":
             cost |= _infer_cost(records, rois)
         if node.stage == "fetch":
@@ -265,8 +265,8 @@ def _whole(record: Record, name: str) -> float:
 def _infer_cost(records: Records, rois: Mapping[str, int]) -> dict[str, Any]:
     """What inference alone cost; energy where every device that ran told it."""
     known = [record for record in records.values() if record]
-    tiles = round(reckoned(records, rois, "tiles"))
-    seconds = reckoned(records, rois, "forward_seconds")
+    tiles = round(estimated(records, rois, "tiles"))
+    seconds = estimated(records, rois, "forward_seconds")
     cost = {
         "tiles": tiles,
         "forward_seconds": round(seconds, 3),

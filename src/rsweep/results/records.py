@@ -32,7 +32,7 @@ def read_records(study: Study, node: Node) -> Records:
     if lost:
         log.warning(
             "%s: %d of %d records of runs are lost or damaged, %s first; what they cost is "
-            "reckoned from the others",
+            "estimated from the others",
             store.folder(node),
             len(lost),
             len(found),
@@ -51,7 +51,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
 
 
-def reckoned(records: Records, rois: Mapping[str, int], name: str) -> float:
+def estimated(records: Records, rois: Mapping[str, int], name: str) -> float:
     """Sum of a number over shards; of one whose record is lost as much per ROI as the others.
 
     Args:

@@ -1,4 +1,4 @@
-"""Costs are of whole records: a lost or damaged one is said, and reckoned like the others."""
+"""Costs are of whole records: a lost or damaged one is said, and estimated like the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rsweep.core.store import Store
 from rsweep.jobs.runner import run_job
 from rsweep.plan.study import make_study
 from rsweep.results.profile import write_meta
-from rsweep.results.records import read_records, reckoned
+from rsweep.results.records import estimated, read_records
 from rsweep.stages.job import Job
 
 
@@ -122,8 +122,8 @@ def test_a_lost_or_damaged_record_is_said_and_never_summed(study, tmp_path, bad,
 
 def test_what_is_lost_is_reckoned_by_rois():
     records = {"a": {"seconds": 6.0}, "b": {}, "c": {"seconds": 2.0}}
-    assert reckoned(records, {"a": 3, "b": 4, "c": 1}, "seconds") == 16
-    assert reckoned({"a": {}, "b": {}}, {"a": 3, "b": 4}, "seconds") == 0
+    assert estimated(records, {"a": 3, "b": 4, "c": 1}, "seconds") == 16
+    assert estimated({"a": {}, "b": {}}, {"a": 3, "b": 4}, "seconds") == 0
 
 
 def test_a_record_is_there_before_its_file(study, tmp_path, monkeypatch):
