@@ -15,6 +15,7 @@ WINDOW = ("start", "end")
 MIN_LAT, MAX_LAT = -80.0, 84.0  # the latitudes that UTM covers
 SNAP_M = 60
 """Grid origins are multiples of the coarsest Sentinel-2 pixel, so that 10, 20 and 60 m nest."""
+DECIMAL_COMMAS = "decimal commas need a table whose columns are separated by semicolons"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def parse_row(row: dict[str, Any]) -> Roi:
     columns = set(row)
     row = {name: plain for name, value in row.items() if (plain := _plain(value)) is not None}
     if None in columns:
-        raise ValueError("has more values than there are columns")
+        raise ValueError(f"has more values than there are columns; {DECIMAL_COMMAS}")
     roi_id = str(row.pop("id", ""))
     if not roi_id:
         raise ValueError("id is empty")
@@ -113,7 +114,7 @@ def _shape(row: dict[str, Any], columns: set[str]) -> dict[str, Any]:
         row.update(zip(("lon", "lat"), _position(geometry), strict=True))
     elif geometry is not None:
         return _polygon(geometry)
-    elif not {*POINT, *BOX} & columns:
+    elif not {"lon", "lat", *BOX} & columns:
         raise ValueError("geometry is empty; expected a polygon, or a point with buffer_m")
     if set(BOX) <= columns and not set(POINT) <= set(row):
         return _box({name: _number(name, row.pop(name, None)) for name in BOX})
@@ -176,7 +177,7 @@ def _number(name: str, value: Any) -> float:
     if not math.isfinite(number):
         found = "empty" if value is None else repr(value)
         comma = isinstance(value, str) and "," in value
-        hint = "; decimal commas need a table whose columns are apart by ;" if comma else ""
+        hint = f"; {DECIMAL_COMMAS}" if comma else ""
         raise ValueError(f"{name} is {found}; expected a number{hint}")
     return number + 0.0
 

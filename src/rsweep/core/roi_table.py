@@ -33,6 +33,10 @@ def read_rois(path: str | Path) -> tuple[Sequence[Roi], list[Problem]]:
         if path.suffix.lower() == ".csv" and (columns := read_columns(path)):
             return columns, []
         rows = list(reader(path)(path))
+    except UnicodeDecodeError as error:
+        found = error.object[error.start]
+        what = f"is not in UTF-8: byte {error.start} is 0x{found:02x}; save it in UTF-8"
+        return [], [Problem(str(path), what)]
     except (
         OSError,
         ValueError,

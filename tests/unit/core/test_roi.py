@@ -90,7 +90,8 @@ class TestCsv:
             "line 13: has only one of start and end; a window of its own needs both",
             "line 14: start 2022-05-01 is not before end 2022-05-01",
             "line 15: start is 'May'; expected a date such as 2022-06-01",
-            "line 16: has more values than there are columns",
+            "line 16: has more values than there are columns; decimal commas need a table whose "
+            "columns are separated by semicolons",
         ]
         assert problems(path) == [f"{path}: {text}" for text in expected]
 

@@ -159,6 +159,21 @@ def test_decimal_commas_between_commas_are_named(tmp_path):
     )
 
 
+def test_a_table_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "rois.csv"
+    path.write_bytes("id,lon,lat,buffer_m,name\na,8.7,50.5,90,Müller\n".encode("latin-1"))
+    assert "is not in UTF-8: byte 40 is 0xfc; save it in UTF-8" in said(path)
+
+
+def test_a_feature_with_a_buffer_and_no_geometry_lacks_the_geometry(tmp_path):
+    path = tmp_path / "rois.geojson"
+    feature = {"type": "Feature", "id": "a", "properties": {"buffer_m": 9}, "geometry": None}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    assert "feature 0: geometry is empty; expected a polygon, or a point with buffer_m" in said(
+        path
+    )
+
+
 def test_files_that_are_none(tmp_path):
     assert "cannot be read" in said(tmp_path / ("x" * 5000 + ".csv"))
     for suffix in (".gpkg", ".shp", ".fgb", ".parquet", ".geojson"):
