@@ -40,7 +40,7 @@ VERSION = 1
 ALL = 0
 """Training labels per class where there is no limit."""
 
-LATER = ("knn_scaled", "balanced", "refit")
+LATER = ("knn_scaled", "linear_scaled", "balanced", "chosen_by", "refit")
 """Options that enter the key only where they are set, so that keys of before are what they were."""
 
 Predictions = dict[tuple[str, int], NDArray[Any]]

@@ -3,7 +3,7 @@
 All are seeded, so the same embeddings give the same predictions. Features are standardised by the
 training ROIs alone. Classes weigh the same however many ROIs they have, since quality is balanced
 accuracy: by class weights, and by weighted votes of neighbours. A study may ask for neither
-(`knn_scaled`, `balanced`), as many published probes have it.
+(`knn_scaled`, `linear_scaled`, `balanced`), as many published probes have it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ INNER_FITS = 1500
 """ROIs that are fitted to choose a strength: small studies try it on up to three splits."""
 TOLERANCE = 1e-3
 ITERATIONS = 300
+TOLERANCE_AS_THEY_ARE = 1e-6
+ITERATIONS_AS_THEY_ARE = 4000
+"""Of features that are not standardised, on which the solver goes in small steps."""
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -96,7 +99,7 @@ def _scaled(
     probe: str, training: Training, features: Floats, options: Mapping[str, Any]
 ) -> tuple[Training, Floats]:
     """Training and other features, standardised by the training ROIs unless told otherwise."""
-    if probe in METRICS and not options["knn_scaled"]:
+    if probe in SCALED and not options[SCALED[probe]]:
         return training, features
     scale = StandardScaler().fit(training.features)
     return replace(training, features=scale.transform(training.features)), scale.transform(features)
@@ -104,6 +107,8 @@ def _scaled(
 
 METRICS = {"knn": "euclidean", "knn_cosine": "cosine"}
 """Probes of neighbours, and what they are near by."""
+SCALED = {**dict.fromkeys(METRICS, "knn_scaled"), "linear": "linear_scaled"}
+"""Probe -> the option that says whether its features are standardised; of others they are."""
 
 
 def _knn(
@@ -123,7 +128,7 @@ def _neighbours(t: Training, task: str, options: Mapping[str, Any], metric: str)
         seen, unseen = _two(t.features, train, test, options["knn_scaled"])
         return _vote(seen, t.targets[train], unseen, task, k, metric, options["balanced"])
 
-    return int(_best(t, task, asked, guess))
+    return int(_best(t, task, asked, guess, options["chosen_by"]))
 
 
 def _vote(
@@ -164,7 +169,7 @@ def _forest(t: Training, features: Floats, task: str, options: Mapping[str, Any]
 
 
 def _linear(t: Training, features: Floats, task: str, options: Mapping[str, Any]) -> NDArray[Any]:
-    model = _fitted(t.features, t.targets, task, _strength(t, task, options), options["balanced"])
+    model = _fitted(t.features, t.targets, task, _strength(t, task, options), options)
     return np.asarray(model.predict(features))
 
 
@@ -175,11 +180,12 @@ def _strength(t: Training, task: str, options: Mapping[str, Any]) -> float:
         return float(asked)
 
     def guess(train: Indices, test: Indices, strength: float) -> NDArray[Any]:
-        seen, unseen = _two(t.features, train, test, scaled=True)
-        model = _fitted(seen, t.targets[train], task, strength, options["balanced"])
+        seen, unseen = _two(t.features, train, test, options["linear_scaled"])
+        model = _fitted(seen, t.targets[train], task, strength, options)
         return np.asarray(model.predict(unseen))
 
-    return float(_best(t, task, STRENGTHS[task] if asked == "auto" else asked, guess))
+    values = STRENGTHS[task] if asked == "auto" else asked
+    return float(_best(t, task, values, guess, options["chosen_by"]))
 
 
 def _two(features: Floats, train: Indices, test: Indices, scaled: bool) -> tuple[Floats, Floats]:
@@ -195,6 +201,7 @@ def _best(
     task: str,
     values: Sequence[float],
     guess: Callable[[Indices, Indices, Any], NDArray[Any]],
+    measure: str,
 ) -> float:
     """The value that predicts held-out ROIs of the inner splits best; the larger of equals."""
     found = np.zeros(len(values))
@@ -204,15 +211,17 @@ def _best(
         if len(np.unique(t.targets[train])) < 2 or len(test) < 2:
             continue
         for place, value in enumerate(values):
-            found[place] += _score(t.targets[test], guess(train, test, value), task)
+            found[place] += _score(t.targets[test], guess(train, test, value), task, measure)
     best = np.flatnonzero(found >= found.max() - 1e-12)
     return values[int(best[-1])]
 
 
-def _score(truth: NDArray[Any], guess: NDArray[Any], task: str) -> float:
-    """Balanced accuracy, or less the mean squared error: enough to choose by."""
+def _score(truth: NDArray[Any], guess: NDArray[Any], task: str, measure: str) -> float:
+    """What a study asks for, of numbers less the mean squared error: enough to choose by."""
     if task == "regression":
         return -float(np.mean((truth - guess) ** 2))
+    if measure == "accuracy":
+        return float(np.mean(truth == guess))
     return float(np.mean([np.mean(guess[truth == name] == name) for name in np.unique(truth)]))
 
 
@@ -221,14 +230,20 @@ def _weights(balanced: bool) -> str | None:
 
 
 def _fitted(
-    features: Floats, targets: NDArray[Any], task: str, strength: float, balanced: bool
+    features: Floats,
+    targets: NDArray[Any],
+    task: str,
+    strength: float,
+    options: Mapping[str, Any],
 ) -> Any:
     if task == "regression":
         return Ridge(strength).fit(features, targets)
-    model = LogisticRegression(
-        C=1 / strength, class_weight=_weights(balanced), max_iter=ITERATIONS, tol=TOLERANCE
-    )
-    return model.fit(features, targets)
+    own = {"C": 1 / strength, "class_weight": _weights(options["balanced"])}
+    if options["linear_scaled"]:
+        model = LogisticRegression(**own, max_iter=ITERATIONS, tol=TOLERANCE)
+        return model.fit(features, targets)
+    model = LogisticRegression(**own, max_iter=ITERATIONS_AS_THEY_ARE, tol=TOLERANCE_AS_THEY_ARE)
+    return model.fit(features.astype(np.float64), targets)  # singles end before that tolerance
 
 
 _PROBES: Mapping[str, Any] = {

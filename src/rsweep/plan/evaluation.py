@@ -151,6 +151,13 @@ OPTIONS: dict[str, Option] = {
             "false: by features as they are",
         ),
         Option(
+            "linear_scaled",
+            "bool",
+            True,
+            "the linear probe learns from features that are standardised by the training ROIs; "
+            "false: from features as they are, with up to 4,000 steps of the solver",
+        ),
+        Option(
             "balanced",
             "bool",
             True,
@@ -166,6 +173,13 @@ OPTIONS: dict[str, Option] = {
             minimum=1e-8,
             maximum=1e8,
             words=("auto",),
+        ),
+        Option(
+            "chosen_by",
+            "str",
+            "balanced_accuracy",
+            "what k and strength of a list are best by, where labels are classes",
+            allowed=("balanced_accuracy", "accuracy"),
         ),
         Option(
             "refit",
@@ -198,8 +212,10 @@ PROBING = (
     "probes",
     "k",
     "knn_scaled",
+    "linear_scaled",
     "balanced",
     "strength",
+    "chosen_by",
     "refit",
     "trees",
     "labels_per_class",
