@@ -9,9 +9,11 @@ from snakemake.settings.enums import Quietness
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from rsweep.core.errors import StudyError
+from rsweep.plan.cores import fetch_threads, inference_threads, priority
 from rsweep.plan.estimates import runtime_min
 from rsweep.jobs.owner import own_jobs
 from rsweep.jobs.packs import pack_name, release
+from rsweep.jobs.pace import wait_for_jobs_alone
 from rsweep.jobs.weights import forget_lost, marker, weights_name
 from rsweep.jobs.workdir import take_over
 from rsweep.report.summary import announce, conclude, preview, receive
@@ -82,6 +84,7 @@ include: "rules/verify.smk"
 
 onstart:
     announce(plan)
+    wait_for_jobs_alone(workflow.scheduler)
 
 
 onsuccess:

@@ -6,11 +6,12 @@
 1. `sweep`: one study of 24 profiles; `no-op`: the same command again.
 2. `independent`: the same 24 profiles as 24 studies, each with its own store.
 3. `workflow, stages`: Snakemake asked for the profiles' stitched files alone, no tables or
-   figures; `library`: `run_job` for the same nodes in dependency order, as many at once, in one
-   process (and a pool of 2 for stages of one thread).
+   figures; `library`: `run_job` for the same nodes in dependency order, inference on two threads
+   in one process, and a pool of 2 for composites, tiles and stitching.
 
-With `--against`, of a checkout of another version: the sweep and its stages by either version, and
-the library; in turn in one run, into benchmarks/results/sweep_versions.csv.
+With `--against`, of a checkout of another version: the sweep and its stages by either version, the
+library, and the library with inference, too, on one thread in the pool; in turn in one run, into
+benchmarks/results/sweep_versions.csv.
 
 ROIs are squares of 480 m in the synthetic world, over a month. CPU seconds are of all processes.
 `stage_seconds` is the sum over the records of the stage files: what the stages themselves took.
@@ -46,7 +47,6 @@ from rsweep.stages.job import Job
 
 CORES = 2
 WINDOW = {"start": "2022-06-01", "end": "2022-07-01"}
-THREADS = {"fetch": 2, "composite": 1, "prep": 1, "infer": 2, "stitch": 1}  # as in rules/
 RCF = {
     "model": "rcf",
     "image_size": [32, 64],
@@ -132,19 +132,20 @@ def snakemake(folder: Path, config: Mapping[str, Any], *targets: str, root: Path
         raise SystemExit(f"{config['study']} failed:\n{done.stderr[-3000:]}")
 
 
-def library(config: dict[str, Any]) -> None:
-    """Every node of a study, stage by stage; a stage of one thread two at a time."""
+def library(config: dict[str, Any], threads: int) -> None:
+    """Every node of a study, stage by stage, two at a time; inference alone if of two threads."""
     text = json.dumps(config)
     plan = plan_of(text)
     with ProcessPoolExecutor(CORES, get_context("forkserver")) as pool:
         for stage in STAGES:
             cells = [
-                (text, node.key, shard)
+                (text, node.key, shard, threads)
                 for node in plan.nodes.values()
                 for shard in plan.shards
                 if node.stage == stage
             ]
-            list((map if THREADS[stage] == CORES else pool.map)(run_node, cells))
+            alone = stage == "infer" and threads == CORES
+            list((map if alone else pool.map)(run_node, cells))
 
 
 @functools.cache
@@ -160,8 +161,8 @@ def plan_of(text: str) -> Plan:
     return Plan(json.loads(text))
 
 
-def run_node(cell: tuple[str, str, str]) -> None:
-    text, key, shard = cell
+def run_node(cell: tuple[str, str, str, int]) -> None:
+    text, key, shard, threads = cell
     plan = plan_of(text)
     node, store = plan.nodes[key], Store(plan.store)
     kept = networks() if node.stage == "infer" else None
@@ -171,7 +172,7 @@ def run_node(cell: tuple[str, str, str]) -> None:
             plan.shards[shard],
             store,
             plan.study.node_options(),
-            threads=THREADS[node.stage],
+            threads=threads,
             networks=kept,
         )
     )
@@ -225,12 +226,10 @@ def run_versions(folder: Path, count: int, other: Path) -> Iterator[dict[str, An
     """The stages, and the whole sweep, by this version and another; and the library."""
     rois = write_rois(folder / "rois.csv", count)
     both = {"before": other, "after": ROOT}
-    direct = study(folder, "library", rois, sweep=[RCF, THOR])
-    yield {
-        "case": "library",
-        **measured(lambda: library_process(direct)),
-        **records(folder / "library"),
-    }
+    for name, threads in {"library": CORES, "library, one thread": 1}.items():
+        direct = study(folder, name.replace(", ", "-").replace(" ", "-"), rois, sweep=[RCF, THOR])
+        took = measured(functools.partial(library_process, direct, threads))
+        yield {"case": name, **took, **records(folder / direct["study"])}
     for what, words in (("stages", ("--until", "stitch")), ("sweep", ())):
         for version, root in both.items():
             name = f"{what}-{version}"
@@ -247,9 +246,10 @@ def without_temporal(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in said if name in model}
 
 
-def library_process(config: dict[str, Any]) -> None:
+def library_process(config: dict[str, Any], threads: int = CORES) -> None:
     """The library in a fresh process, imports included, as Snakemake's is."""
-    subprocess.run([sys.executable, __file__, "--library", json.dumps(config)], check=True)
+    words = ["--library", json.dumps(config), "--threads", str(threads)]
+    subprocess.run([sys.executable, __file__, *words], check=True)
 
 
 def with_ratios(rows: list[dict[str, Any]], unit: str = "cpu_s") -> list[dict[str, Any]]:
@@ -266,9 +266,10 @@ def main() -> None:
     parser.add_argument("--rois", type=int, default=200)
     parser.add_argument("--against", type=Path, metavar="CHECKOUT")
     parser.add_argument("--library", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=CORES, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.library:
-        library(json.loads(given.library))
+        library(json.loads(given.library), given.threads)
         return
     adopt_orphans()
     about, rows = facts(), []

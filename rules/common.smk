@@ -3,6 +3,9 @@
 import shlex
 from pathlib import Path
 
+deals = not workflow.remote_exec and workflow.resource_settings.nodes is None
+INFERENCE_THREADS = inference_threads(plan, workflow.resource_settings.cores if deals else None)
+
 deployed = workflow.deployment_settings.deployment_method
 PYTHON = "python" if deployed else shlex.quote(sys.executable)
 

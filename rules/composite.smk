@@ -7,6 +7,7 @@ rule composite:
         f"{LOGS}/composite/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/composite/{{key}}/{{shard}}.benchmark.jsonl"
+    priority: 10
     conda:
         "../envs/base.yaml"
     threads: 1

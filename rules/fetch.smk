@@ -7,7 +7,7 @@ rule fetch:
         f"{LOGS}/fetch/{{key}}/{{shard}}.benchmark.jsonl"
     conda:
         "../envs/base.yaml"
-    threads: 2
+    threads: lambda wildcards: fetch_threads(plan, wildcards.key)
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt, wildcards.shard),
         runtime=minutes,

@@ -8,11 +8,12 @@ rule infer:
         f"{LOGS}/infer/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/infer/{{key}}/{{shard}}.benchmark.jsonl"
+    priority: lambda wildcards: priority(plan, wildcards.key, wildcards.shard)
     group:
         pack
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: INFERENCE_THREADS
     resources:
         mem_mb=lambda wildcards, attempt: plan.memory_mb(wildcards.key, attempt, wildcards.shard),
         runtime=minutes,

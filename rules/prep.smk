@@ -7,6 +7,7 @@ rule prep:
         f"{LOGS}/prep/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/prep/{{key}}/{{shard}}.benchmark.jsonl"
+    priority: 10
     conda:
         "../envs/base.yaml"
     threads: 1

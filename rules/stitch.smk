@@ -7,6 +7,7 @@ rule stitch:
         f"{LOGS}/stitch/{{key}}/{{shard}}.log",
     benchmark:
         f"{LOGS}/stitch/{{key}}/{{shard}}.benchmark.jsonl"
+    priority: 10
     conda:
         "../envs/base.yaml"
     threads: 1

@@ -88,6 +88,15 @@ def test_a_run_prints_a_line_per_stage_and_all_messages_on_request(workplace: Wo
     assert "Stitch token maps" in workplace.run("--verbose").output
 
 
+def test_the_scheduler_looks_for_jobs_once_for_each_that_ends(workplace: Workplace) -> None:
+    workplace.write_study(shard_size=1, sweep=[{"pooling": ["mean", "max"]}])
+    run = workplace.run("--verbose", "--cores", "1")
+    assert run, run.output
+    told = run.output
+    assert 10 < told.count("Finished jobid") < 40, told
+    assert told.count("Ready jobs:") <= told.count("Finished jobid") + 1
+
+
 def test_temporary_token_maps_go_once_they_are_stitched(workplace: Workplace) -> None:
     workplace.write_study(retain={"infer": "temp"})
     workplace.ran()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rsweep.evaluate.design import Design
-from rsweep.evaluate.evaluation import Evaluation
-from rsweep.evaluate.judge import Compared
 from rsweep.evaluate.verdict import Cost, Standing, Verdict
+
+if TYPE_CHECKING:  # the page needs an answer in words, and nothing that computes one
+    from rsweep.evaluate.evaluation import Evaluation
+    from rsweep.evaluate.judge import Compared
 
 METRICS = {"balanced_accuracy": "balanced accuracy", "r2": "R²"}
 SATURATED = 0.99

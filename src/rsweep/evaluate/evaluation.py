@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,9 +31,11 @@ from rsweep.evaluate.measures import (
     traits_of,
 )
 from rsweep.evaluate.metrics import scores
-from rsweep.evaluate.probes import Training, predict
 from rsweep.evaluate.tokens import cell_features
 from rsweep.plan.evaluation import OPTIONS, PROBING
+
+if TYPE_CHECKING:
+    from rsweep.evaluate.probes import Training
 
 VERSION = 1
 """Raised when the same embeddings, design and probes give another evaluation."""
@@ -128,6 +130,8 @@ def evaluate(
 def _predict_all(
     features: Features, there: NDArray[np.bool_], design: Design, options: Mapping[str, Any]
 ) -> Predictions:
+    from rsweep.evaluate.probes import predict  # scikit-learn, which reading one does not need
+
     limits, probes = [ALL, *(options["labels_per_class"] or ())], options["probes"]
     found = {(p, n): _nothing(design) for p in probes for n in limits}
     for repeat, fold, limit, train in trainings(design, limits):
@@ -172,6 +176,8 @@ def _first_of_classes(
 
 
 def _training(features: Features, rows: NDArray[np.intp], design: Design) -> Training:
+    from rsweep.evaluate.probes import Training
+
     validation = np.isin(np.asarray(design.ids)[rows], design.validation)
     return Training(
         features[rows], design.targets[rows], np.asarray(design.blocks)[rows], validation

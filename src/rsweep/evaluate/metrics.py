@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
-from sklearn import metrics
 
 PRIMARY = {"classification": "balanced_accuracy", "regression": "r2"}
 """What profiles are compared by."""
@@ -25,6 +23,8 @@ def scores(task: str, truth: NDArray[Any], guess: NDArray[Any]) -> dict[str, flo
 
 
 def _of_classes(truth: NDArray[Any], guess: NDArray[Any]) -> dict[str, float]:
+    from sklearn import metrics  # slow to import
+
     names = np.unique(truth)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
@@ -38,6 +38,9 @@ def _of_classes(truth: NDArray[Any], guess: NDArray[Any]) -> dict[str, float]:
 
 
 def _of_numbers(truth: NDArray[Any], guess: NDArray[Any]) -> dict[str, float]:
+    from scipy.stats import spearmanr  # slow to import
+    from sklearn import metrics
+
     constant = np.ptp(guess) == 0
     return {
         "r2": metrics.r2_score(truth, guess),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rsweep.core.grid import Grid, roi_polygon
@@ -31,6 +30,10 @@ from rsweep.results.native import Grid as MapGrid
 from rsweep.results.native import at_centres
 from rsweep.results.profile import read_rows
 from rsweep.stages.composite.format import read_rois, stored_composite
+
+if TYPE_CHECKING:  # the page shows panels that are there, and draws nothing
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_ROIS = 6
 ROWS_PER_PAGE = 9
@@ -201,6 +204,8 @@ def _frames(
 
 
 def _page(study: Study, rows: Sequence[PictureRow], rois: Sequence[Roi]) -> Figure:
+    from matplotlib.figure import Figure
+
     label = study.evaluate.get("label")
     height = (INCHES + TITLE) * len(rows) + FOOT
     width = (INCHES + GAP) * len(rows[0].panels) - GAP + 2 * MARGIN

@@ -5,17 +5,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from rsweep.core.files import replacing
 from rsweep.report.views import Cell, Column, PublishedView, Table
 from rsweep.results.published import read_regenerated
+
+if TYPE_CHECKING:  # the page shows a figure that is there
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Row = Mapping[str, str]
 
@@ -26,6 +24,8 @@ ROW_IN = 0.32
 
 def write_published_figure(table: Path, out: Path) -> None:
     """Draw a comparison as SVG: a line per number, and axes of its own for every measure."""
+    import matplotlib
+
     figure = draw_published(read_regenerated(table))
     with matplotlib.rc_context({"svg.hashsalt": "rsweep"}), replacing(out) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
@@ -33,6 +33,8 @@ def write_published_figure(table: Path, out: Path) -> None:
 
 def draw_published(rows: Sequence[Row]) -> Figure:
     """Each published number with its tolerance as a bar, and what came out as a mark."""
+    from matplotlib.figure import Figure
+
     by_measure: dict[tuple[str, bool], list[Row]] = {}
     for row in rows:
         by_measure.setdefault((row["measure"], bool(row["minus"])), []).append(row)

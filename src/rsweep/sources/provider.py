@@ -41,6 +41,7 @@ class Provider:
             fetched; nothing of a service, whose name is in `identity`.
         own_grid: its images are the ROIs, on pixels of their own (`protocol.SourceOfRois`): nothing
             around them is read, and there is one of each.
+        cores: that reading keeps busy: more than one where several answers are decoded at a time.
     """
 
     name: str
@@ -58,3 +59,4 @@ class Provider:
     planning_reads: Callable[[Options], Iterable[Path]] = lambda options: ()
     held: Callable[[Options, str], Sequence[Held]] = lambda options, collection: ()
     own_grid: bool = False
+    cores: int = 1

@@ -144,6 +144,7 @@ PROVIDER = Provider(
     composites=COMPOSITES,
     check=check,
     address=address,
+    cores=2,
     about="Google Earth Engine",
     needs="a network, an Earth Engine project and an account for it (docs/sources.md)",
 )

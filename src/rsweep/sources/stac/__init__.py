@@ -257,6 +257,7 @@ PROVIDER = Provider(
     open_source,
     check=check,
     address=address,
+    cores=2,
     planning_reads=planning_reads,
     held=held,
     about="a STAC API or a static catalogue",
