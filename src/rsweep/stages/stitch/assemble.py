@@ -73,6 +73,8 @@ def merge_groups(maps: Sequence[Values], how: str) -> Values:
     mean and the maximum are over the groups that know a cell; a sum, or all of them beside each
     other, need every one.
     """
+    if len(maps) == 1:
+        return maps[0]
     rows = max(m.shape[0] for m in maps)
     cols = max(m.shape[1] for m in maps)
     same = [upsample(m, rows, cols) for m in maps]

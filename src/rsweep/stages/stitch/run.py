@@ -28,6 +28,9 @@ Values = NDArray[np.float32]
 LEAST_REAL = 0.5
 """Share of measured input below which a vector is said to be of what was filled in."""
 
+DIMENSIONS = 32
+"""Of a grid that are brought into the order of its file at a time."""
+
 log = logging.getLogger("rsweep")
 
 
@@ -279,9 +282,12 @@ def _own_vector(tiles: RoiTiles, name: str) -> tuple[Values, float]:
 
 def _stored(merged: Values, valid: NDArray[np.float64], real: Values, dtype: str) -> StoredGrid:
     """A grid as it is stored; a cell without valid ground of the ROI is missing."""
-    grid = np.where(valid[..., None] > 0, merged, np.nan).transpose(2, 0, 1)
-    _require_fit(grid, dtype)
-    values = np.ascontiguousarray(grid, dtype=dtype)
+    values = np.empty((merged.shape[-1], *valid.shape), dtype)
+    for first in range(0, len(values), DIMENSIONS):  # no copy of the whole: a ROI may be large
+        part = slice(first, first + DIMENSIONS)
+        grid = np.where(valid[..., None] > 0, merged[..., part], np.nan).transpose(2, 0, 1)
+        _require_fit(grid, dtype)
+        values[part] = grid
     return StoredGrid(values, valid.astype(np.float32), real)
 
 
