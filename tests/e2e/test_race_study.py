@@ -19,6 +19,11 @@ from affine import Affine
 from conftest import ENVIRONMENT, Workplace
 from pyproj import Transformer
 
+from rsweep.evaluate.design import read_design
+from rsweep.evaluate.evaluation import features_of
+from rsweep.evaluate.race_tasks import part_features
+from rsweep.plan.study import load_study
+
 SIDE, STEP_M = 7, 600
 """Places per axis, and metres between them."""
 SHARDS = 4
@@ -43,6 +48,7 @@ def raced(workplace: Workplace) -> Workplace:
         values = 1500 + 700 * seen + rng.normal(0, 300, (3, *tell.shape))
         write_scene(scenes / f"s2_{name}.tif", values)
     to_degrees = Transformer.from_crs("EPSG:32633", "EPSG:4326", always_xy=True).transform
+    write_raster(workplace.folder / "kinds.tif", 1 + tell[None])
     rows = []
     for row, column in np.ndindex(kinds.shape):
         x, y = WEST + (column + 0.5) * STEP_M, NORTH - (row + 0.5) * STEP_M
@@ -61,18 +67,22 @@ def raced(workplace: Workplace) -> Workplace:
 
 
 def write_scene(path: Path, values: Any) -> None:
+    write_raster(path, values.clip(0, 10_000))
+
+
+def write_raster(path: Path, values: Any) -> None:
     with rasterio.open(
         path,
         "w",
         driver="GTiff",
-        count=3,
+        count=len(values),
         height=values.shape[1],
         width=values.shape[2],
         dtype="uint16",
         crs="EPSG:32633",
         transform=Affine(10, 0, WEST, 0, -10, NORTH),
     ) as raster:
-        raster.write(values.clip(0, 10_000).astype("uint16"))
+        raster.write(values.astype("uint16"))
 
 
 def write_study(workplace: Workplace, name: str = "tiny", **sections: Any) -> None:
@@ -197,3 +207,39 @@ def test_a_race_stops_the_bad_goes_on_after_a_kill_and_agrees_with_the_grid(
     assert {s["profile"]: s["probes"] for s in verdict["standings"]} == {
         name: scores[name] for name in ("pooled", "wide")
     }
+
+
+@pytest.mark.timeout(1200)
+def test_a_race_judges_by_the_cells_of_a_raster_as_the_verdict_does(
+    raced: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"output": "grid", "image_size": 12, "patch_size": 6}
+    cells = {
+        "label_raster": "kinds.tif",
+        "label_cell_m": 60,
+        "probes": ["linear"],
+        "strength": 10,
+        "repeats": 1,
+        "block_km": 0.6,
+        "matters": 0.05,
+    }
+    profiles = {"grid": own, "pooled": {}, "july": {**own, "temporal": JULY}}
+    write_study(raced, sweep=RACE, profiles=profiles, evaluate=cells)
+    raced.ran()
+    folder = raced.folder / "results/tiny"
+    first = json.loads((folder / "race/round-1.json").read_text())
+    parts = json.loads((folder / "race/parts.json").read_text())
+    assert [one["profile"] for one in first["stopped"]] == ["july"]
+    assert first["places"] < SIDE**2
+    assert first["rois"] == 4 * first["places"], "a square of 120 m has four cells of 60 m"
+    assert shards_of(raced, "july", "stitch") == len(parts[0]) < SHARDS
+    assert "Labelled cells compared" in (folder / "report.html").read_text()
+
+    monkeypatch.chdir(raced.folder)
+    study = load_study("study.yaml")
+    design = read_design(folder / "evaluation/design.json")
+    for profile in study.profiles:
+        if profile.name != "july":
+            judged = part_features(study, profile, design)
+            assert np.isfinite(judged).all()
+            assert np.array_equal(judged, features_of(study.folder_of(profile.name), design))

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
 
 from rsweep.core.files import write_json
 from rsweep.core.nodes import Node
@@ -17,6 +19,7 @@ from rsweep.evaluate.evaluation import evaluate_vectors, read_predictions
 from rsweep.evaluate.folds import strata
 from rsweep.evaluate.measures import Features
 from rsweep.evaluate.race import Look, draw_parts, look_confidence, take_look
+from rsweep.evaluate.tokens import tokens_at
 from rsweep.plan.profiles import Profile
 from rsweep.plan.race import Race
 from rsweep.plan.rounds import (
@@ -29,7 +32,7 @@ from rsweep.plan.rounds import (
     read_parts,
 )
 from rsweep.plan.study import Study
-from rsweep.results.profile import read_rows
+from rsweep.results.profile import Row, read_rows
 from rsweep.results.records import estimated, read_records
 
 log = logging.getLogger("rsweep")
@@ -40,7 +43,8 @@ def draw_race(study: Study, design: Path, path: Path) -> None:
     made = read_design(design)
     sizes = np.array([len(shard.rois) for shard in study.shards])
     known = np.flatnonzero(made.labelled)
-    shard_of = np.repeat(np.arange(len(sizes)), sizes)[known]
+    shards = {roi.id: i for i, shard in enumerate(study.shards) for roi in shard.rois}
+    shard_of = np.array([shards[made.rois[row]] for row in known.tolist()])
     kinds = [np.asarray(made.blocks)[known], strata(made.targets[known])]
     parts = draw_parts(shard_of, sizes, kinds, _race(study).parts)
     write_json(path, [[study.shards[i].name for i in sorted(part)] for part in parts])
@@ -62,14 +66,42 @@ def evaluate_part(
 
 
 def part_features(part: Study, profile: Profile, design: Design) -> Features:
-    """Vectors [N, D] of a profile in the order of the design; NaN of places beyond the part."""
-    place = {name: row for row, name in enumerate(design.ids)}
-    rows = [row for row in read_rows(part, profile) if len(row.embedding)]
-    width = max([1, *(len(row.embedding) for row in rows)])
+    """Vectors [N, D] of a profile in the order of the design; NaN of places beyond the part.
+
+    Of labelled cells they are those of the tokens that hold them, as the verdict has them.
+    """
+    rows_of = _rows_of(design)
+    grids = design.cells is not None and profile.settings["output"] == "grid"
+    rows = [
+        (rows_of[row.roi.id], _vectors(row, rows_of[row.roi.id], design))
+        for row in read_rows(part, profile, grids)
+        if len(row.embedding) and row.roi.id in rows_of
+    ]
+    width = max([1, *(vectors.shape[1] for _, vectors in rows)])
     found = np.full((len(design.ids), width), np.nan, np.float32)
-    for row in rows:
-        found[place[row.roi.id]] = row.embedding
+    for at, vectors in rows:
+        found[at] = vectors
     return found
+
+
+def _rows_of(design: Design) -> dict[str, NDArray[np.intp]]:
+    """ROI -> its rows of the design."""
+    order = np.argsort(design.place, kind="stable")
+    starts = np.flatnonzero(np.diff(design.place[order])) + 1
+    return {design.rois[rows[0]]: rows for rows in np.split(order, starts)}
+
+
+def _vectors(row: Row, at: NDArray[np.intp], design: Design) -> Features:
+    """Vectors [n, D] of a ROI for its rows of the design."""
+    cells, outcome = design.cells, row.outcome
+    pooled = np.tile(row.embedding, (len(at), 1))
+    if cells is None or outcome["error"] is not None:
+        return pooled
+    if row.grid is None or row.shares is None:
+        return pooled if outcome["valid_share"] >= cells.least_valid else np.nan * pooled
+    centres = np.asarray(cells.centres, np.float64)[at]
+    transform = Affine(*outcome["transform"])
+    return tokens_at(row.grid, row.shares, transform, centres, cells.least_valid)
 
 
 def decide_round(study: Study, number: int, design: Path, path: Path) -> None:

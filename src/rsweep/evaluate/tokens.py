@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +14,8 @@ from rsweep.evaluate.cells import Cells
 from rsweep.evaluate.label_raster import in_pixels
 from rsweep.evaluate.measures import Features
 from rsweep.results.profile import VALID_SHARE
+
+Floats = NDArray[np.float64]
 
 
 def cell_features(folder: Path, cells: Cells) -> Features:
@@ -42,19 +45,39 @@ def cell_features(folder: Path, cells: Cells) -> Features:
     return found
 
 
-def _of_grid(path: Path, points: NDArray[np.float64], least_valid: float) -> Features:
+def _of_grid(path: Path, points: Floats, least_valid: float) -> Features:
     """Vectors [N, D] of the cells of a grid's file that hold points [N, 2] of its map."""
     import rasterio
 
     try:
         with rasterio.open(path) as file:
-            names, values = list(file.descriptions), file.read()
-            at = in_pixels(file.transform, points)
+            names, values, transform = list(file.descriptions), file.read(), file.transform
     except rasterio.errors.RasterioError as error:
         raise RsweepError(f"{path} cannot be read: {error}; run the study again") from None
-    columns, rows = np.floor(at + 1e-6).astype(np.intp).T
-    inside = (rows >= 0) & (rows < values.shape[1]) & (columns >= 0) & (columns < values.shape[2])
-    picked = values[:, np.where(inside, rows, 0), np.where(inside, columns, 0)]
-    good = inside & (picked[names.index(VALID_SHARE)] >= least_valid)
     dims = [i for i, name in enumerate(names) if name != VALID_SHARE]
-    return np.where(good, picked[dims], np.nan).T.astype(np.float32)
+    shares = values[names.index(VALID_SHARE)]
+    return tokens_at(values[dims], shares, transform, points, least_valid)
+
+
+def tokens_at(
+    grid: Features,
+    shares: Features,
+    transform: Any,
+    points: Floats,
+    least_valid: float,
+) -> Features:
+    """Vectors [N, D] of the tokens of a grid that hold points; NaN where there is none.
+
+    Args:
+        grid: [D, h, w].
+        shares: [h, w] valid share of each token.
+        transform: from columns and rows to the map.
+        points: [N, 2], x and y of the map.
+        least_valid: valid ground that a token must have.
+    """
+    columns, rows = np.floor(in_pixels(transform, points) + 1e-6).astype(np.intp).T
+    height, width = shares.shape
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
+    good = inside & (shares[rows, columns] >= least_valid)
+    return np.where(good, grid[:, rows, columns], np.nan).T.astype(np.float32)

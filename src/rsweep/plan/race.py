@@ -107,9 +107,6 @@ def race_problems(
     """What a study lacks for its race: labels, two profiles, a shard for each of its rounds."""
     place, rounds = f"{where}: sweep.design", len(race.parts) + 1
     found = []
-    if evaluate.get("label_raster"):
-        what = "is race, which judges by a label of the ROI table, but evaluate has a label_raster"
-        found.append(Problem(place, what))
     if not evaluate:
         found.append(Problem(place, "is race, which needs an evaluate section to judge by"))
     if published:

@@ -46,7 +46,7 @@ class Round:
         number: of the round, from 1.
         shards: names of the shards that its profiles have.
         places: ROIs of these shards.
-        rois: labelled ROIs among them on which profiles were compared.
+        rois: labelled ROIs among them, or labelled cells in them, on which profiles were compared.
         blocks: blocks of equal size that would tell as much.
         confidence: of this round's intervals, for all profiles at once.
         matters: by more than this another profile must be better.

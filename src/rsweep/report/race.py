@@ -53,11 +53,12 @@ def _words(study: Study, rounds: Sequence[Round], ran: Mapping[str, Ran]) -> str
 
 
 def _rounds(study: Study, rounds: Sequence[Round]) -> Table:
+    unit = "cells" if study.evaluate.get("label_raster") else "ROIs"
     columns = [
         Column("Round", True),
         Column("ROIs", True),
         Column("Share of ROIs", True),
-        Column("Labelled ROIs compared", True),
+        Column(f"Labelled {unit} compared", True),
         Column("Blocks, about", True),
         Column("Confidence of the round", True),
         Column("Stopped", True),
