@@ -18,9 +18,12 @@ const buttons = [...document.querySelectorAll("#profiles ~ .wide thead button")]
 const total = buttons.find((one) => one.textContent === "Time in all");
 total.click(); total.click();
 const place = buttons.indexOf(total);
+const aside = (one) => one.offsetParent &&
+  one.getBoundingClientRect().bottom > one.closest("table").tHead.getBoundingClientRect().top + 1;
 const rows = [...total.closest("table").tBodies[0].rows];
 parent.postMessage([innerWidth, document.documentElement.scrollWidth,
   document.querySelectorAll("thead button").length,
+  [...document.querySelectorAll("caption")].filter(aside).map((one) => one.textContent),
   rows.map((row) => Number(row.children[place].dataset.sort))], "*");
 </script>
 """
@@ -32,8 +35,8 @@ onmessage = (e) => { said.push(e.data);
 
 
 def measure(html: str, widths: tuple[int, ...], folder: Path) -> list[list[Any]]:
-    """Width of the window and of the page, buttons that sort, and the times of all profiles after
-    two clicks on theirs, at each width.
+    """At each width: that of the window and of the page, buttons that sort, captions that do not
+    stand above their table, and the times of all profiles after two clicks on theirs.
     """
     (folder / "inner.html").write_text(html.replace("</body>", f"{TELL}</body>"))
     frames = "".join(

@@ -222,8 +222,9 @@ def test_fits_a_phone_a_tablet_and_a_screen(study, large, which, tmp_path):
     html = large if which == "large" else (study.folder / "report.html").read_text()
     found = measure(html, (390, 800, 1400), tmp_path)
     assert [inner for inner, *_ in found] == [390, 800, 1400]
-    for inner, wide, buttons, sorted_ in found:
+    for inner, wide, buttons, beside, sorted_ in found:
         assert wide <= inner
+        assert beside == []
         assert buttons > 20
         assert len(sorted_) > 3
         assert sorted_ == sorted(sorted_, reverse=True)
