@@ -1,7 +1,7 @@
 """Peak memory of every stage for one large ROI, beside what its job asks for.
 
     python benchmarks/large_roi.py [--side-km 20] [--frames 12] [--model galileo --variant nano]
-        [--tile-size 64] [--image-size 32] [--patch-size 8]
+        [--tile-size 64] [--image-size 16] [--patch-size 8]
 
 Twelve scenes of ten bands in a folder, one a month, little larger than the ROI at 10 m; every stage
 runs in a fresh process, as its job does, and its peak is all resident memory, Python and libraries
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--model", default="galileo")
     parser.add_argument("--variant", default="nano")
     parser.add_argument("--tile-size", type=int, default=64)
-    parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--image-size", type=int, default=16)
     parser.add_argument("--patch-size", type=int, default=8)
     parser.add_argument("--name", default="large_roi")
     parser.add_argument("--folder", help="where temporary files go: 10 GB for 20 km and 12 frames")
