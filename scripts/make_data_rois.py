@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from convert_series import POINT_M
 from convert_series import worldcereal_points as points
 
-LULC = {1: "cultivated", 2: "forest", 3: "grassland", 4: "shrubland", 8: "artificial"}
-CELL_M = 120  # side of a ROI of Slovenia: 12 x 12 pixels
+LULC = {2: "forest", 3: "grassland"}  # others have too few cells to learn from
+CELL_M = 60  # side of a ROI of Slovenia that is one cell of land cover: 6 x 6 pixels
+PURE = 0.7  # share of a cell that is of its land cover, at the least
 FIELD_M = 180  # the same where labels are a raster's, on multiples of 60 m
 
 
@@ -54,29 +55,38 @@ def bigearthnet(data: Path) -> Iterator[dict[str, Any]]:
 
 
 def slovenia(data: Path) -> Iterator[dict[str, Any]]:
-    """A lattice of small ROIs with the commonest class of the reference map and its share."""
-    folder = data / "eolearn_slovenia"
-    classes = np.load(folder / "TestEOPatch/mask_timeless/LULC.npy")[..., 0]
-    path = next(folder.glob("ee_store_derived/COPERNICUS/S2_HARMONIZED/*.tif"))
-    with rasterio.open(path) as raster:
-        cell = CELL_M // 10
-        for row in range(0, raster.height - cell + 1, cell):
-            for column in range(0, raster.width - cell + 1, cell):
-                counts = np.bincount(classes[row : row + cell, column : column + cell].ravel())
-                label = int(counts.argmax())
-                if label not in LULC:
-                    continue
-                x, y = raster.transform @ (column + cell / 2, row + cell / 2)
-                share = f"{counts[label] / counts.sum():.3f}"
-                yield roi(
-                    f"r{row:02d}c{column:02d}",
-                    raster.crs,
-                    x,
-                    y,
-                    CELL_M,
-                    land_cover=LULC[label],
-                    label_share=share,
-                )
+    """Cells of a lattice that are mostly of one land cover, by the reference map."""
+    classes = np.load(data / "eolearn_slovenia/TestEOPatch/mask_timeless/LULC.npy")[..., 0]
+    with rasterio.open(slovenia_scene(data)) as raster:
+        for x, y in corners(raster.bounds, CELL_M, CELL_M):
+            counts = np.bincount(inside(classes, raster.transform, x, y))
+            label, share = int(counts.argmax()), counts.max() / counts.sum()
+            if label in LULC and share >= PURE:
+                middle = (x + CELL_M / 2, y + CELL_M / 2)
+                cover = {"land_cover": LULC[label], "label_share": f"{share:.3f}"}
+                yield roi(f"x{x}y{y}", raster.crs, *middle, CELL_M, 11, **cover)
+
+
+def inside(classes: Any, transform: Any, x: int, y: int) -> Any:
+    """Classes of the pixels whose centres are in a cell with this lower left corner."""
+    height, width = classes.shape
+    xs = transform.c + transform.a * (np.arange(width) + 0.5) - x
+    ys = transform.f + transform.e * (np.arange(height) + 0.5) - y
+    rows, columns = ((at >= 0) & (at < CELL_M) for at in (ys, xs))
+    return classes[np.ix_(rows, columns)].ravel()
+
+
+def slovenia_scene(data: Path) -> Path:
+    """One of the scenes, which are all on one grid."""
+    return next(data.glob("eolearn_slovenia/ee_store_derived/COPERNICUS/S2_HARMONIZED/*.tif"))
+
+
+def corners(bounds: Any, side_m: int, step_m: int) -> Iterator[tuple[int, int]]:
+    """Lower left corners of squares within bounds, the first on a multiple of 60 m."""
+    left, bottom, right, top = bounds
+    for x in range(int(-(-left // 60) * 60), int(right) - side_m, step_m):
+        for y in range(int(-(-bottom // 60) * 60), int(top) - side_m, step_m):
+            yield x, y
 
 
 def worldcereal(_data: Path) -> Iterator[dict[str, Any]]:
@@ -104,13 +114,10 @@ def worldcereal_points(data: Path) -> Iterator[dict[str, Any]]:
 
 def slovenia_fields(data: Path) -> Iterator[dict[str, Any]]:
     """A lattice of ROIs of 180 m, for labels that are a raster's."""
-    path = next(data.glob("eolearn_slovenia/ee_store_derived/COPERNICUS/S2_HARMONIZED/*.tif"))
-    with rasterio.open(path) as raster:
-        left, bottom, right, top = raster.bounds
-        for x in range(int(-(-left // 60) * 60), int(right) - FIELD_M, FIELD_M):
-            for y in range(int(-(-bottom // 60) * 60), int(top) - FIELD_M, FIELD_M):
-                # To the micrometre, so that a square is a whole number of pixels.
-                yield roi(f"x{x}y{y}", raster.crs, x + FIELD_M / 2, y + FIELD_M / 2, FIELD_M, 11)
+    with rasterio.open(slovenia_scene(data)) as raster:
+        for x, y in corners(raster.bounds, FIELD_M, FIELD_M):
+            # To the micrometre, so that a square is a whole number of pixels.
+            yield roi(f"x{x}y{y}", raster.crs, x + FIELD_M / 2, y + FIELD_M / 2, FIELD_M, 11)
 
 
 def treesat(data: Path) -> Iterator[dict[str, Any]]:
