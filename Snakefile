@@ -11,6 +11,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from rsweep.core.errors import StudyError
 from rsweep.plan.cores import fetch_threads, inference_threads, priority
 from rsweep.plan.estimates import runtime_min
+from rsweep.plan.evaluation import VERDICT
 from rsweep.jobs.owner import own_jobs
 from rsweep.jobs.packs import pack_name, release
 from rsweep.jobs.pace import wait_for_jobs_alone

@@ -59,6 +59,7 @@ rule verdict:
     resources:
         mem_mb=2000,
     params:
+        version=VERDICT,
         matters=plan.study.evaluate.get("matters"),
         prices=plan.study.options["prices"],
     message:

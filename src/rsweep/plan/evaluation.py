@@ -10,6 +10,9 @@ from rsweep.core.knobs import Option, Problem, nearest
 from rsweep.core.roi import Roi
 
 PROBES = ("knn", "knn_cosine", "linear", "forest")
+VERDICT = 2
+"""Version of the rule by which profiles are compared: raised when the same predictions, costs and
+`matters` give another verdict, which is then made again."""
 HELD_OUT = ("train", "validation", "test")
 """Words of a column that says once and for all which ROIs are scored."""
 

@@ -138,7 +138,8 @@ def _method(verdict: Verdict) -> str:
         f"{f' ({classes})' if classes else ''}; profiles are compared on the {verdict.compared:,} "
         f"that all of them have. A difference below {verdict.matters:g} does not matter to this "
         f"study. Intervals are 95 % and come from resampling {verdict.blocks:,} blocks; those of "
-        f"differences hold for all pairs at once."
+        f"differences hold for all pairs at once. Whether a profile is good enough is judged by "
+        f"comparing each with the best alone, which is surer."
     )
 
 

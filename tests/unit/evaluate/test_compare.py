@@ -1,7 +1,10 @@
 """Comparison: closed forms, an independent bootstrap, and claims that hold as often as said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import optimize, stats
 from sklearn.metrics import balanced_accuracy_score, r2_score
 
 from rsweep.evaluate.compare import (
@@ -101,6 +104,34 @@ def test_few_blocks_widen_as_students_t():
     assert compare(few).critical == pytest.approx(2.776, rel=0.03)
 
 
+def test_bounds_against_the_best_are_dunnetts():
+    """One-sided, seven others, equal errors: P(all others are below) = integral of Phi(.)^7 phi."""
+    z = np.linspace(-8, 8, 4001)
+
+    def covered(half):
+        return np.trapezoid(stats.norm.cdf(half * np.sqrt(2) + z) ** 7 * stats.norm.pdf(z), z)
+
+    exact = optimize.brentq(lambda half: covered(half) - 0.95, 1, 4)
+    pairs = compare(gaussian([0.5] * 8, 0.02, size=40_000))
+    assert pairs.reach == pytest.approx([exact] * 8, rel=0.02)
+    few = gaussian([0.5] * 2, 0.02)
+    few = Draws(few.quality, few.scatter, 4)
+    assert compare(few).reach == pytest.approx([2.132] * 2, rel=0.03)
+
+
+@pytest.mark.parametrize("truth", [[0.5] * 6, [0.5, 0.5, 0.4, 0.3, 0.2, 0.1], [0.6] + [0.5] * 5])
+def test_bounds_against_the_best_hold_for_all_profiles_at_once(truth):
+    """Also where errors are unequal, whichever is the best, and chosen by score or not."""
+    truth, rng = np.array(truth), np.random.default_rng(0)
+    error = np.array([0.01, 0.02, 0.05, 0.05, 0.02, 0.01])
+    draws = Draws(truth, error * rng.normal(size=(4000, 6)), 1e6)
+    pairs, behind, held = compare(draws), truth.max() - truth, 0
+    for quality in truth + error * rng.normal(size=(2000, 6)):
+        found = replace(pairs, difference=quality[:, None] - quality[None])
+        held += (found.behind >= behind - 1e-12).all()
+    assert held / 2000 >= 0.94
+
+
 def test_probabilities_of_a_difference():
     pairs = compare(gaussian([0.52, 0.5], 0.01 / np.sqrt(2)))  # the difference's error is 0.01
     assert pairs.above(0.0)[0, 1] == pytest.approx(0.977, abs=0.005)
@@ -124,7 +155,7 @@ def test_undecided_says_how_many_more():
     found = decide(pairs, np.array([1.0, 2.0]), 0.01)
     assert found.recommended is None
     assert not found.worse.any()
-    assert found.more == pytest.approx((1.96 * 0.02 * np.sqrt(2) / 0.01) ** 2, rel=0.15)
+    assert found.more == pytest.approx((1.645 * 0.02 * np.sqrt(2) / 0.01) ** 2, rel=0.15)
     wider = compare(gaussian([0.80, 0.80], 0.02 / np.sqrt(found.more * 1.2)))
     assert decide(wider, np.array([1.0, 2.0]), 0.01).recommended == 0
     assert decide(pairs, np.array([1.0, 2.0]), 0.0).more is None

@@ -19,7 +19,8 @@ def pairs_of(quality, error, critical=2.0):
     quality = np.array(quality)
     errors = np.full((len(quality),) * 2, error)
     np.fill_diagonal(errors, 0)
-    return Pairs(quality[:, None] - quality[None], errors, critical, 30.0)
+    reach = np.full(len(quality), critical)
+    return Pairs(quality[:, None] - quality[None], errors, critical, reach, 30.0)
 
 
 def stopped(pairs, matters):
