@@ -200,7 +200,8 @@ def embeddings_digest(folder: Path) -> str:
     path = folder / "embeddings.parquet"
     if not path.exists():
         return ""
-    table = pq.read_table(path, columns=["id", "embedding"])
+    with pq.ParquetFile(path) as file:  # read_table first imports pandas and pyarrow.dataset
+        table = file.read(columns=["id", "embedding"])
     vectors = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     sha = hashlib.sha256(canonical_json(table["id"].to_pylist()).encode())
     sha.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
