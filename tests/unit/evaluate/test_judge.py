@@ -148,6 +148,27 @@ def test_repeats_are_averaged():
     assert compared.draws.quality[0] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("each", [2, 3])
+def test_places_of_a_block_count_as_one(each):
+    """Blocks of twins say what their firsts say: the errors are those of single places."""
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 2, 40)
+    right = {name: rng.random(40) < 0.7 for name in "ab"}
+
+    def errors(times):
+        labels = [f"c{c}" for c in np.repeat(classes, times)]
+        farms = [f"f{i}" for i in np.repeat(np.arange(40), times)]
+        places = points(clusters(40 * times, 1), labels, farm=farms)
+        design = make_design(places, options(cv="group", column="farm", folds=5))
+        told = {
+            name: {("linear", 0): np.repeat(np.where(own, classes, 1 - classes), times)[None]}
+            for name, own in right.items()
+        }
+        return compare_profiles(told, design, {"a": 1.0, "b": 1.0}, 0.01).pairs.error[0, 1]
+
+    assert errors(each) == pytest.approx(errors(1), rel=0.1)
+
+
 SWEEP = [
     {"model": m, "patch_size": p, "image_size": s, "bands": f"of {m}"}
     for m in ("a", "b")
