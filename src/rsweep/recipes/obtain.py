@@ -53,20 +53,21 @@ def _obtain_one(recipe: Recipe, source: Source, offline: bool) -> None:
         _fetch(recipe, source, place)
     if place.is_dir() and not any(place.iterdir()):
         raise RsweepError(f"{place} is empty")
-    if source.sha256 and not source.unpack:
-        check_sha256(place, source.sha256)
+    known = source.sha256 or source.sha256_starts
+    if known and not source.unpack:
+        check_sha256(place, known)
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Refuse a file that is not the expected one.
+    """Refuse a file whose sha256 does not start with what is expected of it.
 
     Raises:
-        RsweepError: it is not.
+        RsweepError: it does not.
     """
     if not path.is_file():
         raise RsweepError(f"{path} is a folder; expected a file")
     found = known_sha256(path)
-    if found != expected:
+    if not found.startswith(expected):
         raise RsweepError(
             f"{path}: expected sha256 {expected}, found {found} ({path.stat().st_size} bytes)"
         )

@@ -31,6 +31,7 @@ class Source:
         revision: commit of `hub`.
         files: patterns of the files of `hub` that are needed; none for all.
         sha256: of the file (of the archive where it is unpacked); "" where nobody has stated it.
+        sha256_starts: its first digits where no more is stated: torch's hub has eight in names.
         bibtex: whom to cite.
     """
 
@@ -44,6 +45,7 @@ class Source:
     revision: str = "main"
     files: Sequence[str] = ()
     sha256: str = ""
+    sha256_starts: str = ""
     bibtex: str = ""
 
 

@@ -98,6 +98,9 @@ def test_a_supplied_file_must_be_the_one_that_the_recipe_means(tmp_path):
     (tmp_path / "r/data").mkdir()
     path = tmp_path / "r/data/yields.csv"
     path.write_bytes(b"wrong")
+    start = read_recipe(write(tmp_path / "r", source(sha256_starts=right[:8])))
+    with pytest.raises(RsweepError, match=f"expected sha256 {right[:8]}, found"):
+        obtain(start)
     with pytest.raises(RsweepError, match=f"expected sha256 {right}, found"):
         obtain(recipe)
     path.write_bytes(b"right")
