@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def main(recipe: Path) -> None:
-    """Write data/chips.csv, which the study reads."""
-    command = [sys.executable, "-m", "rsweep.cli", "chips", str(recipe / "study.yaml"), "--force"]
+    """Write data/chips.csv, which both studies read."""
+    command = [sys.executable, "-m", "rsweep.cli", "chips", str(recipe / "knn.yaml"), "--force"]
     raise SystemExit(subprocess.run(command, check=False).returncode)
 
 
