@@ -59,7 +59,7 @@ def recipe(tmp_path_factory):
 
 
 def write_weights(folder):
-    """Files of random weights under the published names; those of profiles not run hold no weights."""
+    """Files of random weights under the published names; of profiles not run, no weights."""
     config = yaml.safe_load((folder / "knn.yaml").read_text())
     (folder / "data/weights").mkdir()
     read = weights_of({"profiles": {name: config["profiles"][name] for name in KEPT}})
