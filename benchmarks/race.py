@@ -8,11 +8,12 @@ one with each; nothing is shared, so the share of the cost is that of places tim
 
     python benchmarks/race.py [REPLAYS] [PROCESSES] [WORLD ...]
 
-writes benchmarks/results/race.csv, of the worlds by number, or of all.
+writes the rows of these worlds (by number from 0, or all) in benchmarks/results/race.csv.
 """
 
 from __future__ import annotations
 
+import csv
 import sys
 import time
 import warnings
@@ -21,7 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import sklearn
-from measure import facts, write_csv
+from measure import RESULTS, facts, write_csv
 from verdict import World, noise, places, smooth
 
 from rsweep.core.shards import make_shards
@@ -181,14 +182,24 @@ def summary(world: Race, runs: list[dict[str, np.ndarray]]) -> dict[str, object]
     }
 
 
+def rows_by_world() -> dict[str, dict[str, object]]:
+    """What was measured before."""
+    path = RESULTS / "race.csv"
+    if not path.exists():
+        return {}
+    with path.open() as file:
+        return {row["world"]: dict(row) for row in csv.DictReader(file)}
+
+
 def main(replays: int, processes: int, *worlds: int) -> None:
-    rows = []
     with ProcessPoolExecutor(processes) as pool:
         for world in [WORLDS[number] for number in worlds] or WORLDS:
             start = time.perf_counter()
             runs = list(pool.map(replay, [world] * replays, range(replays), chunksize=5))
-            rows.append({**summary(world, runs), "seconds": round(time.perf_counter() - start)})
-            write_csv("race", rows, facts())
+            took = round(time.perf_counter() - start)
+            rows = rows_by_world()
+            rows[world.name] = {**summary(world, runs), "seconds": took, **facts()}
+            write_csv("race", [rows[w.name] for w in WORLDS if w.name in rows], {})
 
 
 if __name__ == "__main__":
