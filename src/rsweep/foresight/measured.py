@@ -41,12 +41,16 @@ def _images(v: Volume) -> tuple[float, ...]:
     return v.rois, v.roi_days, v.read
 
 
+def _fetch(v: Volume) -> tuple[float, ...]:
+    return v.jobs, *_images(v)
+
+
 def _frames(v: Volume) -> tuple[float, ...]:
-    return v.rois, v.roi_days, v.read, v.written
+    return v.jobs, v.rois, v.roi_days, v.read, v.written
 
 
 def _tiles(v: Volume) -> tuple[float, ...]:
-    return v.rois, v.tiles, v.read, v.written
+    return v.jobs, v.rois, v.tiles, v.read, v.written
 
 
 def _forward(v: Volume) -> tuple[float, ...]:
@@ -58,13 +62,13 @@ def _size(v: Volume) -> tuple[float, ...]:
 
 
 CORE: Mapping[str, Model] = {
-    "fetch": Model(_images, (0.0088, 0.00022, 0.132)),
-    "composite": Model(_frames, (0.0024, 0.00006, 0.012, 0.012)),
-    "prep": Model(_tiles, (0.0013, 0.0013, 0.013, 0.013)),
-    "infer": Model(_forward, (0.028, 0.0014, 0.0042, 0.0028)),
-    "stitch": Model(_tiles, (0.0012, 0.0006, 0.012, 0.012)),
+    "fetch": Model(_fetch, (0.02, 0.03, 0.00027, 0.14)),
+    "composite": Model(_frames, (0.004, 0.004, 0.00002, 0.006, 0.2)),
+    "prep": Model(_tiles, (0.0115, 0.0008, 0.00015, 0.01, 0.05)),
+    "infer": Model(_forward, (0.0123, 0.0014, 0.0053, 0.03)),
+    "stitch": Model(_tiles, (0.0077, 0.0013, 0.0001, 0.02, 0.1)),
 }
-"""Core seconds, guessed from one machine (benchmarks/forecast.py)."""
+"""Core seconds, guessed from the seen studies of benchmarks/forecast.py on one machine."""
 DISK: Mapping[str, Model] = {
     "fetch": Model(lambda v: (v.jobs, v.rois, v.roi_days, v.read), (3e3, 1.5e3, 60.0, 4.5e5)),
     "composite": Model(_size, (6.8e3, 3.4e3, 3.4e6)),
