@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ee_store as made
 import pytest
 from ee_server import serve
 from ee_server.charges import Prices
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
@@ -26,7 +27,15 @@ from rsweep.core.store import Store
 from rsweep.jobs.runner import run_job
 from rsweep.plan.study import load_study
 from rsweep.sources.earthengine import ledger as ledger_module
-from rsweep.sources.earthengine.charges import Asked, Fit, at_most, expected, read_profile
+from rsweep.sources.earthengine.charges import (
+    ENOUGH,
+    GUESS,
+    Asked,
+    Fit,
+    at_most,
+    expected,
+    read_profile,
+)
 from rsweep.sources.earthengine.client import Client
 from rsweep.sources.earthengine.ledger import HOUR, Ledger
 from rsweep.sources.earthengine.reduce import composite_frames
@@ -157,6 +166,68 @@ def test_a_budget_is_never_passed_and_the_next_month_goes_on(at, tmp_path, monke
     assert Ledger(tmp_path, "project").read().fits == fits
     fetch(opened(at, tmp_path, budget=budget), 20)
     assert Ledger(tmp_path, "project").read().eecu_seconds == pytest.approx(charged(at) - spent)
+
+
+def test_a_guess_that_is_far_too_low_does_not_pass_a_budget(at, tmp_path):
+    """Charges are ten to twenty times the guess; four threads ask before any is known."""
+    at.prices = Prices(request=2.0, node=0.0)
+    at.latency_s = 0.05
+    source = opened(at, tmp_path, budget=7 / HOUR, bands=("B2", "B3", "B4", "B8"))
+    with ThreadPoolExecutor(4) as pool:
+        errors = [pool.submit(fetch, source, 20).exception() for _ in range(12)]
+    assert any(isinstance(error, BudgetError) for error in errors)
+    assert 1 < charged(at) <= 7
+
+
+def test_under_a_budget_the_first_requests_of_a_kind_take_turns(at, tmp_path):
+    ledger = Ledger(tmp_path, "project", budget_hours=1)
+    inside, most = [], []
+
+    def ask(_):
+        with ledger.turn("scenes"):
+            inside.append(1)
+            reserved = ledger.reserve("k", Asked("scenes", 1.0))
+            time.sleep(0.02)
+            most.append((len(most), len(inside)))
+            inside.pop()
+            ledger.settle(reserved, 0.5)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(20)))
+    assert {count for number, count in most if number < ENOUGH} == {1}
+    assert max(count for _, count in most) > 1
+
+
+def test_where_nobody_says_what_a_request_cost_the_budget_counts_the_most_it_may_have(at, tmp_path):
+    at.prices, at.silent = Prices(request=0.6), True
+    source = opened(at, tmp_path, budget=12 / HOUR)
+    with pytest.raises(BudgetError):
+        fetch_often(source)
+    assert 0 < charged(at) <= 12
+    month = Ledger(tmp_path, "project").read()
+    assert month.eecu_seconds < charged(at)  # by the guess, which is too low
+    assert charged(at) <= month.most <= 12
+
+
+ASKED = st.builds(Asked, st.sampled_from(["list", "scenes", "composite"]), st.floats(0, 50))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.fixed_dictionaries({kind: st.tuples(st.floats(0, 9), st.floats(0, 9)) for kind in GUESS}),
+    st.lists(st.tuples(ASKED, st.floats(0.8, 1.2)), min_size=1, max_size=60),
+    st.floats(1, 1000),
+)
+def test_no_budget_is_passed_whatever_is_charged_within_reach_of_the_guess(prices, asked, budget):
+    """A kind's own price and its price by value are each up to nine times the guess."""
+    fits, spent = {}, 0.0
+    for one, scatter in asked:
+        own, slope = (p * g for p, g in zip(prices[one.kind], GUESS[one.kind], strict=True))
+        charge = scatter * (own + slope * one.millions)
+        if spent + at_most(one, fits) <= budget:
+            spent += charge
+            fits[one.kind] = fits.get(one.kind, Fit()).with_charge(one, charge)
+    assert spent <= budget
 
 
 FETCHER = """
@@ -316,7 +387,7 @@ def test_a_line_is_found_again(own, slope, sizes):
     for size in [*sizes, 1.0, 40.0]:
         fit = fit.with_charge(Asked("scenes", size), own + slope * size)
     assert expected(Asked("scenes", 20.0), fit) == pytest.approx(own + 20 * slope, rel=1e-3)
-    assert at_most(Asked("scenes", 100.0), fit) >= own + slope * 100
+    assert at_most(Asked("scenes", 100.0), {"scenes": fit}) >= own + slope * 100
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), max_size=30))
@@ -325,9 +396,8 @@ def test_no_charges_whatever_give_a_cost_below_zero(charges):
     for size, cost in charges:
         fit = fit.with_charge(Asked("composite", size), cost)
     for size in (0.0, 1.0, 100.0):
-        assert (
-            0 <= expected(Asked("composite", size), fit) <= at_most(Asked("composite", size), fit)
-        )
+        asked = Asked("composite", size)
+        assert 0 <= expected(asked, fit) <= at_most(asked, {"composite": fit})
 
 
 def test_a_profile_is_summed_over_its_rows():

@@ -24,6 +24,8 @@ UNSURE = 10.0
 ENOUGH = 5
 """Charged requests of a kind from which its two numbers are fitted."""
 LEAST_MARGIN = 1.25
+"""What a request costs may be so many times what it is expected to cost, at the least."""
+LEAST_HELD = 2.0
 """Set aside for a request is so many times what it is expected to cost, at the least."""
 
 _ROW = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s", re.MULTILINE)
@@ -44,6 +46,9 @@ class Fit:
     Attributes:
         most: largest charge over what was expected, since there were `ENOUGH`.
         far: largest x.
+        top: largest charge.
+        low: largest charge over the guess: how far the guess has been too low.
+        untold: requests that were answered, and of which the service did not say what they cost.
     """
 
     n: int = 0
@@ -53,6 +58,9 @@ class Fit:
     xy: float = 0.0
     most: float = 1.0
     far: float = 0.0
+    top: float = 0.0
+    low: float = 1.0
+    untold: int = 0
 
     def with_charge(self, asked: Asked, charge: float) -> Fit:
         """The sums with one request more."""
@@ -66,7 +74,15 @@ class Fit:
             self.xy + x * charge,
             max(self.most, over),
             max(self.far, x),
+            max(self.top, charge),
+            max(self.low, charge / expected(asked, Fit())),
+            self.untold,
         )
+
+    @property
+    def tried(self) -> bool:
+        """True if so many requests were answered that more of them would say nothing new."""
+        return self.n + self.untold >= ENOUGH
 
     def line(self) -> tuple[float, float] | None:
         """Cost of a request and of a million values by least squares, neither below 0."""
@@ -88,12 +104,21 @@ def expected(asked: Asked, fit: Fit) -> float:
     return own + slope * asked.millions
 
 
-def at_most(asked: Asked, fit: Fit) -> float:
-    """EECU-seconds to set aside for a request; more, the further it is beyond what was charged."""
-    if fit.line() is None:
-        return UNSURE * expected(asked, fit)
-    beyond = asked.millions / fit.far if fit.far else 1.0
-    return max(LEAST_MARGIN, 1.1 * fit.most) * max(beyond, 1.0) * expected(asked, fit)
+def at_most(asked: Asked, fits: Mapping[str, Fit]) -> float:
+    """EECU-seconds to set aside for a request, of which it must not cost more.
+
+    A request costs no more than a larger one, and one that is twice as large no more than twice as
+    much. So a few charges bound the next by the largest of them, and more by their line, with
+    their mean as the least. Of a kind that nothing is known of it is `UNSURE` times the guess, and
+    as many times that as any charge has been above its guess.
+    """
+    fit = fits.get(asked.kind, Fit())
+    if not fit.top or (asked.millions and not fit.far):
+        return UNSURE * max((f.low for f in fits.values()), default=1.0) * expected(asked, Fit())
+    beyond = max(asked.millions / fit.far if fit.far else 1.0, 1.0)
+    known = fit.y / fit.n if fit.line() else fit.top
+    margin = max(LEAST_HELD, 1.1 * fit.most)
+    return margin * beyond * max(known, expected(asked, fit))
 
 
 def read_profile(text: str) -> float | None:

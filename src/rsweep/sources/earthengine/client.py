@@ -148,16 +148,17 @@ class Client:
         """Set aside what a request may cost, send it, and write down what it has cost."""
         if self._ledger is None:
             return self._counted(request)
-        reserved = self._ledger.reserve(self._key, asked)
-        profiles: list[str] = []
-        try:
-            answer = self._counted(lambda: self._marked(request, profiles))
-        except _failures() as error:
-            if _status(error) == 429:  # it was turned away before any work
-                self._ledger.refuse(reserved)
-            raise
-        charge = self._profile(profiles[0]) if profiles else None
-        cost = self._ledger.settle(reserved, charge)
+        with self._ledger.turn(asked.kind):
+            reserved = self._ledger.reserve(self._key, asked)
+            profiles: list[str] = []
+            try:
+                answer = self._counted(lambda: self._marked(request, profiles))
+            except _failures() as error:
+                if _status(error) == 429:  # it was turned away before any work
+                    self._ledger.refuse(reserved)
+                raise
+            charge = self._profile(profiles[0]) if profiles else None
+            cost = self._ledger.settle(reserved, charge)
         self.count(eecu_seconds=cost, modelled_requests=charge is None)
         return answer
 

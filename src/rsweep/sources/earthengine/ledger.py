@@ -3,7 +3,8 @@
 Before a request is sent its cost is set aside under a lock, so that jobs which run at once cannot
 pass a budget together; when it is answered, what it cost takes the place of what was set aside. Of
 a request that was never answered (a killed job, a broken connection) what was set aside stays: the
-service may have charged for it.
+service may have charged for it. Under a budget the first requests of a kind are sent one at a time,
+so that what one of them cost is known before the next is sent.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from rsweep.core.errors import BudgetError, CorruptError, SourceError
 from rsweep.core.names import slug
 from rsweep.core.sealed_json import read_sealed, write_sealed
 from rsweep.core.writers import own_name
-from rsweep.sources.earthengine.charges import Asked, Fit, at_most, expected
+from rsweep.sources.earthengine.charges import Asked, Fit, Kind, at_most, expected
 
 HOUR = 3600.0
 FOLDER = "ledger"
@@ -40,12 +41,14 @@ class Spent:
         told: of these, those of which the service said what they cost.
         unanswered: of these, those that were not answered or are on their way.
         eecu_seconds: what all of them cost.
+        margin: what those that were answered may have cost beyond that, where nobody said what.
     """
 
     requests: int = 0
     told: int = 0
     unanswered: int = 0
     eecu_seconds: float = 0.0
+    margin: float = 0.0
 
 
 @dataclass
@@ -55,17 +58,24 @@ class Month:
     Attributes:
         spent: fetch key -> what it has cost.
         fits: kind of request -> what is known of its cost.
+        refused: the largest request that the budget has no room for; None while it has.
     """
 
     project: str
     month: str
     spent: dict[str, Spent] = field(default_factory=dict)
     fits: dict[str, Fit] = field(default_factory=dict)
+    refused: Asked | None = None
 
     @property
     def eecu_seconds(self) -> float:
         """What all keys have cost."""
         return sum(spent.eecu_seconds for spent in self.spent.values())
+
+    @property
+    def most(self) -> float:
+        """What all keys may have cost, at the most."""
+        return self.eecu_seconds + sum(spent.margin for spent in self.spent.values())
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,25 @@ class Ledger:
         self.project, self.budget_hours = project, budget_hours
         self.folder = store / FOLDER / slug(project)
 
+    @contextmanager
+    def turn(self, kind: Kind) -> Iterator[None]:
+        """Wait for one's turn while little is known of a kind and a budget is to be kept.
+
+        Raises:
+            SourceError: the ledger cannot be read or locked.
+        """
+        if self.budget_hours is None or self._tried(kind):
+            yield
+            return
+        with ExitStack() as stack:
+            stack.enter_context(self._locked(self.folder, f".first-{kind}"))
+            if self._tried(kind):
+                stack.close()
+            yield
+
+    def _tried(self, kind: Kind) -> bool:
+        return self.read().fits.get(kind, Fit()).tried
+
     def reserve(self, key: str, asked: Asked) -> Reservation:
         """Set aside the cost of a request.
 
@@ -100,12 +129,18 @@ class Ledger:
         """
         path = self.folder / f"{this_month()}.json"
         with self._opened(path) as month:
-            amount = at_most(asked, month.fits.get(asked.kind, Fit()))
-            self._check(month, amount)
-            spent = month.spent.setdefault(key, Spent())
-            spent.requests += 1
-            spent.unanswered += 1
-            spent.eecu_seconds += amount
+            amount = at_most(asked, month.fits)
+            # A list that leads up to what does not fit is not asked for either.
+            before = at_most(month.refused, month.fits) if month.refused else 0.0
+            refused = self._refusal(month, max(amount, before))
+            month.refused = (asked if amount > before else month.refused) if refused else None
+            if not refused:
+                spent = month.spent.setdefault(key, Spent())
+                spent.requests += 1
+                spent.unanswered += 1
+                spent.eecu_seconds += amount
+        if refused:
+            raise BudgetError(refused)
         return Reservation(path, key, asked, amount)
 
     def refuse(self, reserved: Reservation) -> None:
@@ -129,7 +164,10 @@ class Ledger:
             spent = month.spent[reserved.key]
             spent.unanswered -= 1
             spent.eecu_seconds += cost - reserved.eecu_seconds
-            if charge is not None:
+            if charge is None:
+                spent.margin += max(reserved.eecu_seconds - cost, 0.0)
+                month.fits[kind] = replace(fit, untold=fit.untold + 1)
+            else:
                 spent.told += 1
                 month.fits[kind] = fit.with_charge(reserved.asked, charge)
         return cost
@@ -154,22 +192,21 @@ class Ledger:
         earlier = sorted(p.stem for p in self.folder.glob("*.json") if p.stem < month)
         return Month(self.project, month, fits=self.read(earlier[-1]).fits if earlier else {})
 
-    def _check(self, month: Month, amount: float) -> None:
-        if self.budget_hours is None:
-            return
-        if month.eecu_seconds + amount > self.budget_hours * HOUR:
-            raise BudgetError(
-                f"budget: eecu_hours {self.budget_hours:g} of project {self.project} is spent for "
-                f"{month.month}: {month.eecu_seconds / HOUR:.6g} are used or set aside in "
-                f"{self.folder}, and the next request may take {amount / HOUR:.3g}. What was "
-                f"fetched is kept: run again next month, or raise the budget"
-            )
+    def _refusal(self, month: Month, amount: float) -> str:
+        """Why a request that may take so much is not sent; "" if it is."""
+        if self.budget_hours is None or month.most + amount <= self.budget_hours * HOUR:
+            return ""
+        return (
+            f"budget: eecu_hours {self.budget_hours:g} of project {self.project} is spent for "
+            f"{month.month}: {month.most / HOUR:.6g} are used or set aside in "
+            f"{self.folder}, and the next request may take {amount / HOUR:.3g}. What was "
+            f"fetched is kept: run again next month, or raise the budget"
+        )
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[Month]:
         """The month in a file, under a lock; changes are written when the block ends well."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked(path.parent):
+        with self._locked(path.parent, ".lock"):
             month = self.read(path.stem)
             yield month
             temporary = path.with_name(own_name(path.name, "tmp"))
@@ -177,8 +214,9 @@ class Ledger:
             temporary.replace(path)
 
     @contextmanager
-    def _locked(self, folder: Path) -> Iterator[None]:
-        held = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    def _locked(self, folder: Path, name: str) -> Iterator[None]:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
         except OSError as error:
@@ -206,4 +244,5 @@ def _month(found: Mapping[str, Any]) -> Month:
         found["month"],
         {key: Spent(**row) for key, row in found["spent"].items()},
         {kind: Fit(**row) for kind, row in found["fits"].items()},
+        Asked(**found["refused"]) if found.get("refused") else None,
     )
