@@ -45,8 +45,9 @@ OPTIONS: dict[str, Option] = {
             "str",
             "none",
             "how numbers of a GeoTIFF become the embedding: alphaearth squares int8 over 127.5 "
-            "with its sign, -128 being missing",
-            allowed=("none", "alphaearth"),
+            "with its sign, -128 being missing; tessera takes int8 [H, W, D] of NAME.npy times "
+            "NAME_scales.npy [H, W], and of the GeoTIFF, NAME.tif, only where its pixels lie",
+            allowed=("none", "alphaearth", "tessera"),
         ),
     )
 }
@@ -135,7 +136,7 @@ def _entry(entry: Any, place: str, problems: list[Problem]) -> Iterator[GivenSet
         problems += _check(sets[0], "pooling" in entry, place)
     if len(problems) > before:
         return
-    sha256 = _digest(Path(sets[0]["path"]))
+    sha256 = _digest(Path(sets[0]["path"]), sets[0]["decode"])
     for own in sets:
         raster = _ending(own["path"]) in RASTERS
         name = f"{own['name']}_{own['pooling']}" if len(sets) > 1 else own["name"]
@@ -177,22 +178,31 @@ def _check(own: Mapping[str, Any], pooled: bool, place: str) -> Iterator[Problem
         yield Problem(f"{place}.{unread}", f"is read of a GeoTIFF only, and path is {path!r}")
     elif ending in TABLES and EACH_ROI in path:
         yield Problem(f"{place}.path", f"is {path!r}; {EACH_ROI} is for a GeoTIFF per ROI")
-    elif not read_place(path).exists():
-        yield Problem(f"{place}.path", f"is {path!r}; {read_place(path)} is not there")
+    else:
+        for read in read_places(path, own["decode"]):
+            if not read.exists():
+                yield Problem(f"{place}.path", f"is {path!r}; {read} is not there")
 
 
 def _ending(path: str) -> str:
     return Path(path).suffix.lower()
 
 
-def read_place(path: str) -> Path:
-    """The file or folder whose content decides what is read: of a path with {id}, the folder."""
-    if EACH_ROI not in path:
-        return Path(path)
-    return Path(path.partition(EACH_ROI)[0] + "x").parent
+def read_places(path: str, decode: str) -> tuple[Path, ...]:
+    """The files or folder whose content decides what is read: of a path with {id}, the folder."""
+    if EACH_ROI in path:
+        return (Path(path.partition(EACH_ROI)[0] + "x").parent,)
+    return (Path(path), *(tessera_files(Path(path)) if decode == "tessera" else ()))
 
 
-def _digest(path: Path) -> str:
-    """sha256 of a file, or of the names and digests of all files of a folder."""
-    place = read_place(str(path))
+def tessera_files(path: Path) -> tuple[Path, Path]:
+    """The numbers and their scales, which lie beside the GeoTIFF that says where they are."""
+    return path.with_suffix(".npy"), path.with_name(f"{path.stem}_scales.npy")
+
+
+def _digest(path: Path, decode: str) -> str:
+    """sha256 of a file, or of the names and digests of all files of a folder or set."""
+    place, *beside = read_places(str(path), decode)
+    if beside:
+        return digest([known_sha256(each) for each in (place, *beside)])
     return known_sha256(place) if place.is_file() else digest(digests(place, walk(place)))

@@ -19,7 +19,7 @@ from rsweep.core.sealed_json import read_sealed, write_sealed
 from rsweep.core.shards import Shard
 from rsweep.models.pins import pins_file
 from rsweep.plan.config import check_size
-from rsweep.plan.given import GivenSet, read_place
+from rsweep.plan.given import GivenSet, read_places
 from rsweep.plan.pinning import pinned_study
 from rsweep.plan.profiles import Profile
 from rsweep.plan.race import Race
@@ -99,7 +99,8 @@ def _watched(study: Study) -> Iterator[Path]:
         yield Path(study.options["published"])
     if study.evaluate.get("label_raster"):
         yield Path(study.evaluate["label_raster"])
-    yield from (read_place(given.path) for given in study.given)
+    for given in study.given:
+        yield from read_places(given.path, given.decode)
     yield pins_file(study.store)
     asked = [p.settings for p in study.profiles] + [s.settings for s in study.skipped]
     for settings in asked:

@@ -15,7 +15,7 @@ from pyproj import Transformer
 from rsweep.core.errors import RoiError, RsweepError
 from rsweep.core.grid import roi_polygon
 from rsweep.core.roi import Roi
-from rsweep.plan.given import EACH_ROI, GivenSet
+from rsweep.plan.given import EACH_ROI, GivenSet, tessera_files
 from rsweep.stages.stitch.pool import coverage, pool
 
 MISSING_INT8 = -128
@@ -65,16 +65,16 @@ def _whole(path: Path, given: GivenSet) -> Pooled:
         return Pooled(None, 0.0, f"{path.name} is not there")
     try:
         with rasterio.open(path) as raster:
-            values = _decoded(raster.read(), raster.nodata, given)
+            values = _read(raster, path, (slice(0, raster.height), slice(0, raster.width)), given)
     except rasterio.errors.RasterioError as error:
         return Pooled(None, 0.0, f"{path.name} cannot be read: {type(error).__name__}")
+    except OSError as error:
+        return Pooled(None, 0.0, f"{path.name}: {error.strerror}: {Path(error.filename).name}")
     return _pooled(values, np.ones(values.shape[1:]), given.pooling)
 
 
 def _cut(raster: Any, roi: Roi, given: GivenSet) -> Pooled:
     """Of the pixels of a large raster that a ROI covers, each by the share that is covered."""
-    from rasterio.windows import Window
-
     try:
         polygon = _in_pixels(raster, roi)
     except RoiError as error:
@@ -84,8 +84,8 @@ def _cut(raster: Any, roi: Roi, given: GivenSet) -> Pooled:
     rows = _span(top, bottom, raster.height)
     if not columns or not rows:
         return Pooled(None, 0.0, f"it lies outside {Path(given.path).name}")
-    window = Window(columns.start, rows.start, len(columns), len(rows))
-    values = _decoded(raster.read(window=window), raster.nodata, given)
+    window = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+    values = _read(raster, Path(given.path), window, given)
     upright = shapely.transform(polygon, lambda xy: xy * [1, -1])  # `coverage` counts upwards
     weights = coverage(upright, columns.start, -rows.start, 1.0, len(rows), len(columns))
     found = _pooled(values, weights, given.pooling)
@@ -109,6 +109,37 @@ def _in_pixels(raster: Any, roi: Roi) -> shapely.Geometry:
 def _span(low: float, high: float, size: int) -> range:
     """Whole pixels that an interval touches, of those that there are."""
     return range(max(int(np.floor(low)), 0), min(int(np.ceil(high)), size))
+
+
+def _read(
+    raster: Any, path: Path, window: tuple[slice, slice], given: GivenSet
+) -> NDArray[np.float32]:
+    """The embedding [D, h, w] in rows and columns of a raster, NaN where there is none."""
+    from rasterio.windows import Window
+
+    if given.decode == "tessera":
+        return _tessera(path, (raster.height, raster.width), window)
+    return _decoded(raster.read(window=Window.from_slices(*window)), raster.nodata, given)
+
+
+def _tessera(
+    path: Path, shape: tuple[int, int], window: tuple[slice, slice]
+) -> NDArray[np.float32]:
+    """TESSERA's int8 [H, W, D] times a scale [H, W] per pixel; NaN where the scale is not finite.
+
+    Raises:
+        RsweepError: the two arrays are not of the raster's pixels.
+    """
+    numbers, scales = (np.load(each, mmap_mode="r") for each in tessera_files(path))
+    if numbers.ndim != 3 or numbers.shape[:2] != shape or scales.shape != shape:
+        raise RsweepError(
+            f"{path} has {shape} pixels, its numbers are {numbers.shape} and their scales "
+            f"{scales.shape}; expected [H, W, D] and [H, W] of the same pixels"
+        )
+    scale = np.asarray(scales[window], np.float32)
+    found = np.asarray(numbers[window], np.float32) * scale[..., None]
+    found[~np.isfinite(scale)] = np.nan
+    return np.moveaxis(found, -1, 0)
 
 
 def _decoded(values: NDArray[Any], nodata: float | None, given: GivenSet) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rsweep.core.errors import RsweepError, StudyError
 from rsweep.plan.config import read_config
-from rsweep.plan.given import read_place
+from rsweep.plan.given import read_places
 from rsweep.plan.study import MADE_OF, Study, make_study
 from rsweep.results.lock import read_whole
 from rsweep.verify.held import held_rows
@@ -75,5 +75,5 @@ def _at_hand(given: Any) -> bool:
 
     The folder of a lock's `{id}.tif` is not known, since locks keep no absolute paths.
     """
-    place = read_place(str(given.get("path", "")))
-    return place.exists() and place != Path()
+    places = read_places(str(given.get("path", "")), str(given.get("decode", "none")))
+    return all(place.exists() and place != Path() for place in places)

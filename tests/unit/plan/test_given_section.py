@@ -53,6 +53,7 @@ def with_given(config, *given):
         ({"name": "x", "path": "a.npz", "pooling": "max"}, "pooling: is read of a GeoTIFF only"),
         ({"name": "x", "path": "a.npz", "decode": "alphaearth"}, "decode: is read of a GeoTIFF"),
         ({"name": "x", "path": "maps/{id}.npz"}, "for a GeoTIFF per ROI"),
+        ({"name": "x", "path": "maps/a.tif", "decode": "tessera"}, "a.npy is not there"),
         ({"name": "x", "path": "maps/{id}.tif", "pooling": ["mean", "avg"]}, "'avg'"),
         ({"name": "x", "path": "a.npz", "pth": 1}, "is not an option; did you mean 'path'"),
     ],
@@ -104,3 +105,13 @@ def test_a_study_may_have_nothing_else(config):
     assert not study.profiles
     assert not study.nodes()
     assert make_study(own, "study.yaml").profiles  # without it, the base profile alone
+
+
+def test_the_scales_of_tessera_are_in_its_digest(config, tmp_path):
+    entry = {"name": "x", "path": "maps/a.tif", "decode": "tessera"}
+    np.save(tmp_path / "maps/a.npy", np.ones((2, 2, 3), np.int8))
+    found = []
+    for scale in (0.5, 0.25):
+        np.save(tmp_path / "maps/a_scales.npy", np.full((2, 2), scale, np.float32))
+        found.append(make_study(with_given(config, entry), "study.yaml").given[0].sha256)
+    assert found[0] != found[1]

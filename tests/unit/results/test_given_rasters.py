@@ -156,3 +156,49 @@ def test_a_raster_of_all_places_needs_a_coordinate_system(tmp_path):
     (tmp_path / "no.tif").write_text("no raster")
     with pytest.raises(RsweepError, match=r"no\.tif cannot be read"):
         read_set(given(tmp_path / "no.tif"), [ROI])
+
+
+def tessera(folder, shape=(80, 80)):
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(-127, 128, (*shape, 5), dtype=np.int8)
+    scales = rng.uniform(0.01, 0.1, shape).astype(np.float32)
+    np.save(folder / "grid.npy", numbers)
+    np.save(folder / "grid_scales.npy", scales)
+    path = write(folder / "grid.tif", np.ones((1, 80, 80), np.uint8), nodata=1)
+    return path, numbers, scales
+
+
+def test_tessera_is_int8_times_the_scale_of_its_pixel(tmp_path):
+    path, numbers, scales = tessera(tmp_path)
+    values = np.moveaxis(numbers.astype(np.float32) * scales[..., None], -1, 0)
+    plain = write(tmp_path / "float.tif", values)
+    (found,) = read_rasters(given(path, decode="tessera"), [FIELD])
+    (expected,) = read_rasters(given(plain), [FIELD])
+    np.testing.assert_allclose(found.vector, expected.vector, rtol=1e-6)
+    assert found.valid_share == expected.valid_share == 1
+
+
+def test_tessera_without_a_scale_is_missing(tmp_path):
+    path, _, scales = tessera(tmp_path)
+    np.save(tmp_path / "grid_scales.npy", np.full_like(scales, np.nan))
+    (found,) = read_rasters(given(path, decode="tessera"), [FIELD])
+    assert found.vector is None
+
+
+def test_tessera_of_other_pixels_than_its_raster_is_an_error(tmp_path):
+    path, *_ = tessera(tmp_path, (79, 80))
+    with pytest.raises(RsweepError, match="same pixels"):
+        list(read_rasters(given(path, decode="tessera"), [FIELD]))
+
+
+def test_tessera_per_roi_says_which_file_is_not_there(tmp_path):
+    path, numbers, scales = tessera(tmp_path)
+    each = given(tmp_path / "{id}.tif", decode="tessera")
+    path.rename(tmp_path / "b.tif")
+    (found,) = read_rasters(each, [FIELD])
+    assert "b.npy" in found.error
+    np.save(tmp_path / "b.npy", numbers)
+    np.save(tmp_path / "b_scales.npy", scales)
+    (found,) = read_rasters(each, [FIELD])
+    mean = (numbers.astype(np.float64) * scales[..., None]).mean((0, 1))
+    np.testing.assert_allclose(found.vector, mean, rtol=1e-4, atol=1e-5)
