@@ -8,8 +8,11 @@ from typing import Any
 
 from rsweep.core.knobs import Knob
 from rsweep.core.nodes import Node
+from rsweep.core.settings import ProfileSettings
 
-Settings = Mapping[str, Any]
+Settings = ProfileSettings
+NodeSettings = Mapping[str, Any]
+"""Settings of a node: what its stage reads, so each stage has a TypedDict of its own."""
 
 EACH_SENSOR = "each sensor"
 """Name of an input that stands for one per sensor, each under the sensor's name."""
@@ -66,15 +69,15 @@ class Stage:
     version: int
     about: str
     knobs: tuple[Knob, ...]
-    reads: Callable[[Settings, str], Mapping[str, Any]]
-    memory_mb: Callable[[Settings], float]
-    seconds: Callable[[Settings, Work], float]
+    reads: Callable[[Settings, str], NodeSettings]
+    memory_mb: Callable[[NodeSettings], float]
+    seconds: Callable[[NodeSettings, Work], float]
     inputs: Mapping[str, str] = field(default_factory=dict)
     by_sensor: bool = False
     tolerance: float = 0.0
     options: Callable[[Settings], dict[str, Any]] = lambda settings: {}
-    roi_mb: Callable[[Settings, Extent], float] = lambda settings, extent: 0.0
+    roi_mb: Callable[[NodeSettings, Extent], float] = lambda settings, extent: 0.0
 
-    def node(self, settings: Settings, inputs: Mapping[str, Node]) -> Node:
+    def node(self, settings: NodeSettings, inputs: Mapping[str, Node]) -> Node:
         """The stage under these settings."""
         return Node(self.name, self.version, settings, inputs)

@@ -8,14 +8,15 @@ constant of the model's card, or the stage's version.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.nodes import Node
 from rsweep.core.places import PLACES, Places
+from rsweep.core.settings import ProfileSettings, by_name, with_knob
 from rsweep.explain.chains import plain
 from rsweep.explain.leaves import Change, changes
 from rsweep.models.registry import find_card
@@ -44,7 +45,7 @@ class Cause:
 
 
 def chain_causes(
-    before: Node, after: Node, settings: Mapping[str, Any], places: Places = UNKNOWN
+    before: Node, after: Node, settings: ProfileSettings, places: Places = UNKNOWN
 ) -> list[Cause]:
     """Every cause along two chains of nodes, sources first, each once, where it is first read.
 
@@ -93,7 +94,8 @@ def node_causes(
     if before.version != after.version:
         change = Change("version", before.version, after.version)
         yield Cause("stage version", after.stage, change)
-    replay = _Replay(after, plain(before.settings), settings, sensor)
+    turned = cast(ProfileSettings, dict(settings))
+    replay = _Replay(after, plain(before.settings), turned, sensor)
     for knob, value in replay.knobs():
         now, settings[knob] = settings.get(knob), value
         yield Cause("knob", after.stage, Change(knob, value, now))
@@ -117,9 +119,9 @@ class _Replay:
         left: differences that no knob explains, once `knobs` has ended.
     """
 
-    def __init__(self, node: Node, target: Any, settings: Mapping[str, Any], sensor: str) -> None:
+    def __init__(self, node: Node, target: Any, settings: ProfileSettings, sensor: str) -> None:
         self._stage, self._sensor, self._target = STAGES[node.stage], sensor, target
-        self._settings = dict(settings)
+        self._settings = settings
         self.left = changes(target, plain(node.settings))
         with suppress(Exception):  # settings turned back may be none that the stage can read
             now = changes(target, plain(self._stage.reads(self._settings, sensor)))
@@ -132,7 +134,7 @@ class _Replay:
             if best is None or len(best[2]) >= len(self.left):
                 return
             knob, value, self.left = best
-            self._settings[knob] = value
+            self._settings = with_knob(self._settings, knob, value)
             yield knob, value
 
     def _trials(self) -> Iterator[tuple[str, Any, list[Change]]]:
@@ -157,13 +159,14 @@ class _Replay:
         raw = [*listed, *knob.words, *((True, False) if knob.kind == "bool" else ())]
         raw += [knob.default] if knob.default is not MODEL else []
         raw += [self._target.get(knob.name), *(change.before for change in self.left)]
-        raw += self._shifted(self._settings.get(knob.name))
+        own = by_name(self._settings).get(knob.name)
+        raw += self._shifted(own)
         found: dict[str, Any] = {}
         for value in raw:
             with suppress(ValueError, TypeError):
                 parsed = None if value is knob.default is None else knob.parse(value)
                 found[repr(parsed)] = parsed
-        return [v for v in found.values() if v != self._settings.get(knob.name)]
+        return [v for v in found.values() if v != own]
 
     def _shifted(self, value: Any) -> list[float]:
         """A number moved by what some setting moved, for settings that are a sum with it."""
@@ -176,12 +179,12 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _with(settings: Mapping[str, Any], knob: str, value: Any) -> dict[str, Any]:
+def _with(settings: ProfileSettings, knob: str, value: Any) -> ProfileSettings:
     """Settings with another value of a knob; of another model, its defaults for the rest."""
     if knob != "model":
-        return {**settings, knob: value}
+        return with_knob(settings, knob, value)
     found, errors = resolve({"model": value, "provider": settings["provider"]}, {})
     if errors:
         raise ValueError(errors)
     kept = {n: v for n, v in settings.items() if n in (*found, PLACES) and n != "model"}
-    return {**found, **kept}
+    return cast(ProfileSettings, {**found, **kept})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rsweep.core.nodes import Node
 from rsweep.core.places import Places
+from rsweep.core.settings import ProfileSettings
 from rsweep.core.shards import Shard
 from rsweep.core.store import Store
 from rsweep.explain.causes import Cause, chain_causes
@@ -44,7 +44,7 @@ class Reason:
 
 def profile_reasons(
     node: Node,
-    settings: Mapping[str, Any],
+    settings: ProfileSettings,
     shards: Sequence[Shard],
     store: Store,
     places: Places = UNKNOWN,
@@ -68,7 +68,7 @@ def profile_reasons(
 
 
 def _scenes(
-    node: Node, settings: Mapping[str, Any], absent: Sequence[Shard], store: Store
+    node: Node, settings: ProfileSettings, absent: Sequence[Shard], store: Store
 ) -> SceneChanges:
     """Changes of scenes of the fetches that a node is made of, where any of its files was made."""
     if not absent or not store.folder(node).is_dir():

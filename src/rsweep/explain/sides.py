@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import nearest
 from rsweep.core.nodes import Node
 from rsweep.core.places import Places, places_of
+from rsweep.core.settings import ProfileSettings
 from rsweep.explain.causes import Cause, chain_causes
 from rsweep.explain.chains import plain
 from rsweep.explain.leaves import Change, changes
@@ -24,7 +23,7 @@ class Side:
     """A profile as a study asks for it, or as results say that it ran."""
 
     name: str
-    settings: Mapping[str, Any]
+    settings: ProfileSettings
     node: Node
     places: Places = UNKNOWN
 

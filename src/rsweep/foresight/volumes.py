@@ -16,6 +16,7 @@ from typing import Any
 from rsweep.core.nodes import Node
 from rsweep.core.roi import SNAP_M
 from rsweep.core.sensors import SENSORS
+from rsweep.core.settings import ProfileSettings
 from rsweep.core.shards import days_between
 from rsweep.models.card import ModelCard
 from rsweep.models.registry import find_card
@@ -255,7 +256,7 @@ def tile_gflops(settings: Mapping[str, Any], prep: Node, places: Places) -> floa
 
 
 @functools.cache
-def _usual(model: str) -> Mapping[str, Any]:
+def _usual(model: str) -> ProfileSettings:
     return defaults(find_card(model))
 
 

@@ -13,6 +13,7 @@ from rsweep.core.nodes import KEY_LENGTH, Node
 from rsweep.models.pins import checkpoint_name
 from rsweep.models.registry import find_card
 from rsweep.plan.study import Study
+from rsweep.stages.infer.spec import network_settings
 
 WHERE = ("model", "variant", "sha256", "repository", "revision", "file", "url")
 """Settings of an inference node that say which weights it reads."""
@@ -57,7 +58,7 @@ def fetch_one(study: Study, node: Node, options: Mapping[str, Any]) -> dict[str,
         checkpoint = find_card(node.settings["model"]).variants[node.settings["variant"]].checkpoint
         pin = study.pins().get(checkpoint_name(checkpoint)) if checkpoint else None
         commit = pin.commit if pin else None
-    return fetch_weights(node.settings, options, commit)
+    return fetch_weights(network_settings(node), options, commit)
 
 
 def fetch_named(study: Study, wanted: str, to: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rsweep.core.knobs import Knob
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.envelope import Envelope
 
 
@@ -126,24 +127,24 @@ class ModelCard:
     normalizations: Mapping[str, Mapping[str, Normalization]]
     variants: Mapping[str, Variant]
     defaults: Mapping[str, Any]
-    groups: Callable[[Mapping[str, Any]], tuple[TokenGroup, ...]]
+    groups: Callable[[ProfileSettings], tuple[TokenGroup, ...]]
     licence_code: str
     licence_weights: str
     pretraining: str
     allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     knobs: tuple[Knob, ...] = ()
-    check: Callable[[Mapping[str, Any]], list[tuple[str, str]]] = lambda settings: []
+    check: Callable[[ProfileSettings], list[tuple[str, str]]] = lambda settings: []
     vectors: tuple[str, ...] = ()
     frames_range: tuple[int, int] = (1, 1)
     side_inputs: tuple[str, ...] = ()
-    constants: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda settings: {}
+    constants: Callable[[ProfileSettings], dict[str, Any]] = lambda settings: {}
     weights: tuple[str, ...] = ("pretrained", "random")
     envelope: Envelope = field(default_factory=Envelope)
     version: int = 1
     notes: str = ""
-    own_layers: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
+    own_layers: Callable[[ProfileSettings], tuple[str, ...]] | None = None
 
-    def layers(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    def layers(self, settings: ProfileSettings) -> tuple[str, ...]:
         """Names of the intermediate outputs, first to last: the numbers of blocks, or its own."""
         if self.own_layers:
             return self.own_layers(settings)

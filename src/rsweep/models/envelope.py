@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from rsweep.core.settings import ProfileSettings
+
 Range = tuple[float | None, float | None]
 """Least and most, both included; None at an end that is not known."""
 
@@ -51,7 +53,7 @@ class Envelope:
 
 
 def departures(
-    settings: Mapping[str, Any], envelope: Envelope, levels: Mapping[str, str], frames: int | None
+    settings: ProfileSettings, envelope: Envelope, levels: Mapping[str, str], frames: int | None
 ) -> Departures:
     """Every knob of a resolved profile whose value leaves the envelope, each with a short reason.
 

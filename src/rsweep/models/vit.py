@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.card import Variant
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
@@ -90,7 +91,7 @@ class ClassTokenEmbedder:
     def __init__(
         self,
         network: nn.Module,
-        settings: Mapping[str, Any],
+        settings: NetworkSettings,
         size: Variant,
         groups: Sequence[str] = ("patches",),
     ) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from rsweep.core.digests import sha256_file
 from rsweep.core.errors import WeightsError
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.card import Checkpoint
 from rsweep.models.download import (
     ABSENT,
@@ -43,7 +44,7 @@ NAMED = 5
 
 
 def load_embedder(
-    settings: Mapping[str, Any], options: Mapping[str, Any]
+    settings: NetworkSettings, options: Mapping[str, Any]
 ) -> tuple[Embedder, dict[str, Any]]:
     """A network with its weights, and where they are from.
 
@@ -64,7 +65,7 @@ def load_embedder(
 
 
 def _fill(
-    embedder: Embedder, settings: Mapping[str, Any], options: Mapping[str, Any]
+    embedder: Embedder, settings: NetworkSettings, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     identity = settings.get("weights")
     if identity == "none":
@@ -78,7 +79,7 @@ def _fill(
 
 
 def fetch_weights(
-    settings: Mapping[str, Any], options: Mapping[str, Any], commit: str | None = None
+    settings: NetworkSettings, options: Mapping[str, Any], commit: str | None = None
 ) -> dict[str, Any]:
     """Fetch what an inference node's network is to be filled with, unless it is here; its record.
 
@@ -99,7 +100,7 @@ def fetch_weights(
     return _locate(settings, weights)[1]
 
 
-def _locate(settings: Mapping[str, Any], weights: str) -> tuple[Path, dict[str, Any]]:
+def _locate(settings: NetworkSettings, weights: str) -> tuple[Path, dict[str, Any]]:
     """The file of a setting, on this machine, verified; and what to record of it."""
     expected = settings.get("sha256")
     if weights == "pretrained":
@@ -118,7 +119,7 @@ def _locate(settings: Mapping[str, Any], weights: str) -> tuple[Path, dict[str, 
     return path, record | {"file": str(path)}
 
 
-def _require_content(path: Path, found: str, settings: Mapping[str, Any], weights: str) -> None:
+def _require_content(path: Path, found: str, settings: NetworkSettings, weights: str) -> None:
     expected = settings.get("sha256")
     if expected and found != expected:
         raise WeightsError(
@@ -128,12 +129,12 @@ def _require_content(path: Path, found: str, settings: Mapping[str, Any], weight
         )
 
 
-def _where(settings: Mapping[str, Any], weights: str) -> str:
+def _where(settings: NetworkSettings, weights: str) -> str:
     """` (org/name@main/file)` of a published checkpoint."""
     return f" ({checkpoint_name(_checkpoint(settings))})" if weights == "pretrained" else ""
 
 
-def _checkpoint(settings: Mapping[str, Any]) -> Checkpoint:
+def _checkpoint(settings: NetworkSettings) -> Checkpoint:
     checkpoint = find_card(settings["model"]).variants[settings["variant"]].checkpoint
     if checkpoint is None:
         raise WeightsError(f"{settings['model']} {settings['variant']} has no published weights")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rsweep.core.digests import known_sha256
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import ModelCard
 
 URL = re.compile(r"https?://", re.IGNORECASE)
 SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 
 
-def weights_identity(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
+def weights_identity(settings: ProfileSettings, card: ModelCard) -> dict[str, Any]:
     """What the inference key says of the weights: a digest, or repository, revision and file.
 
     Raises:
@@ -36,7 +36,7 @@ def weights_identity(settings: Mapping[str, Any], card: ModelCard) -> dict[str, 
     return {"sha256": known_sha256(path)}
 
 
-def _published(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
+def _published(settings: ProfileSettings, card: ModelCard) -> dict[str, Any]:
     checkpoint = card.variants[settings["variant"]].checkpoint
     expected = settings["weights_sha256"]
     if expected and not SHA256.fullmatch(expected):
@@ -57,7 +57,7 @@ def _published(settings: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _from_url(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _from_url(settings: ProfileSettings) -> dict[str, Any]:
     expected = settings["weights_sha256"]
     if not expected or not SHA256.fullmatch(expected):
         raise ValueError(

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from rsweep.core.knobs import Knob
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import ModelCard
 from rsweep.models.registry import families, find_card
 from rsweep.plan.profiles import knobs_of, resolve
@@ -34,7 +35,7 @@ def allowed_values(name: str, card: ModelCard) -> tuple[Any, ...]:
     return tuple(named.get(name) or card.allowed.get(name, ()))
 
 
-def defaults(card: ModelCard) -> dict[str, Any]:
+def defaults(card: ModelCard) -> ProfileSettings:
     """Every setting of a model's default profile."""
     settings, _ = resolve({"model": card.id}, {})
     return settings

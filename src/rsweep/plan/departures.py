@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rsweep.core.errors import RoiError
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import ModelCard
 from rsweep.models.envelope import Departures, departures
 from rsweep.models.registry import find_card
@@ -16,13 +16,13 @@ from rsweep.stages.bands import sensor_bands
 from rsweep.stages.composite.frames import bins
 
 
-def profile_departures(settings: Mapping[str, Any]) -> list[str]:
+def profile_departures(settings: ProfileSettings) -> list[str]:
     """Every knob by which a resolved profile leaves its model's envelope, a line each."""
     card = find_card(settings["model"])
     return [f"{knob} {what}" for knob, what in _found(settings, card)]
 
 
-def _found(settings: Mapping[str, Any], card: ModelCard) -> Departures:
+def _found(settings: ProfileSettings, card: ModelCard) -> Departures:
     levels = {
         sensor: LEVELS.get(choose_collection(settings["provider"], sensor, settings["collection"]))
         or ""
@@ -31,7 +31,7 @@ def _found(settings: Mapping[str, Any], card: ModelCard) -> Departures:
     return departures(settings, card.envelope, levels, _frames(settings, card))
 
 
-def _frames(settings: Mapping[str, Any], card: ModelCard) -> int | None:
+def _frames(settings: ProfileSettings, card: ModelCard) -> int | None:
     """How many frames an input has before empty ones are dropped; None where each ROI decides."""
     if settings["frames"] != "auto":
         return int(settings["frames"])

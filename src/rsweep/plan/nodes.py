@@ -5,24 +5,24 @@ The specs of the stages (`stages/<stage>/spec.py`) are the only place where a kn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from rsweep.core.nodes import Node
-from rsweep.core.places import PLACES, Places
+from rsweep.core.places import Places
+from rsweep.core.settings import ProfileSettings
 from rsweep.core.stage import EACH_SENSOR, Stage
 from rsweep.models.registry import find_card
 from rsweep.stages.bands import sensor_bands
 from rsweep.stages.prep.tiling import settle
 from rsweep.stages.registry import STAGES
 
-Settings = Mapping[str, Any]
 UNKNOWN = Places()
 Made = dict[tuple[str, str], Node]
 """(stage, sensor; "" where a stage is not by sensor) -> its node."""
 
 
-def build_nodes(settings: Settings, places: Places = UNKNOWN) -> Node:
+def build_nodes(settings: ProfileSettings, places: Places = UNKNOWN) -> Node:
     """The last node of a resolved profile, with all that it depends on.
 
     Args:
@@ -33,7 +33,7 @@ def build_nodes(settings: Settings, places: Places = UNKNOWN) -> Node:
         ValueError: weights or data named by the profile are not there.
     """
     (settings,) = settle([settings])
-    settings = {**settings, PLACES: places}
+    settings = {**settings, "places": places}
     sensors = list(sensor_bands(settings, find_card(settings["model"])))
     made: Made = {}
     for stage in STAGES.values():
@@ -54,7 +54,7 @@ def _inputs(
             yield name, made[source, sensor if STAGES[source].by_sensor else ""]
 
 
-def node_options(settings: Settings, node: Node) -> dict[str, dict[str, Any]]:
+def node_options(settings: ProfileSettings, node: Node) -> dict[str, dict[str, Any]]:
     """Node key -> what its job needs beside its settings: a provider's options, the weights."""
     found = {n.key: STAGES[n.stage].options(settings) for n in node.upstream()}
     return {key: options for key, options in found.items() if options}

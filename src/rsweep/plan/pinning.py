@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rsweep.core.errors import RsweepError
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import Checkpoint
 from rsweep.models.pins import Pin, add_pins, checkpoint_name, pins_file
 from rsweep.models.registry import find_card
@@ -51,7 +52,7 @@ def unpinned(study: Study) -> Iterator[tuple[str, Checkpoint]]:
             yield name, checkpoint
 
 
-def published(settings: Mapping[str, Any]) -> Checkpoint | None:
+def published(settings: ProfileSettings) -> Checkpoint | None:
     """The checkpoint that a profile uses, if it uses a published one."""
     if settings["weights"] != "pretrained":
         return None

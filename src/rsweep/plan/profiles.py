@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from rsweep.core.knobs import MODEL, Knob, Option, nearest, parse_date
 from rsweep.core.nodes import Node
 from rsweep.core.sensors import SENSORS
+from rsweep.core.settings import ProfileSettings, provider_options
 from rsweep.models import layers
 from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.constants import with_constants
@@ -39,7 +40,7 @@ class Profile:
     """One cell of a sweep: its name, every setting, and the stitch node that it asks for."""
 
     name: str
-    settings: Mapping[str, Any]
+    settings: ProfileSettings
     node: Node
 
     def keys(self) -> dict[str, str]:
@@ -59,7 +60,7 @@ def knobs_of(card: ModelCard) -> dict[str, Knob]:
     return table | {knob.name: knob for knob in card.knobs}
 
 
-def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, Any], Errors]:
+def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[ProfileSettings, Errors]:
     """Every setting of a profile, canonical, and everything wrong with it.
 
     Args:
@@ -80,12 +81,13 @@ def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, 
         raw.pop("weights", None)
     knobs = knobs_of(card)
     errors = [(name, _unknown(name, card, knobs)) for name in own if name not in knobs]
-    settings: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, knob in knobs.items():
         try:
-            settings[name] = _value(knob, raw.get(name), card)
+            values[name] = _value(knob, raw.get(name), card)
         except ValueError as error:
             errors.append((name, str(error)))
+    settings = cast(ProfileSettings, values)  # the names are those of the table of knobs
     if errors:
         return settings, errors
     if raw.get("normalization") is None:
@@ -93,7 +95,7 @@ def resolve(own: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, 
     return settings, check(settings, card)
 
 
-def _fitting_normalization(settings: Mapping[str, Any], card: ModelCard) -> str:
+def _fitting_normalization(settings: ProfileSettings, card: ModelCard) -> str:
     """The first with constants for every band that the model is fed and that its card's check
     takes for them, else the first.
     """
@@ -162,7 +164,7 @@ def _default(knob: Knob, card: ModelCard) -> Any:
     return first[0] if first else knob.parse(knob.otherwise)
 
 
-def check(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def check(settings: ProfileSettings, card: ModelCard) -> Errors:
     """What is wrong with a combination of values that are each allowed."""
     errors: Errors = []
     for test in (
@@ -211,7 +213,7 @@ def window(temporal: Mapping[str, Any]) -> dict[str, str]:
     return days
 
 
-def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_bands(settings: ProfileSettings, card: ModelCard) -> Errors:
     needed = card.modalities[settings["modality"]]
     known = [band for n in needed for band in SENSORS[n.sensor].bands]
     unknown = [b for b in settings["bands"] or () if b not in known]
@@ -231,7 +233,7 @@ def _check_bands(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     ]
 
 
-def _check_normalization(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_normalization(settings: ProfileSettings, card: ModelCard) -> Errors:
     name = settings["normalization"]
     chosen = sensor_bands(settings, card)
     bare = _bands_without_constants(card.normalizations[name], chosen)
@@ -260,7 +262,7 @@ def _bands_without_constants(
     ]
 
 
-def _check_frames(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_frames(settings: ProfileSettings, card: ModelCard) -> Errors:
     low, high = card.frames_range
     frames = settings["frames"]
     if frames == "auto" or low <= frames <= high:
@@ -269,7 +271,7 @@ def _check_frames(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return [("frames", f"is {frames}; {card.id} takes {span}")]
 
 
-def _check_layer(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_layer(settings: ProfileSettings, card: ModelCard) -> Errors:
     if "layer" not in settings:
         return []
     try:
@@ -279,7 +281,7 @@ def _check_layer(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return []
 
 
-def _check_pooling(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_pooling(settings: ProfileSettings, card: ModelCard) -> Errors:
     pooling = settings["pooling"]
     if settings["output"] != "pooled" or pooling in TOKEN_POOLINGS:
         return []
@@ -289,13 +291,13 @@ def _check_pooling(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return [("pooling", f"is {pooling!r}; {card.id} gives: {', '.join(options)}")]
 
 
-def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_source(settings: ProfileSettings, card: ModelCard) -> Errors:
     provider, served = settings["provider"], find_provider(settings["provider"]).collections
     try:
-        parse_options(provider, settings[provider])
+        parse_options(provider, provider_options(settings))
     except ValueError as error:
         return [(provider, str(error))]
-    problems = check_options(provider, settings[provider])
+    problems = check_options(provider, provider_options(settings))
     errors: Errors = [(provider, str(problem)) for problem in problems]
     for sensor in sensor_bands(settings, card):
         try:
@@ -305,23 +307,24 @@ def _check_source(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     return errors
 
 
-def _check_own_grid(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_own_grid(settings: ProfileSettings, card: ModelCard) -> Errors:
     """What asks for more than an image that is a ROI by itself: frames, or surroundings."""
     provider = settings["provider"]
     if not find_provider(provider).own_grid:
         return []
     frames = settings["frames"]
-    around = [name for name in ("context_m", "least_side_m") if settings[name]]
+    around = {"context_m": settings["context_m"], "least_side_m": settings["least_side_m"]}
     errors = [
-        (name, f"is {settings[name]:g}; {provider} has nothing around its images; allowed: 0")
-        for name in around
+        (name, f"is {metres:g}; {provider} has nothing around its images; allowed: 0")
+        for name, metres in around.items()
+        if metres
     ]
     if frames not in (1, "auto"):
         errors.append(("frames", f"is {frames}; {provider} has one image of each ROI; allowed: 1"))
     return errors
 
 
-def _check_least_cloudy(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_least_cloudy(settings: ProfileSettings, card: ModelCard) -> Errors:
     """`least_cloudy` has nothing to go by without a mask or the cloud share of scenes."""
     if settings["composite"] != "least_cloudy":
         return []
@@ -346,14 +349,14 @@ def _check_least_cloudy(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     ]
 
 
-def _clouds_told(settings: Mapping[str, Any], sensor: str) -> tuple[str, ...]:
+def _clouds_told(settings: ProfileSettings, sensor: str) -> tuple[str, ...]:
     provider = settings["provider"]
-    options = parse_options(provider, settings[provider])
+    options = parse_options(provider, provider_options(settings))
     collection = choose_collection(provider, sensor, settings["collection"])
     return find_provider(provider).cloud_layers(options, collection)
 
 
-def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_granularity(settings: ProfileSettings, card: ModelCard) -> Errors:
     if settings["fetch_granularity"] == "scene":
         return []
     provider, method = settings["provider"], settings["composite"]
@@ -380,7 +383,7 @@ def _check_granularity(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     ]
 
 
-def _check_native(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_native(settings: ProfileSettings, card: ModelCard) -> Errors:
     if settings["input_prep"] != "native" or native_limit(settings, card):
         return []
     return [
@@ -393,12 +396,12 @@ def _check_native(settings: Mapping[str, Any], card: ModelCard) -> Errors:
     ]
 
 
-def _check_lattice(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_lattice(settings: ProfileSettings, card: ModelCard) -> Errors:
     why = why_not_shared(settings) if settings["lattice"] == "shared" else ""
     return [("lattice", f"is 'shared', but {why}; allowed: auto, roi")] if why else []
 
 
-def _check_tiles(settings: Mapping[str, Any], card: ModelCard) -> Errors:
+def _check_tiles(settings: ProfileSettings, card: ModelCard) -> Errors:
     if settings["input_prep"] == "native" and not has_tiles(settings):
         return []
     image = settings["image_size"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsweep.core.knobs import MODEL, Setting
+from rsweep.core.settings import by_name
 from rsweep.models.card import ModelCard
 from rsweep.plan import evaluation, given, race
 from rsweep.plan.catalogue import allowed_values, cards, defaults, multi_model_families
@@ -213,7 +214,7 @@ def _by_model(swept: bool) -> list[Schema]:
 
 def _card_properties(card: ModelCard, swept: bool) -> dict[str, Schema]:
     names = dict.fromkeys(["variant", "modality", "normalization", *card.allowed])
-    preset = defaults(card)
+    preset = by_name(defaults(card))
     found: dict[str, Schema] = {
         name: {"enum": list(allowed_values(name, card)), "default": preset[name]} for name in names
     }

@@ -13,6 +13,7 @@ from rsweep.core.knobs import Knob, Problem, nearest
 from rsweep.core.names import slug
 from rsweep.core.nodes import Node
 from rsweep.core.places import Places
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.pins import Pin, checkpoint_name
 from rsweep.models.registry import families, find_card
 from rsweep.plan.nodes import UNKNOWN, build_nodes
@@ -51,7 +52,7 @@ class Candidate:
 
     name: str
     own: Mapping[str, Any]
-    settings: Settings
+    settings: ProfileSettings
     node: Node
 
 
@@ -95,7 +96,7 @@ def expand(
 
 def _resolved(
     combinations: Sequence[Combination], base: Settings, pins: Mapping[str, Pin]
-) -> Iterator[tuple[Combination, Settings, list[tuple[str, str]]]]:
+) -> Iterator[tuple[Combination, ProfileSettings, list[tuple[str, str]]]]:
     """Combinations with their settings and errors; those without agree on their surroundings."""
     found = [(one, *resolve(one.own, base)) for one in combinations]
     good = [_pinned(settings, pins) for _, settings, errors in found if not errors]
@@ -104,7 +105,7 @@ def _resolved(
         yield one, settings if errors else next(settled), errors
 
 
-def _pinned(settings: Settings, pins: Mapping[str, Pin]) -> Settings:
+def _pinned(settings: ProfileSettings, pins: Mapping[str, Pin]) -> ProfileSettings:
     """Settings with the digest of published weights, where their card has none."""
     checkpoint = find_card(settings["model"]).variants[settings["variant"]].checkpoint
     if settings["weights"] != "pretrained" or not checkpoint or checkpoint.sha256:
@@ -116,7 +117,7 @@ def _pinned(settings: Settings, pins: Mapping[str, Pin]) -> Settings:
 
 
 def _candidate(
-    one: Combination, settings: Settings, places: Places
+    one: Combination, settings: ProfileSettings, places: Places
 ) -> tuple[Candidate | None, list[tuple[str, str]]]:
     try:
         return Candidate(one.name, one.own, settings, build_nodes(settings, places)), []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rsweep.core.errors import RoiError
@@ -12,6 +12,7 @@ from rsweep.core.nodes import Node
 from rsweep.core.roi import Roi
 from rsweep.core.shards import Shard
 from rsweep.plan.profiles import Profile
+from rsweep.stages.prep.spec import PrepSettings, prep_settings
 
 ROUNDING_PX = 2
 """By how much a ROI's span in whole pixels may be shorter than its length says."""
@@ -45,7 +46,7 @@ def too_many_tiles(
 
 def _too_large(shards: Sequence[Shard], prep: Node, scale_m: float) -> Iterator[tuple[Roi, int]]:
     """ROIs above the limit, each with the tiles that it needs at the least."""
-    settings = prep.settings
+    settings = prep_settings(prep)
     for shard in shards:
         if max(shard.extents, default=0) == 0 or not _above(max(shard.extents), scale_m, settings):
             continue
@@ -55,12 +56,12 @@ def _too_large(shards: Sequence[Shard], prep: Node, scale_m: float) -> Iterator[
                 yield roi, tiles
 
 
-def _above(side_m: float, scale_m: float, settings: Mapping[str, Any]) -> bool:
+def _above(side_m: float, scale_m: float, settings: PrepSettings) -> bool:
     """True if a square of this side may need too many tiles."""
     return _along(side_m / scale_m, settings) ** 2 > int(settings["max_tiles"])
 
 
-def _tiles(roi: Roi, scale_m: float, settings: Mapping[str, Any]) -> int:
+def _tiles(roi: Roi, scale_m: float, settings: PrepSettings) -> int:
     from rsweep.core.grid import roi_polygon  # projections, which few studies need here
 
     try:
@@ -70,7 +71,7 @@ def _tiles(roi: Roi, scale_m: float, settings: Mapping[str, Any]) -> int:
     return _along((right - left) / scale_m, settings) * _along((top - bottom) / scale_m, settings)
 
 
-def _along(length_px: float, settings: Mapping[str, Any]) -> int:
+def _along(length_px: float, settings: PrepSettings) -> int:
     """Tiles along one side, at the least."""
     beyond = length_px - ROUNDING_PX - int(settings["tile_size"])
     return max(math.ceil(beyond / int(settings["stride"])), 0) + 1

@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, flop_registry, sdpa_flop_count
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import ModelCard
 from rsweep.models.protocol import TileBatch
 from rsweep.models.registry import network_module
@@ -51,22 +52,20 @@ def attention(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
 
 def count(card: ModelCard, **own: Any) -> float:
     """Operations of one tile in 1e9, under a model's default settings but for `own`."""
-    settings = {**defaults(card), **own}
-    bands = sensor_bands(settings, card)
-    settings |= {"bands": bands, "constants": card.constants(settings)}
+    settings = cast(ProfileSettings, {**defaults(card), **own})
     try:
         # Tensors without values: no memory for weights, but no network may look at a value.
         with torch.device("meta"):
-            return _count(card, settings, bands, contextlib.nullcontext())
+            return _count(card, settings, contextlib.nullcontext())
     except (RuntimeError, AttributeError, KeyError):
         make: Any = Uncomputed
-        return _count(card, settings, bands, make())
+        return _count(card, settings, make())
 
 
-def _count(
-    card: ModelCard, settings: Mapping[str, Any], bands: Mapping[str, list[str]], mode: Any
-) -> float:
-    embedder = network_module(card.id).build(settings)
+def _count(card: ModelCard, settings: ProfileSettings, mode: Any) -> float:
+    bands = sensor_bands(settings, card)
+    read = {"bands": bands, "constants": card.constants(settings)}
+    embedder = network_module(card.id).build({**settings, **read})
     embedder.network.eval().requires_grad_(False)
     batch = _batch(bands, settings, frames_of(card, settings))
     mapping: Any = {CPU_ATTENTION: attention}
@@ -80,7 +79,7 @@ def _count(
     return float(counter.get_total_flops()) / 1e9
 
 
-def _batch(bands: Mapping[str, list[str]], settings: Mapping[str, Any], frames: int) -> TileBatch:
+def _batch(bands: Mapping[str, list[str]], settings: ProfileSettings, frames: int) -> TileBatch:
     side = settings["image_size"]
     months = torch.arange(frames)[None] % 12
     every = {"month": months, "year": 0 * months + 2022, "day_of_year": 30 * months}

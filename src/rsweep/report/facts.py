@@ -9,6 +9,7 @@ from typing import Any
 from rsweep.core.errors import RsweepError
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.sensors import SENSORS
+from rsweep.core.settings import ProfileSettings, by_name, with_knob
 from rsweep.models.card import ModelCard, Normalization, SensorInput
 from rsweep.models.registry import find_card
 from rsweep.plan.catalogue import allowed_values, defaults, providers, shared_knobs
@@ -86,7 +87,7 @@ def card_facts(card: ModelCard) -> Facts:
     }
 
 
-def token_groups(card: ModelCard, settings: Mapping[str, Any]) -> list[Facts]:
+def token_groups(card: ModelCard, settings: ProfileSettings) -> list[Facts]:
     """The token maps of one tile: pixels per token, tokens per side."""
     side = settings["image_size"]
     return [
@@ -95,8 +96,8 @@ def token_groups(card: ModelCard, settings: Mapping[str, Any]) -> list[Facts]:
     ]
 
 
-def _modality(name: str, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
-    settings = {**preset, "modality": name}
+def _modality(name: str, card: ModelCard, preset: ProfileSettings) -> Facts:
+    settings = with_knob(preset, "modality", name)
     fit = [
         n
         for n in card.normalizations
@@ -131,7 +132,7 @@ def _normalization(n: Normalization) -> Facts:
     }
 
 
-def _knobs(card: ModelCard, preset: Facts) -> Facts:
+def _knobs(card: ModelCard, preset: ProfileSettings) -> Facts:
     own, shared = card.knobs, shared_knobs(card)
     return {
         "own": [_knob(knob, card, preset) for knob in own],
@@ -139,11 +140,11 @@ def _knobs(card: ModelCard, preset: Facts) -> Facts:
     }
 
 
-def _knob(knob: Knob, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
+def _knob(knob: Knob, card: ModelCard, preset: ProfileSettings) -> Facts:
     """A knob as it is for one model; `depends` says if other models have other values."""
     facts = {**words.knob_facts(knob), "stage": knob.stage}
     facts["depends"] = knob.default is MODEL or knob.name in {*card.defaults, *card.allowed}
-    facts["default"] = preset.get(knob.name)
+    facts["default"] = by_name(preset).get(knob.name)
     facts["allowed"] = list(allowed_values(knob.name, card)) or facts["allowed"]
     if knob.name == "bands":
         facts["default"] = [b for n in card.modalities[preset["modality"]] for b in n.bands]
@@ -157,11 +158,11 @@ def _knob(knob: Knob, card: ModelCard, preset: Mapping[str, Any]) -> Facts:
 def constraints(card: ModelCard) -> list[Facts]:
     """What the card's check allows, found by asking it: one knob at a time from the defaults."""
     preset = defaults(card)
-    found = []
+    values, found = by_name(preset), []
     for name in (*LIMITED, *(k.name for k in card.knobs if k.kind == "int")):
-        if name not in preset:
+        if name not in values:
             continue
-        usual = card.frames_range[1] if preset[name] == "auto" else preset[name]
+        usual = card.frames_range[1] if values[name] == "auto" else _whole(preset, name)
         tried = list(_candidates(name, card, preset))
         passed = [value for value in tried if not _refusal(card, preset, name, value)]
         if len(passed) < len(tried):
@@ -176,31 +177,36 @@ def constraints(card: ModelCard) -> list[Facts]:
     return found
 
 
+def _whole(preset: ProfileSettings, name: str) -> int:
+    return int(float(str(by_name(preset)[name])))
+
+
 def _near(default: float) -> Any:
     # Above the default first: below it a message often has no lower neighbour to offer.
     return lambda value: (abs(value - default), -value)
 
 
-def _candidates(name: str, card: ModelCard, preset: Mapping[str, Any]) -> Iterable[int]:
+def _candidates(name: str, card: ModelCard, preset: ProfileSettings) -> Iterable[int]:
     if name == "scale_m":
         return PIXELS
     if name == "frames":
         return range(1, card.frames_range[1] + 2)
     limits = {k.name: (k.minimum, k.maximum) for k in card.knobs}
     low, high = limits.get(name, (1, None))
-    most = 2 * int(preset[name]) if name == "image_size" else max(64, 2 * int(preset[name]))
+    usual = _whole(preset, name)
+    most = 2 * usual if name == "image_size" else max(64, 2 * usual)
     return range(int(low or 1), min(most, int(high or most)) + 1)
 
 
-def _refusal(card: ModelCard, preset: Facts, name: str, value: int) -> str:
+def _refusal(card: ModelCard, preset: ProfileSettings, name: str, value: int) -> str:
     allowed = card.allowed.get(name)
     if allowed and value not in allowed:
         return f"{name} is {value}; {card.id} takes: {', '.join(map(str, allowed))}"
-    errors = _problems(card, {**preset, name: value})
+    errors = _problems(card, with_knob(preset, name, value))
     return " ".join(errors[0]) if errors else ""
 
 
-def _problems(card: ModelCard, settings: Facts) -> list[tuple[str, str]]:
+def _problems(card: ModelCard, settings: ProfileSettings) -> list[tuple[str, str]]:
     """What a check says of settings, wherever the scenes come from."""
     served = [p for p in providers(card, settings["modality"]) if p in NEEDS_NO_OPTIONS]
     return check({**settings, "provider": (served or NEEDS_NO_OPTIONS)[0]}, card)

@@ -10,8 +10,8 @@ import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import ModelCard
 
 COUNTED = Path(__file__).with_name("operations.json")
@@ -28,7 +28,7 @@ def counted() -> Mapping[str, float]:
     return found
 
 
-def frames_of(card: ModelCard, settings: Mapping[str, Any]) -> int:
+def frames_of(card: ModelCard, settings: ProfileSettings) -> int:
     """Frames of a tile; of a model that takes what a window has, those of a year."""
     if settings["frames"] == "auto":
         of_year = YEAR_PASSES if settings["frame_policy"] == "day" else YEAR_FRAMES

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rsweep.core.durations import format_duration
+from rsweep.core.settings import by_name
 from rsweep.evaluate.verdict import Interval, Standing, Verdict
 from rsweep.models.registry import find_card
 from rsweep.plan.departures import profile_departures
@@ -180,7 +181,7 @@ def _chance(standing: Standing) -> Cell:
 
 def settings_table(study: Study, names: Names) -> Table:
     """The settings that vary, a row per profile."""
-    profiles = {p.name: p.settings for p in study.profiles}
+    profiles = {p.name: by_name(p.settings) for p in study.profiles}
     varied = varying(profiles)
     body = [
         [
@@ -200,7 +201,7 @@ def _sort(value: Any) -> float | None:
 
 def shared_table(study: Study) -> Table:
     """The settings that all profiles have alike."""
-    settings = [p.settings for p in study.profiles]
+    settings = [by_name(p.settings) for p in study.profiles]
     every = list(dict.fromkeys(k for s in settings for k in s))
     same = [k for k in every if len({text(s.get(k)) for s in settings}) == 1]
     rows = [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from rsweep.core.settings import ProfileSettings
 
 EMB_VERSION = "0.0.1"
 """Of the STAC extension `emb:`, a proposal, whose names the `emb` key of a GeoParquet takes too."""
 
 
-def embedding_facts(settings: Mapping[str, Any], key: str, dimensions: int) -> dict[str, Any]:
+def embedding_facts(settings: ProfileSettings, key: str, dimensions: int) -> dict[str, Any]:
     """What a profile's embeddings are, by the names of the extension `emb:`.
 
     A grid has an embedding per cell of the ground (`pixel`), pooled output one per ROI (`chip`).
@@ -39,7 +40,7 @@ def embedding_facts(settings: Mapping[str, Any], key: str, dimensions: int) -> d
     }
 
 
-def _some(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _some(settings: ProfileSettings, *names: str) -> dict[str, Any]:
     return {name: settings.get(name) for name in names}
 
 
@@ -48,7 +49,7 @@ def _expression(settings: dict[str, Any]) -> dict[str, Any]:
     return {"format": "rsweep", "expression": settings}
 
 
-def footer(settings: Mapping[str, Any], key: str, dimensions: int) -> dict[str, Any]:
+def footer(settings: ProfileSettings, key: str, dimensions: int) -> dict[str, Any]:
     """The `emb` key of a GeoParquet, whose rows are a vector per ROI whatever the output."""
     vectors = {**embedding_facts(settings, key, dimensions), "emb:type": "chip"}
     return {

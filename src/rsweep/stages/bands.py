@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rsweep.core.sensors import SENSORS
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import ModelCard
 
 
-def sensor_bands(settings: Mapping[str, Any], card: ModelCard) -> dict[str, list[str]]:
+def sensor_bands(settings: ProfileSettings, card: ModelCard) -> dict[str, list[str]]:
     """Sensor -> the bands that the model is fed, in order."""
     asked = settings["bands"]
     found = {}

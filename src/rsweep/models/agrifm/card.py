@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -60,12 +58,12 @@ _CENTER = {band: CLEAR_S2[band] for band in _BANDS}
 _SOURCE = "flyakon/AgriFM configs/cropland_mapping.py, reflectance x 10000"
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     numbers = chosen(settings["layer"], len(STAGES))
     return tuple(dict.fromkeys(STAGES[n - 1] for n in numbers))
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     frames = FRAME_STEP if settings["frames"] == "auto" else settings["frames"]
     problems = multiple_of("frames", frames, FRAME_STEP, "the frames per token")
     try:

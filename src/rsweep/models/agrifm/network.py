@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.agrifm.card import STAGES
 from rsweep.models.agrifm.swin import AgriFM, fold_time
 from rsweep.models.layers import chosen
@@ -18,7 +17,7 @@ from rsweep.models.protocol import TileBatch, TokenMaps
 class AgriFMEmbedder:
     """AgriFM with the stages that a study asks for."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         self.network = AgriFM().eval()
         self._stages = tuple(dict.fromkeys(chosen(settings["layer"], len(STAGES))))
         self._final_norm = bool(settings["final_norm"])
@@ -47,6 +46,6 @@ class AgriFMEmbedder:
         return fold_time(features)
 
 
-def build(settings: Mapping[str, Any]) -> AgriFMEmbedder:
+def build(settings: NetworkSettings) -> AgriFMEmbedder:
     """AgriFM with fresh parameters; reads `layer` and `final_norm`."""
     return AgriFMEmbedder(settings)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.ready import ReadyEmbedder
 
 
-def build(settings: Mapping[str, Any]) -> ReadyEmbedder:
+def build(settings: NetworkSettings) -> ReadyEmbedder:
     """The embedder for given settings."""
     return ReadyEmbedder("alphaearth", settings["patch_size"])

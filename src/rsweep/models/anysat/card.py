@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from rsweep.core.knobs import Knob
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -67,12 +67,12 @@ _GALILEO_SOURCE = (
 )
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     dense = settings["features"] == "dense"
     return (TokenGroup(settings["features"], 1 if dense else settings["patch_m"] // PIXEL_M),)
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     problems = []
     if settings["scale_m"] != PIXEL_M:
         problems.append(

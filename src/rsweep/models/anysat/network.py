@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.anysat.card import BLOCKS, PIXEL_M, RATIO_WEIGHTS
 from rsweep.models.anysat.parts import in_parts
 from rsweep.models.anysat.positions import grid_table
@@ -86,7 +87,7 @@ class AnySat(nn.Module):
 class AnySatEmbedder:
     """AnySat with the patch size, layers and features that a study asks for."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         self.network = AnySat().eval()
         self._sensors = tuple(settings["bands"])
         self._patch = int(settings["patch_m"]) // PIXEL_M
@@ -140,6 +141,6 @@ def _ratio(values: Tensor) -> Tensor:
     return RATIO_WEIGHTS[0] * vv - RATIO_WEIGHTS[1] * vh
 
 
-def build(settings: Mapping[str, Any]) -> AnySatEmbedder:
+def build(settings: NetworkSettings) -> AnySatEmbedder:
     """AnySat with fresh parameters; reads `bands`, `patch_m`, `layer` and `features`."""
     return AnySatEmbedder(settings)

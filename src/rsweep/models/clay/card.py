@@ -7,6 +7,7 @@ from typing import Any
 
 from rsweep.core.knobs import Knob
 from rsweep.core.sensors import SENSORS
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -134,11 +135,11 @@ def _own_statistics(sensor: str) -> Normalization:
     )
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
 
-def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _constants(settings: ProfileSettings) -> dict[str, Any]:
     (needed,) = CARD.modalities[settings["modality"]]
     bands = settings["bands"] or needed.bands
     return {

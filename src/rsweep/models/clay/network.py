@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.clay.card import CARD, PATCH_PX, SIZES
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
@@ -211,7 +211,7 @@ class Clay(nn.Module):
 class ClayEmbedder:
     """Clay as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         variant = settings["variant"]
         size = CARD.variants[variant]
         self.network = Clay(size.width, size.depth, size.heads, *SIZES[variant])
@@ -269,6 +269,6 @@ def iso_week(year: int, day: int) -> int:
     return (date(year, 1, 1) + timedelta(days=day)).isocalendar().week
 
 
-def build(settings: Mapping[str, Any]) -> ClayEmbedder:
+def build(settings: NetworkSettings) -> ClayEmbedder:
     """Clay with fresh parameters."""
     return ClayEmbedder(settings)

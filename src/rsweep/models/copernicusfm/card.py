@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsweep.core.knobs import Knob
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -86,14 +87,14 @@ _S1: Stats = {"VV": (-12.59, 5.26), "VH": (-20.26, 5.91)}
 _SOURCE = "Copernicus-FM's pre-training code"
 
 
-def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _constants(settings: ProfileSettings) -> dict[str, Any]:
     (needed,) = CARD.modalities[settings["modality"]]
     known = [SPECTRA[needed.sensor][band] for band in settings["bands"] or needed.bands]
     wavelengths, bandwidths = (list(values) for values in zip(*known, strict=True))
     return {"wavelengths_nm": wavelengths, "bandwidths_nm": bandwidths}
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     patch = settings["patch_size"]
     if patch < SMALLEST_PATCH:
         what = f"is {patch}; its padded kernel takes {SMALLEST_PATCH} or more"

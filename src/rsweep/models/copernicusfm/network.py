@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.copernicusfm.card import CARD
 from rsweep.models.hypernetwork import WAVE_WIDTH, GeneratedPatches
 from rsweep.models.layers import chosen
@@ -121,7 +121,7 @@ class CopernicusFm(nn.Module):
 class CopernicusFmEmbedder:
     """Copernicus-FM as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self.network = CopernicusFm(size.width, size.depth, size.heads)
         self.patch: int = settings["patch_size"]
@@ -173,7 +173,7 @@ class CopernicusFmEmbedder:
         return known if self.told else torch.full_like(known, math.nan)
 
 
-def build(settings: Mapping[str, Any]) -> CopernicusFmEmbedder:
+def build(settings: NetworkSettings) -> CopernicusFmEmbedder:
     """Copernicus-FM with fresh parameters."""
     return CopernicusFmEmbedder(settings)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -23,13 +21,13 @@ GROUPS = {"s2": "optical", "s1": "radar", "s1+s2": "joint"}
 """Modality -> what its tokens are; the joint ones come of an encoder after the other two."""
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
+def _layers(settings: ProfileSettings) -> tuple[str, ...]:
     """Blocks of the encoder that gives the tokens: radar and joint have half as many."""
     depth = CARD.variants[settings["variant"]].depth
     return tuple(str(n + 1) for n in range(depth if settings["modality"] == "s2" else depth // 2))
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.croma.card import CARD, GROUPS, PATCH_PX
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
@@ -242,7 +242,7 @@ class Croma(nn.Module):
 class CromaEmbedder:
     """CROMA as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self.sensors = sorted(settings["bands"])
         self.modality = "+".join(self.sensors)
@@ -277,7 +277,7 @@ class CromaEmbedder:
         return TokenMaps({GROUPS[self.modality]: grid}, {"model": torch.cat(pooled, dim=1)})
 
 
-def build(settings: Mapping[str, Any]) -> CromaEmbedder:
+def build(settings: NetworkSettings) -> CromaEmbedder:
     """CROMA with fresh parameters."""
     return CromaEmbedder(settings)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -35,7 +35,7 @@ _MEAN, _STD = (0.430, 0.411, 0.296), (0.213, 0.156, 0.143)
 _SOURCE = "DINOv3's constants of its satellite pictures (not ImageNet's), of values 0..1"
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
 

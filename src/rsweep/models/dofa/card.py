@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -77,21 +77,21 @@ _BASE_SHA256 = "4720985e42b918ac0307009eb06121a3435d9bbce6fd95446f84824a538165b1
 SMALLEST_PATCH = 4  # the convolution's one pixel of padding would add tokens below 3
 
 
-def _bands(settings: Mapping[str, Any]) -> list[str]:
+def _bands(settings: ProfileSettings) -> list[str]:
     (needed,) = CARD.modalities[settings["modality"]]
     return list(settings["bands"] or needed.bands)
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", settings["patch_size"]),)
 
 
-def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _constants(settings: ProfileSettings) -> dict[str, Any]:
     known = WAVELENGTHS_UM[settings["modality"]]
     return {"wavelengths_um": [known[band] for band in _bands(settings)]}
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     patch = settings["patch_size"]
     if patch < SMALLEST_PATCH:
         return [("patch_size", f"is {patch}; DOFA's padded kernel takes {SMALLEST_PATCH} or more")]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.dofa.card import CARD
 from rsweep.models.hypernetwork import WAVE_WIDTH, GeneratedPatches
 from rsweep.models.layers import chosen
@@ -74,7 +74,7 @@ class Dofa(nn.Module):
 class DofaEmbedder:
     """DOFA as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self.network = Dofa(size.width, size.depth, size.heads)
         self.patch: int = settings["patch_size"]
@@ -109,7 +109,7 @@ class DofaEmbedder:
             )
 
 
-def build(settings: Mapping[str, Any]) -> DofaEmbedder:
+def build(settings: NetworkSettings) -> DofaEmbedder:
     """DOFA with fresh parameters."""
     return DofaEmbedder(settings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     ModelCard,
     Normalization,
@@ -48,11 +49,11 @@ INPUTS = {
 _UNIT = "reflectance 0..1, as others feed it: upstream's statistics are not published"
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX),)
 
 
-def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _constants(settings: ProfileSettings) -> dict[str, Any]:
     asked = settings["bands"] or ()
     keys = {}
     for needed in CARD.modalities[settings["modality"]]:
@@ -62,7 +63,7 @@ def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"spectral_keys": keys}
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     size = settings["image_size"]
     if size > IMAGE_PX:
         return [("image_size", f"is {size}; fomo has positions for at most {IMAGE_PX}")]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle, scaled_dot_product_attention
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.fomo.card import CARD, IMAGE_PX, PATCH_PX
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
@@ -126,7 +126,7 @@ class Fomo(nn.Module):
 class FomoEmbedder:
     """FoMo as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self.network = Fomo(size.width, size.depth, size.heads)
         self.layers = chosen(settings["layer"], size.depth)
@@ -151,6 +151,6 @@ class FomoEmbedder:
         return TokenMaps({"patches": grids.mean(1)})
 
 
-def build(settings: Mapping[str, Any]) -> FomoEmbedder:
+def build(settings: NetworkSettings) -> FomoEmbedder:
     """FoMo with fresh parameters."""
     return FomoEmbedder(settings)

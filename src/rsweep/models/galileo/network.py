@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.galileo.card import BAND_GROUPS, CARD
 from rsweep.models.galileo.encoder import Encoder
 from rsweep.models.galileo.tokens import Observed, mean_of_all, mean_per_patch
@@ -20,13 +19,13 @@ from rsweep.models.protocol import TileBatch, TokenMaps
 class GalileoEmbedder:
     """Galileo with the layers and patch size that a study asks for."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self.network = Encoder(size.width, size.depth, size.heads).eval()
         self._patch = int(settings["patch_size"])
         self._layers = chosen(settings["layer"], size.depth)
         self._final_norm = bool(settings["final_norm"])
-        self._bands: Mapping[str, list[str]] = settings["bands"]
+        self._bands = {sensor: list(names) for sensor, names in settings["bands"].items()}
 
     def rename(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys without wrappers' prefixes, and without the `.backbone` that some files have."""
@@ -67,6 +66,6 @@ class GalileoEmbedder:
         }
 
 
-def build(settings: Mapping[str, Any]) -> GalileoEmbedder:
+def build(settings: NetworkSettings) -> GalileoEmbedder:
     """Galileo with fresh parameters; reads `variant`, `patch_size`, `layer` and `final_norm`."""
     return GalileoEmbedder(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -121,7 +122,7 @@ def _normalization(sensor: str) -> Normalization:
     return Normalization(stats, _SOURCE)
 
 
-def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _constants(settings: ProfileSettings) -> dict[str, Any]:
     """Sensor -> for each band of the network (which of those fed it is made of, factor, addend).
 
     Version 1 is fed a band that is missing as its nearest neighbour in wavelength (the shorter of
@@ -134,7 +135,7 @@ def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fed(settings: Mapping[str, Any], needed: SensorInput) -> list[str]:
+def _fed(settings: ProfileSettings, needed: SensorInput) -> list[str]:
     own = [band for band in settings["bands"] or () if band in bands(needed.sensor)]
     return own or list(needed.bands)
 
@@ -166,7 +167,7 @@ def _restated(sensor: str, source: str, band: str) -> tuple[float, float]:
     return std_a / std_b, (low_a - low_b) / (4 * std_b)
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], settings["patch_size"], "patch_size")
 
 

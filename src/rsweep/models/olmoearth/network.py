@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.masks import fill_missing, frame_dates
 from rsweep.models.olmoearth.card import CARD, version
@@ -20,7 +20,7 @@ from rsweep.models.vit import encoder_state
 class OlmoEarthEmbedder:
     """OlmoEarth with the layers and patch size that a study asks for."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self._version = version(settings["variant"])
         self.network = Encoder(size.width, size.depth, size.heads, self._version).eval()
@@ -97,6 +97,6 @@ def _total(tokens: Tensor, visible: Tensor, axes: tuple[int, ...]) -> tuple[Tens
     return torch.where(seen, tokens, 0).sum(axes), seen.sum(axes)
 
 
-def build(settings: Mapping[str, Any]) -> OlmoEarthEmbedder:
+def build(settings: NetworkSettings) -> OlmoEarthEmbedder:
     """OlmoEarth with fresh parameters."""
     return OlmoEarthEmbedder(settings)

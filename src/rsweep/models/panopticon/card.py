@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -142,7 +143,7 @@ def _modalities() -> Iterator[tuple[str, tuple[SensorInput, ...]]]:
         yield f"{radar}+{optical}", (inputs[optical], inputs[radar])
 
 
-def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _constants(settings: ProfileSettings) -> dict[str, Any]:
     """Sensor -> the number of each of its channels."""
     asked = settings["bands"]
     found = {}
@@ -153,7 +154,7 @@ def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"channel_ids": found}
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")
 
 

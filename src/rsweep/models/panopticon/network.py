@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.masks import unseen
 from rsweep.models.panopticon.card import CARD, ORBITS, PATCH_PX, POLARIZATIONS
@@ -179,7 +179,7 @@ class Panopticon(nn.Module):
 class PanopticonEmbedder:
     """Panopticon as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self.network = Panopticon(size.width, size.depth, size.heads)
         self.layers = chosen(settings["layer"], size.depth)
@@ -213,6 +213,6 @@ class PanopticonEmbedder:
         return table.repeat_interleave(counts, dim=1)
 
 
-def build(settings: Mapping[str, Any]) -> PanopticonEmbedder:
+def build(settings: NetworkSettings) -> PanopticonEmbedder:
     """Panopticon with fresh parameters."""
     return PanopticonEmbedder(settings)

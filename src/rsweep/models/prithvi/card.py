@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -35,11 +33,11 @@ _MEAN = (1087.0, 1342.0, 1433.0, 2734.0, 1958.0, 1363.0)
 _STD = (2248.0, 2179.0, 2178.0, 1850.0, 1242.0, 1049.0)
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX[settings["variant"]]),)
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     variant = settings["variant"]
     patch = PATCH_PX[variant]
     return multiple_of("image_size", settings["image_size"], patch, f"the patch of {variant}")

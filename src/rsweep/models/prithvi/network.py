@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.prithvi.card import BANDS, CARD, PATCH_PX, TRAINED_PX, UNTOLD
 from rsweep.models.protocol import TileBatch, TokenMaps
@@ -92,7 +92,7 @@ class Prithvi(nn.Module):
 class PrithviEmbedder:
     """Prithvi as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         name = settings["variant"]
         size = CARD.variants[name]
         told = name not in UNTOLD
@@ -120,7 +120,7 @@ class PrithviEmbedder:
         return TokenMaps({"patches": grid}, {"cls": tokens[:, 0]})
 
 
-def build(settings: Mapping[str, Any]) -> PrithviEmbedder:
+def build(settings: NetworkSettings) -> PrithviEmbedder:
     """Prithvi with fresh parameters."""
     return PrithviEmbedder(settings)
 

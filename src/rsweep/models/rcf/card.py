@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rsweep.core.knobs import Knob
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     ModelCard,
     Normalization,
@@ -23,7 +21,7 @@ _S2 = Normalization(dict.fromkeys((*S2, "B10"), (2000.0, 1500.0)), "rsweep: roun
 _S1 = Normalization({"VV": (-12.0, 5.0), "VH": (-19.0, 6.0)}, "rsweep: round numbers, dB")
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     errors = multiple_of("image_size", settings["image_size"], settings["patch_size"], "patch_size")
     if settings["kernel_size"] > settings["patch_size"]:
         errors.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.protocol import TileBatch, TokenMaps
 
 POOL_SIDE = 256
@@ -98,7 +98,7 @@ class RandomFeatures(nn.Module):
 class RcfEmbedder:
     """The features of the one sensor that the modality reads, averaged over frames."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         ((self.sensor, bands),) = settings["bands"].items()
         draw, up = DRAW[settings["variant"]], settings["bias"]
         filters = draw(
@@ -119,6 +119,6 @@ class RcfEmbedder:
         return TokenMaps({"patches": self.network(batch.pixels[self.sensor][:, 0])})
 
 
-def build(settings: Mapping[str, Any]) -> RcfEmbedder:
+def build(settings: NetworkSettings) -> RcfEmbedder:
     """The features for given settings; nothing is learned and nothing is loaded."""
     return RcfEmbedder(settings)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import Checkpoint, ModelCard, SensorInput, TokenGroup, Variant
 from rsweep.models.envelope import Envelope
 from rsweep.models.pictures import RGB, of_pictures
@@ -17,7 +15,7 @@ _MEAN = (0.48145466, 0.4578275, 0.40821073)  # red, green, blue, of values 0..1
 _STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX[settings["variant"]]),)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.remoteclip.card import CARD, IMAGE_PX, OUTPUT, PATCH_PX
@@ -84,7 +85,7 @@ class Tower(nn.Module):
 class RemoteClipEmbedder:
     """RemoteCLIP's image tower as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         name = settings["variant"]
         size = CARD.variants[name]
         self.network = Tower(size.width, size.depth, size.heads, PATCH_PX[name], OUTPUT[name])
@@ -113,6 +114,6 @@ class RemoteClipEmbedder:
         return TokenMaps({"patches": grid}, vectors)
 
 
-def build(settings: Mapping[str, Any]) -> RemoteClipEmbedder:
+def build(settings: NetworkSettings) -> RemoteClipEmbedder:
     """RemoteCLIP's image tower with fresh parameters."""
     return RemoteClipEmbedder(settings)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.satmae.card import CARD, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
 from rsweep.models.vit import ClassTokenEmbedder, encoder_state, grid_sincos, run_blocks
@@ -63,7 +64,7 @@ class SatMae(nn.Module):
 class SatMaeEmbedder(ClassTokenEmbedder):
     """SatMAE as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         network = SatMae(size.width, size.depth, size.heads, settings["image_size"])
         super().__init__(network, settings, size)
@@ -73,7 +74,7 @@ class SatMaeEmbedder(ClassTokenEmbedder):
         return with_own_tables(state, self.network)
 
 
-def build(settings: Mapping[str, Any]) -> SatMaeEmbedder:
+def build(settings: NetworkSettings) -> SatMaeEmbedder:
     """SatMAE with fresh parameters."""
     return SatMaeEmbedder(settings)
 

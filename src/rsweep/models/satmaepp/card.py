@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -24,11 +22,11 @@ _MEAN = (1184.38, 1120.77, 1136.26, 1263.74, 1645.40, 1846.87, 1762.60, 1972.62,
 _STD = (650.28, 712.13, 965.23, 948.98, 1108.07, 1258.36, 1233.15, 1364.39, 1310.37, 1087.60)
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return tuple(TokenGroup(name, PATCH_PX) for name in NAMES)
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch size")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.satmae.network import norm_layer, with_class, with_own_tables
 from rsweep.models.satmaepp.card import CARD, GROUPS, NAMES, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
@@ -88,7 +88,7 @@ class SatMaePP(nn.Module):
 class SatMaePPEmbedder(ClassTokenEmbedder):
     """SatMAE++ as an inference job runs it; a map of patch tokens for each group of bands."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         network = SatMaePP(size.width, size.depth, size.heads, settings["image_size"])
         super().__init__(network, settings, size, NAMES)
@@ -98,6 +98,6 @@ class SatMaePPEmbedder(ClassTokenEmbedder):
         return with_own_tables(state, self.network)
 
 
-def build(settings: Mapping[str, Any]) -> SatMaePPEmbedder:
+def build(settings: NetworkSettings) -> SatMaePPEmbedder:
     """SatMAE++ with fresh parameters."""
     return SatMaePPEmbedder(settings)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -50,19 +50,19 @@ PYRAMIDS = {
 }
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return tuple(TokenGroup(f"stage{n}", STAGE_PX[n - 1]) for n in _stages(settings))
 
 
-def _stages(settings: Mapping[str, Any]) -> tuple[int, ...]:
+def _stages(settings: ProfileSettings) -> tuple[int, ...]:
     return chosen(settings["layer"], len(STAGE_PX))
 
 
-def _layers(settings: Mapping[str, Any]) -> tuple[str, ...]:
+def _layers(settings: ProfileSettings) -> tuple[str, ...]:
     return tuple(str(n + 1) for n in range(len(STAGE_PX)))
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     try:
         stages = _stages(settings)
     except ValueError:

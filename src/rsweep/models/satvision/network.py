@@ -5,12 +5,12 @@ timm has the blocks, but not the norms that follow every few of them here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.satvision.card import BANDS, CARD, PATCH_PX, PYRAMIDS, WINDOW, Pyramid
@@ -110,7 +110,7 @@ class SatVision(nn.Module):
 class SatVisionEmbedder:
     """SatVision-TOA as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         name = settings["variant"]
         self.network = SatVision(CARD.variants[name].width, PYRAMIDS[name], settings["image_size"])
         self.stages = chosen(settings["layer"], len(PYRAMIDS[name].depths))
@@ -137,6 +137,6 @@ class SatVisionEmbedder:
         return TokenMaps({f"stage{n}": grid for n, grid in maps.items()}, vectors)
 
 
-def build(settings: Mapping[str, Any]) -> SatVisionEmbedder:
+def build(settings: NetworkSettings) -> SatVisionEmbedder:
     """SatVision-TOA with fresh parameters."""
     return SatVisionEmbedder(settings)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -30,11 +28,11 @@ _NORMALIZATIONS = of_pictures(
 )
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX),)
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     return multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch size")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.protocol import TileBatch
 from rsweep.models.scalemae.card import CARD, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
@@ -53,7 +53,7 @@ class ScaleMae(nn.Module):
 class ScaleMaeEmbedder(ClassTokenEmbedder):
     """ScaleMAE as an inference job runs it; tiles may differ in metres per pixel."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         super().__init__(ScaleMae(size.width, size.depth, size.heads), settings, size)
 
@@ -63,7 +63,7 @@ class ScaleMaeEmbedder(ClassTokenEmbedder):
         return found
 
 
-def build(settings: Mapping[str, Any]) -> ScaleMaeEmbedder:
+def build(settings: NetworkSettings) -> ScaleMaeEmbedder:
     """ScaleMAE with fresh parameters."""
     return ScaleMaeEmbedder(settings)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.protocol import TileBatch
 from rsweep.models.terrafm.card import CARD, PATCH_PX
 from rsweep.models.torchvision_shim import ensure_torchvision
@@ -104,7 +104,7 @@ class TerraFm(nn.Module):
 class TerraFmEmbedder(ClassTokenEmbedder):
     """TerraFM as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         (sensor,) = settings["bands"]
         self.branch = BRANCHES[sensor]
@@ -121,6 +121,6 @@ class TerraFmEmbedder(ClassTokenEmbedder):
         return found
 
 
-def build(settings: Mapping[str, Any]) -> TerraFmEmbedder:
+def build(settings: NetworkSettings) -> TerraFmEmbedder:
     """TerraFM with fresh parameters."""
     return TerraFmEmbedder(settings)

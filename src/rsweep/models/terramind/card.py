@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -57,19 +58,19 @@ def _modalities() -> Iterator[tuple[str, tuple[SensorInput, ...]]]:
             yield "+".join(names), tuple(INPUTS[name] for name in names)
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return tuple(
         TokenGroup(needed.sensor, PATCH_PX) for needed in CARD.modalities[settings["modality"]]
     )
 
 
-def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _constants(settings: ProfileSettings) -> dict[str, Any]:
     """Sensor -> patch embedding: that of Sentinel-2 is another for three bands in 0..255."""
     inputs = settings["modality"].split("+")
     return {"embeddings": {INPUTS[name].sensor: EMBEDDINGS[name] for name in inputs}}
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     modality, chosen = settings["modality"], settings["normalization"]
     fitting = "terramind_rgb" if "rgb" in modality.split("+") else "terramind"
     problems = multiple_of("image_size", settings["image_size"], PATCH_PX, "the patch")

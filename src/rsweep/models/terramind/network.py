@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.masks import unseen
 from rsweep.models.protocol import TileBatch, TokenMaps
@@ -155,7 +156,7 @@ class TerraMind(nn.Module):
 class TerraMindEmbedder:
     """TerraMind as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         name = settings["variant"]
         size = CARD.variants[name]
         self.embeddings: dict[str, str] = settings["constants"]["embeddings"]
@@ -184,7 +185,7 @@ class TerraMindEmbedder:
         return TokenMaps(dict(zip(self.embeddings, parts.unbind(1), strict=True)))
 
 
-def build(settings: Mapping[str, Any]) -> TerraMindEmbedder:
+def build(settings: NetworkSettings) -> TerraMindEmbedder:
     """TerraMind with fresh parameters."""
     return TerraMindEmbedder(settings)
 

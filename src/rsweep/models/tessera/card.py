@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsweep.core.knobs import Knob
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -202,7 +203,7 @@ def network(variant: str) -> Network:
     return NETWORKS[VARIANTS[variant][0]]
 
 
-def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _constants(settings: ProfileSettings) -> dict[str, Any]:
     """Sensor -> by orbit direction: mean and standard deviation by band, as in training.
 
     The first is for frames of both directions or of an unknown one: the average of the two. The
@@ -221,7 +222,7 @@ def _constants(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     asked, most = settings["dimensions"], network(settings["variant"]).dimensions
     if asked > most:
         return [("dimensions", f"is {asked}; {settings['variant']} gives {most}")]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.tessera.card import S1_BANDS, S2_BANDS, network
 from rsweep.models.tessera.encoder import Tessera
@@ -25,7 +25,7 @@ BACKBONES = {"s2": "s2_backbone", "s1": "s1_backbone", "s1_rtc": "s1_backbone"}
 class TesseraEmbedder:
     """TESSERA with the statistics of its variant."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = network(settings["variant"])
         self.network = Tessera(size).eval()
         self._width, self._sampling = size.width, size.sampling
@@ -96,6 +96,6 @@ def _by_pixel(values: Tensor) -> Tensor:
     return values.permute(0, 3, 4, 1, 2).flatten(0, 2)
 
 
-def build(settings: Mapping[str, Any]) -> TesseraEmbedder:
+def build(settings: NetworkSettings) -> TesseraEmbedder:
     """TESSERA with fresh parameters."""
     return TesseraEmbedder(settings)

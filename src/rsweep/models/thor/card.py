@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -43,22 +43,22 @@ _S2_STD = (
 )
 
 
-def _bands(settings: Mapping[str, Any]) -> list[str]:
+def _bands(settings: ProfileSettings) -> list[str]:
     (needed,) = CARD.modalities[settings["modality"]]
     return list(settings["bands"] or needed.bands)
 
 
-def _groups_of(settings: Mapping[str, Any]) -> list[Group]:
+def _groups_of(settings: ProfileSettings) -> list[Group]:
     known = BAND_CHANNELS[settings["modality"]]
     return [group for group, _ in present(known[b] for b in _bands(settings) if b in known)]
 
 
-def _token_groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _token_groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     patch = settings["patch_size"]
     return tuple(TokenGroup(g.name, patch * g.pixel_ratio) for g in _groups_of(settings))
 
 
-def _check(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(settings: ProfileSettings) -> list[tuple[str, str]]:
     """The image must hold whole patches of every group, the coarsest of which decides."""
     known = BAND_CHANNELS[settings["modality"]]
     unknown = [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.thor.card import CARD
@@ -163,7 +163,7 @@ class Thor(nn.Module):
 class ThorEmbedder:
     """THOR as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self.network = Thor(size.width, size.depth, size.heads, GROUP_WIDTH[settings["variant"]])
         self.patch: int = settings["patch_size"]
@@ -209,7 +209,7 @@ class ThorEmbedder:
         return resampled
 
 
-def build(settings: Mapping[str, Any]) -> ThorEmbedder:
+def build(settings: NetworkSettings) -> ThorEmbedder:
     """THOR with fresh parameters."""
     return ThorEmbedder(settings)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -82,7 +82,7 @@ def _allowed(entry: Entry) -> dict[str, tuple[Any, ...]]:
     return patch | ({"image_size": (entry.size,)} if entry.fixed else {})
 
 
-def _groups(entry: Entry, settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(entry: Entry, settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     """One map for a transformer; one per chosen stage, each with its stride, for a pyramid."""
     if entry.tokens:
         return (TokenGroup("patches", entry.strides[0]),)
@@ -90,7 +90,7 @@ def _groups(entry: Entry, settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]
     return tuple(TokenGroup(f"stage{n}", entry.strides[n - 1]) for n in stages)
 
 
-def _check(entry: Entry, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _check(entry: Entry, settings: ProfileSettings) -> list[tuple[str, str]]:
     try:
         layers = chosen(settings["layer"], len(entry.strides))
     except ValueError:

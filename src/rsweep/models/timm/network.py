@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.timm.table import find
@@ -62,7 +63,7 @@ def _listed(value: Any) -> tuple[str, ...]:
 class TimmEmbedder:
     """A network of timm and which of its outputs are wanted."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         self.name: str = settings["model"].partition(":")[2]
         self.entry, _ = find(self.name)
         ((self.sensor, bands),) = settings["bands"].items()
@@ -135,6 +136,6 @@ def _channels_last(network: Any) -> bool:
     return str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC")
 
 
-def build(settings: Mapping[str, Any]) -> TimmEmbedder:
+def build(settings: NetworkSettings) -> TimmEmbedder:
     """A network of timm with fresh parameters."""
     return TimmEmbedder(settings)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rsweep.core.knobs import Knob
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import (
     Checkpoint,
     ModelCard,
@@ -22,7 +20,7 @@ BRANCHES = ("image", "location", "text")
 _DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 
 
-def _groups(settings: Mapping[str, Any]) -> tuple[TokenGroup, ...]:
+def _groups(settings: ProfileSettings) -> tuple[TokenGroup, ...]:
     return (TokenGroup("patches", PATCH_PX),)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.layers import chosen
 from rsweep.models.protocol import TileBatch, TokenMaps
 from rsweep.models.torchvision_shim import ensure_torchvision
@@ -80,7 +81,7 @@ class WildSat(nn.Module):
 class WildSatEmbedder:
     """WildSAT as an inference job runs it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         size = CARD.variants[settings["variant"]]
         self.network = WildSat(size.width, size.depth, size.heads)
         self.depth = size.depth
@@ -106,7 +107,7 @@ class WildSatEmbedder:
         return TokenMaps({"patches": grid}, {"cls": tokens[:, 0], "model": model})
 
 
-def build(settings: Mapping[str, Any]) -> WildSatEmbedder:
+def build(settings: NetworkSettings) -> WildSatEmbedder:
     """WildSAT with fresh parameters."""
     return WildSatEmbedder(settings)
 

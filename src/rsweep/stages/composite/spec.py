@@ -8,7 +8,7 @@ from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.nodes import Node
 from rsweep.core.records import MaskRecord
 from rsweep.core.sensors import SENSORS
-from rsweep.core.stage import Extent, Settings, Stage
+from rsweep.core.stage import Extent, NodeSettings, Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.sources.registry import find_provider
 from rsweep.stages.composite.rules import MASK_RULES
@@ -162,7 +162,7 @@ def _frames(settings: Settings) -> CompositeSettings:
     return found
 
 
-def roi_mb(settings: Settings, extent: Extent) -> float:
+def roi_mb(settings: NodeSettings, extent: Extent) -> float:
     """A frame of every band and its copy, blocks of scenes, counts of every frame."""
     bands = len(SENSORS[settings["sensor"]].bands)
     return BLOCKS_MB + extent.megapixels * (2 * 4 * bands + 4 * extent.frames)

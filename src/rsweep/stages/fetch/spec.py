@@ -7,9 +7,10 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.nodes import Node
-from rsweep.core.places import PLACES, Places
+from rsweep.core.places import Places
 from rsweep.core.sensors import SENSORS
-from rsweep.core.stage import Extent, Settings, Stage
+from rsweep.core.settings import Temporal, provider_options
+from rsweep.core.stage import Extent, NodeSettings, Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.sources.registry import PROVIDERS, choose_collection, find_provider, parse_options
 from rsweep.stages.bands import sensor_bands
@@ -111,13 +112,6 @@ KNOBS = (
 )
 
 
-class Temporal(TypedDict):
-    """A window: ISO dates, `end` exclusive."""
-
-    start: str
-    end: str
-
-
 class FetchSettings(TypedDict):
     """Settings of the key.
 
@@ -150,7 +144,7 @@ def reads(settings: Settings, sensor: str) -> FetchSettings:
     provider = settings["provider"]
     collection = choose_collection(provider, sensor, settings["collection"])
     bands = sensor_bands(settings, find_card(settings["model"]))[sensor]
-    windows, temporal = settings.get(PLACES, Places()).windows, settings["temporal"]
+    windows, temporal = settings.get("places", Places()).windows, settings["temporal"]
     found: FetchSettings = {
         "provider": provider,
         "collection": collection,
@@ -180,10 +174,10 @@ def reads(settings: Settings, sensor: str) -> FetchSettings:
 def options(settings: Settings) -> dict[str, Any]:
     """The provider's options, with their defaults."""
     provider = settings["provider"]
-    return parse_options(provider, settings[provider])
+    return parse_options(provider, provider_options(settings))
 
 
-def roi_mb(settings: Settings, extent: Extent) -> float:
+def roi_mb(settings: NodeSettings, extent: Extent) -> float:
     """A scene as it is read, resampled, masked and compressed."""
     named = settings["bands"]
     bands = len(SENSORS[settings["sensor"]].bands if named == "all" else named)

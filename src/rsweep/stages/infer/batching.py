@@ -20,6 +20,7 @@ import torch
 
 from rsweep.core.canonical import digest
 from rsweep.core.files import write_json
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.protocol import TileBatch
 from rsweep.stages.infer.engine import BATCH, Engine, Load
 
@@ -38,7 +39,7 @@ UNREAD = ("weights", "seed", "sha256", "constants")
 """Settings of an inference node that say nothing of its speed."""
 
 
-def tune_batch_size(engine: Engine, settings: Mapping[str, Any], count: int, load: Load) -> None:
+def tune_batch_size(engine: Engine, settings: NetworkSettings, count: int, load: Load) -> None:
     """Give an engine the batch size found before for such a network here, or find it now.
 
     Args:
@@ -61,7 +62,7 @@ def tune_batch_size(engine: Engine, settings: Mapping[str, Any], count: int, loa
 
 
 def _find(
-    engine: Engine, settings: Mapping[str, Any], count: int, load: Load
+    engine: Engine, settings: NetworkSettings, count: int, load: Load
 ) -> dict[str, Any] | None:
     """The best batch size, and what was measured; None if that is not worth it."""
     kind = engine.device.type
@@ -111,7 +112,7 @@ def choose(rates: Mapping[int, float]) -> int:
     return min(size for size, rate in rates.items() if rate * GAIN >= best)
 
 
-def cache_key(engine: Engine, settings: Mapping[str, Any], tile: TileBatch) -> str:
+def cache_key(engine: Engine, settings: NetworkSettings, tile: TileBatch) -> str:
     """What a batch size depends on, as a name: network, shape of a tile, device, threads, torch."""
     shape = {sensor: list(pixels.shape[1:]) for sensor, pixels in tile.pixels.items()}
     threads = torch.get_num_threads() if engine.device.type == "cpu" else 0

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
@@ -21,6 +21,7 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.protocol import Embedder, TileBatch, TokenMaps
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -89,7 +90,7 @@ class Engine:
     def __init__(
         self,
         embedder: Embedder,
-        settings: Mapping[str, Any],
+        settings: NetworkSettings,
         device: torch.device,
         batch: int | None = None,
     ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from rsweep.core.canonical import digest
+from rsweep.core.settings import NetworkSettings
 from rsweep.models.weights import load_embedder
 from rsweep.stages.infer.engine import Engine, choose_device
 
@@ -55,7 +56,7 @@ class Networks:
         self._limit = round(total * SHARE)
         self._shrink(self._limit)
 
-    def get(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Loaded, float]:
+    def get(self, settings: NetworkSettings, options: Mapping[str, Any]) -> tuple[Loaded, float]:
         """The network of an inference node's settings, and the seconds that loading it took now."""
         name = digest([dict(settings), str(options.get("weights"))])
         if name in self._held:

@@ -22,6 +22,7 @@ from rsweep.stages.infer.engine import Engine, write_behind
 from rsweep.stages.infer.format import KINDS, create_block, write_rows
 from rsweep.stages.infer.memo import BYTES, Memo, open_memo
 from rsweep.stages.infer.networks import Networks
+from rsweep.stages.infer.spec import network_settings
 from rsweep.stages.job import Job
 from rsweep.stages.prep.format import EPOCH, VALID_FULL, Block, SensorTiles, blocks
 
@@ -80,7 +81,7 @@ def _embed_block(
     job: Job, networks: Networks, side: int, tiles: Block, target: h5py.Group, ran: Ran
 ) -> None:
     """Embed the tiles of one side, by a network built for it."""
-    settings = {**job.node.settings, "image_size": side}
+    settings = network_settings(job.node, side)
     began = time.process_time()
     loaded, seconds = networks.get(settings, job.options[job.node.key])
     ran.load_core_seconds += time.process_time() - began
@@ -148,7 +149,7 @@ def _embed_group(
     def write(span: range, maps: TokenMaps) -> None:
         writer.add(order[span.start : span.stop], maps)
 
-    tune_batch_size(engine, job.node.settings, len(order), load)
+    tune_batch_size(engine, network_settings(job.node), len(order), load)
     batches = write_behind(engine.run(len(order), load), write)
     for _ in job.progress(batches, -(-len(order) // engine.batch), "batches embedded"):
         pass

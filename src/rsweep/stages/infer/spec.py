@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from rsweep.core.knobs import MODEL, Knob
-from rsweep.core.stage import Settings, Stage, Work
+from rsweep.core.nodes import Node
+from rsweep.core.settings import NetworkSettings, by_name
+from rsweep.core.stage import NodeSettings, Settings, Stage, Work
 from rsweep.models.card import Variant
 from rsweep.models.registry import find_card
 from rsweep.models.weights_identity import weights_identity
@@ -74,15 +76,16 @@ NATIVE_PX = 384
 def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     """Settings of the key: weights by content, and the card's constants as values."""
     card = find_card(settings["model"])
-    own = {knob.name: settings[knob.name] for knob in card.knobs if knob.stage == "infer"}
+    named = by_name(settings)
+    own = {knob.name: named[knob.name] for knob in card.knobs if knob.stage == "infer"}
     shared = ("patch_size", "layer", "final_norm")
-    own |= {name: settings[name] for name in shared if name in settings}
+    own |= {name: named[name] for name in shared if name in named}
     if settings["weights"] == "none":
         own["seed"] = settings["seed"]
     same = ("model", "variant", "precision", "compile")
     native = settings["input_prep"] == "native"  # the side is then each ROI's own
     return {
-        **{name: settings[name] for name in same},
+        **{name: named[name] for name in same},
         "image_size": "native" if native else settings["image_size"],
         **({"model_version": card.version} if card.version > 1 else {}),
         **weights_identity(settings, card),
@@ -92,12 +95,18 @@ def reads(settings: Settings, sensor: str) -> dict[str, Any]:
     }
 
 
-def memory_mb(settings: Settings) -> float:
+def network_settings(node: Node, side: int | None = None) -> NetworkSettings:
+    """What the network of an inference node is built from; `side` is that of a native input."""
+    settings = cast(NetworkSettings, node.settings)
+    return settings if side is None else {**settings, "image_size": side}
+
+
+def memory_mb(settings: NodeSettings) -> float:
     """More for large networks."""
     return 3000 + MB_PER_MILLION * _variant(settings).parameters_m
 
 
-def seconds(settings: Settings, work: Work) -> float:
+def seconds(settings: NodeSettings, work: Work) -> float:
     """Loading, reading and writing, and two operations per parameter and token."""
     size = settings["image_size"]
     side = (NATIVE_PX if size == "native" else size) / settings.get("patch_size", 16)
@@ -107,7 +116,7 @@ def seconds(settings: Settings, work: Work) -> float:
     return float(LOAD_S + work.tiles * (0.01 + operations / rate))
 
 
-def _variant(settings: Settings) -> Variant:
+def _variant(settings: NodeSettings) -> Variant:
     return find_card(settings["model"]).variants[settings["variant"]]
 
 

@@ -7,8 +7,8 @@ from typing import NotRequired, TypedDict, cast
 
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.nodes import Node
-from rsweep.core.places import PLACES, Places
-from rsweep.core.stage import EACH_SENSOR, Extent, Settings, Stage
+from rsweep.core.places import Places
+from rsweep.core.stage import EACH_SENSOR, Extent, NodeSettings, Settings, Stage
 from rsweep.models.card import ModelCard, Normalization
 from rsweep.models.constants import with_constants
 from rsweep.models.registry import find_card
@@ -231,7 +231,7 @@ def reads(settings: Settings, sensor: str) -> PrepSettings:
 
 def _most_tiles(settings: Settings) -> float:
     """Tiles of the largest ROI, rather too many than too few."""
-    largest_m, size = settings.get(PLACES, Places()).largest_m, tile_size(settings)
+    largest_m, size = settings.get("places", Places()).largest_m, tile_size(settings)
     side = LENIENT * largest_m / settings["scale_m"] + size
     return float((side / (size - settings["tile_overlap"]) + 1) ** 2)
 
@@ -264,14 +264,14 @@ def resolved_normalization(n: Normalization, bands: list[str]) -> NormalizationR
     return found
 
 
-def roi_mb(settings: Settings, extent: Extent) -> float:
+def roi_mb(settings: NodeSettings, extent: Extent) -> float:
     """A row of tiles of all frames, and a tile with its copies."""
     bands = sum(len(names) for names in settings["bands"].values())
     tile = min(float(settings.get("tile_size", extent.side_px)), extent.side_px)
     side = max(tile, float(settings.get("image_size", 0)))
     if settings["input_prep"] == "native":
         native = min(extent.side_px + settings["step"], settings["native_max_px"])
-        side = max(side if has_tiles(settings) else 0, native)
+        side = max(side if settings["native_above"] == "tile" else 0, native)
     values = extent.frames * bands * (tile * extent.side_px + TILE_COPIES * side**2)
     return 4 * values / 1e6
 

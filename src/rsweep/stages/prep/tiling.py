@@ -3,55 +3,54 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from rsweep.core.roi import SNAP_M
 from rsweep.core.sensors import SENSORS
+from rsweep.core.settings import ProfileSettings
 from rsweep.models.card import ModelCard
 from rsweep.models.registry import find_card
 from rsweep.sources.registry import find_provider
 from rsweep.stages.bands import sensor_bands
-
-Settings = Mapping[str, Any]
 
 SHARED_SNAP = 32
 """Pixels by which the last tile of a ROI moves inwards (of smaller tiles a part), where that is
 whole tokens: patch sizes that divide it then have the same tiles."""
 
 
-def tile_size(settings: Settings) -> int:
+def tile_size(settings: ProfileSettings) -> int:
     """Side of a tile in pixels of the grid."""
     return int(settings["tile_size"] or settings["image_size"])
 
 
-def token_step(settings: Settings, card: ModelCard) -> Fraction:
+def token_step(settings: ProfileSettings, card: ModelCard) -> Fraction:
     """Pixels of the grid after which the tokens of every group meet again, in tile mode."""
     together = math.lcm(*(group.patch_px for group in card.groups(settings)))
     return Fraction(together * tile_size(settings), settings["image_size"])
 
 
-def tile_snap(settings: Settings, card: ModelCard) -> int:
+def tile_snap(settings: ProfileSettings, card: ModelCard) -> int:
     """Pixels of which the starts of a ROI's tiles are multiples apart, so that tokens coincide."""
     step = token_step(settings, card).numerator
     shared = math.gcd(tile_size(settings), SHARED_SNAP)
     return step if shared % step else shared
 
 
-def has_tiles(settings: Settings) -> bool:
+def has_tiles(settings: ProfileSettings) -> bool:
     """True if a ROI may be cut into several tiles."""
     if settings["input_prep"] == "native":
         return bool(settings["native_above"] == "tile")
     return bool(settings["input_prep"] in ("tile", "auto"))
 
 
-def native_step(settings: Settings, card: ModelCard) -> int:
+def native_step(settings: ProfileSettings, card: ModelCard) -> int:
     """Pixels in which whole patches of every token group meet, in native mode."""
     return math.lcm(*(group.patch_px for group in card.groups(settings)))
 
 
-def native_limit(settings: Settings, card: ModelCard) -> int:
+def native_limit(settings: ProfileSettings, card: ModelCard) -> int:
     """Largest native input that the study and the network both take; 0 if its size is fixed."""
     if card.allowed.get("image_size"):
         return 0
@@ -60,7 +59,7 @@ def native_limit(settings: Settings, card: ModelCard) -> int:
     return next((s for s in sides if not card.check({**settings, "image_size": s})), 0)
 
 
-def tile_align(settings: Settings, card: ModelCard) -> int:
+def tile_align(settings: ProfileSettings, card: ModelCard) -> int:
     """Pixels of the grid in the coarsest native pixel that is read, where grids nest in it."""
     read = [
         SENSORS[sensor].bands[band].native_m
@@ -73,7 +72,7 @@ def tile_align(settings: Settings, card: ModelCard) -> int:
     return int(pixels) if pixels >= 1 and float(pixels).is_integer() else 1
 
 
-def start_step(settings: Settings, card: ModelCard) -> int:
+def start_step(settings: ProfileSettings, card: ModelCard) -> int:
     """Pixels of which the start of a ROI's first tile is a multiple.
 
     On a lattice that ROIs share it is whole tokens of every group. These are whole native pixels
@@ -87,7 +86,7 @@ def start_step(settings: Settings, card: ModelCard) -> int:
     return tokens
 
 
-def needed_surroundings(settings: Settings) -> tuple[float, float]:
+def needed_surroundings(settings: ProfileSettings) -> tuple[float, float]:
     """What a profile's tiles see around a ROI, in metres, so that none is filled in.
 
     Returns:
@@ -106,12 +105,12 @@ def needed_surroundings(settings: Settings) -> tuple[float, float]:
     return (snap + 3 * align) // 2 * scale_m, side * scale_m
 
 
-def settle(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
+def settle(profiles: Sequence[ProfileSettings]) -> list[ProfileSettings]:
     """Profiles of a study with what they decide together: lattices, then surroundings."""
     return settle_surroundings(settle_lattices(profiles))
 
 
-def settle_lattices(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
+def settle_lattices(profiles: Sequence[ProfileSettings]) -> list[ProfileSettings]:
     """Profiles with `shared` or `roi` where `lattice` was `auto`.
 
     It is one for all profiles of a model, so that pooled and grid ones share inference and differ
@@ -122,7 +121,7 @@ def settle_lattices(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
         for settings in profiles
         if settings["output"] == "grid" and settings["input_prep"] != "resize"
     }
-    found = []
+    found: list[ProfileSettings] = []
     for settings in profiles:
         lattice = settings["lattice"]
         if lattice == "auto":
@@ -132,13 +131,13 @@ def settle_lattices(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
     return found
 
 
-def _has_room(settings: Settings) -> bool:
+def _has_room(settings: ProfileSettings) -> bool:
     """False where a study reads nothing around ROIs, which tiles that lie off them would see."""
     nothing = settings["context_m"] == 0 and not settings["least_side_m"]
     return not nothing and not why_not_shared(settings)
 
 
-def why_not_shared(settings: Settings) -> str:
+def why_not_shared(settings: ProfileSettings) -> str:
     """Why the pixels of ROIs' grids lie on no common lattice, or nothing.
 
     Grids start on multiples of 60 m, but for images that are ROIs by themselves.
@@ -150,7 +149,7 @@ def why_not_shared(settings: Settings) -> str:
     return ""
 
 
-def settle_surroundings(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
+def settle_surroundings(profiles: Sequence[ProfileSettings]) -> list[ProfileSettings]:
     """Profiles with a number for `context_m` and `least_side_m` where they were unset.
 
     Profiles that read one provider at one `scale_m` get the same numbers, the largest that one of
@@ -165,11 +164,11 @@ def settle_surroundings(profiles: Sequence[Settings]) -> list[dict[str, Any]]:
     return [_settled(settings, largest[_group(settings)]) for settings in profiles]
 
 
-def _group(settings: Settings) -> tuple[str, float]:
+def _group(settings: ProfileSettings) -> tuple[str, float]:
     return settings["provider"], settings["scale_m"]
 
 
-def _settled(settings: Settings, needed: tuple[float, float]) -> dict[str, Any]:
+def _settled(settings: ProfileSettings, needed: tuple[float, float]) -> ProfileSettings:
     context, least = settings["context_m"], settings["least_side_m"]
     if least is None:
         least = needed[1] if context is None else 0.0

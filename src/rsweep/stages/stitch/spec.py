@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict, cast
 
 from rsweep.core.knobs import MODEL, Knob
 from rsweep.core.nodes import Node
-from rsweep.core.stage import Extent, Settings, Stage
+from rsweep.core.stage import Extent, NodeSettings, Settings, Stage
 from rsweep.models.registry import find_card
 from rsweep.stages.prep.tiling import has_tiles
 
@@ -99,7 +99,7 @@ def reads(settings: Settings, sensor: str) -> StitchSettings:
     return found
 
 
-def roi_mb(settings: Settings, extent: Extent) -> float:
+def roi_mb(settings: NodeSettings, extent: Extent) -> float:
     """Token maps of the tiles and of the ROI with copies, and shares of its pixels."""
     card = find_card(settings["model"])
     width = card.variants[settings["variant"]].width
