@@ -135,8 +135,9 @@ def test_shards_in_another_order_are_noticed(ran):
 
 
 def test_an_edited_study_is_named_by_its_knob(ran):
-    file = write_study(ran, profiles={"pooled": {"composite": "mean"}})
-    found = failed(study_file=file)
+    # Another grid stays, or the model would have none and tiles lie elsewhere.
+    edited = {"pooled": {"composite": "mean"}, "other": {"output": "grid", "composite": "mean"}}
+    found = failed(study_file=write_study(ran, profiles=edited))
     assert ("keys", "different", "knob at composite: composite: median -> mean") in found
     assert ("keys", "missing", "the study has no such profile") in found
 
