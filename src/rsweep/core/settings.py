@@ -93,9 +93,9 @@ class ProfileSettings(OwnKnobs, total=False):
 class NetworkSettings(OwnKnobs, total=False):
     """Settings of an inference node: what a network is built from.
 
-    `bands` are those of each sensor in order, `constants` what the card says that the network reads
-    beside pixels. Weights are identified by `sha256` where that is known, else by the address or the
-    repository's file; `weights` is there of random or no weights.
+    `bands` are those of each sensor in order, `constants` what the card says that the network
+    reads beside pixels. Weights are identified by `sha256` where that is known, else by the address
+    or the repository's file; `weights` is there of random or no weights.
     """
 
     model: str
