@@ -22,6 +22,7 @@ from rsweep.core.errors import RoiError, RsweepError
 from rsweep.core.grid import roi_polygon
 from rsweep.core.roi import Roi
 from rsweep.evaluate.label_raster import LabelRaster, majority, means, open_labels
+from rsweep.plan.evaluation import EvaluateOptions
 
 COUNTS = ("seen", "unknown", "mixed", "beyond", "kept")
 EDGE_M = 1e-3
@@ -68,13 +69,13 @@ class Drawn:
     counts: Mapping[str, int]
 
 
-def draw_cells(rois: Sequence[Roi], options: Mapping[str, Any]) -> tuple[Cells, list[str], str]:
+def draw_cells(rois: Sequence[Roi], options: EvaluateOptions) -> tuple[Cells, list[str], str]:
     """The labelled cells of a study, their labels, and the task: of classes or of numbers.
 
     Raises:
         RsweepError: the raster cannot be read, or labels no cell.
     """
-    path = Path(options["label_raster"])
+    path = Path(options["label_raster"] or "")
     with open_labels(path, options["label_band"], options["label_ignore"]) as raster:
         task = options["task"]
         if task == "auto":
@@ -100,7 +101,7 @@ def draw_cells(rois: Sequence[Roi], options: Mapping[str, Any]) -> tuple[Cells, 
     return cells, [label for drawn in found.values() for label in drawn.labels], task
 
 
-def _draw(roi: Roi, raster: LabelRaster, task: str, options: Mapping[str, Any]) -> Drawn:
+def _draw(roi: Roi, raster: LabelRaster, task: str, options: EvaluateOptions) -> Drawn:
     size, purity = options["label_cell_m"], options["label_purity"] - 1e-9
     try:
         crs, polygon = roi_polygon(roi)

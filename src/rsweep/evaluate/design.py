@@ -8,7 +8,7 @@ then the rows are cells of ROIs, which have the place, the block and the fold of
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from rsweep.core.roi import Roi
 from rsweep.evaluate.blocks import EARTH_KM, auto_size_km, blocks_of
 from rsweep.evaluate.cells import Cells, draw_cells
 from rsweep.evaluate.folds import deal, strata
-from rsweep.plan.evaluation import HELD_OUT, is_missing, task_of
+from rsweep.plan.evaluation import HELD_OUT, EvaluateOptions, is_missing, task_of
 
 NEVER = -1
 """Fold of a ROI that is trained on and never scored, and of one without a label."""
@@ -192,7 +192,7 @@ def _offsets_m(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.flo
     return 1000 * EARTH_KM * np.stack([east, north], axis=1)
 
 
-def make_design(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
+def make_design(rois: Sequence[Roi], options: EvaluateOptions) -> Design:
     """The design that a study's `evaluate` section asks for.
 
     Raises:
@@ -224,7 +224,7 @@ def make_design(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
     return _parted(draft, rois, options)
 
 
-def _of_cells(rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
+def _of_cells(rois: Sequence[Roi], options: EvaluateOptions) -> Design:
     """The design of labelled cells; each lies where its ROI does."""
     cells, labels, task = draw_cells(rois, options)
     by_id = {roi.id: roi for roi in rois}
@@ -254,14 +254,14 @@ def _place(roi: Roi) -> tuple[tuple[float, float], tuple[float, float]] | None:
         return None
 
 
-def _parted(draft: Design, rois: Sequence[Roi], options: Mapping[str, Any]) -> Design:
+def _parted(draft: Design, rois: Sequence[Roi], options: EvaluateOptions) -> Design:
     known = np.flatnonzero(draft.labelled)
     if len(set(draft.targets[known].tolist())) < 2:
         raise RsweepError(
             f"evaluate.label: {len(known)} {draft.unit} have a {draft.label}, and "
             f"fewer than two different ones"
         )
-    column = [str(roi.properties.get(options["column"], "")) for roi in rois]
+    column = [str(roi.properties.get(options["column"] or "", "")) for roi in rois]
     groups = np.array(column)[known]
     block_km, range_km, own = _blocks(draft, known, groups, options)
     blocks = _spread(own, known, len(rois))
@@ -279,7 +279,7 @@ def _parted(draft: Design, rois: Sequence[Roi], options: Mapping[str, Any]) -> D
 
 
 def _blocks(
-    draft: Design, known: Indices, groups: NDArray[Any], options: Mapping[str, Any]
+    draft: Design, known: Indices, groups: NDArray[Any], options: EvaluateOptions
 ) -> tuple[float | None, float | None, Indices]:
     """Side of a block in km, the labels' range, and the block of each labelled ROI."""
     place = np.unique(draft.place[known], return_inverse=True)[1]
@@ -296,7 +296,7 @@ def _blocks(
 
 
 def _draw(
-    draft: Design, known: Indices, own: Indices, repeat: int, options: Mapping[str, Any]
+    draft: Design, known: Indices, own: Indices, repeat: int, options: EvaluateOptions
 ) -> Indices:
     count = int(own.max()) + 1
     if count < options["folds"]:

@@ -32,7 +32,7 @@ from rsweep.evaluate.measures import (
 )
 from rsweep.evaluate.metrics import scores
 from rsweep.evaluate.tokens import cell_features
-from rsweep.plan.evaluation import OPTIONS, PROBING
+from rsweep.plan.evaluation import OPTIONS, PROBING, EvaluateOptions
 
 if TYPE_CHECKING:
     from rsweep.evaluate.probes import Training
@@ -92,12 +92,13 @@ def read_features(path: Path, design: Design) -> Features:
     return np.asarray(flat.reshape(table.num_rows, -1), np.float32)
 
 
-def evaluation_key(features: Features, design: Design, options: Mapping[str, Any]) -> str:
+def evaluation_key(features: Features, design: Design, options: EvaluateOptions) -> str:
     """Identity of an evaluation: the vectors' bytes, the design, what the probes are."""
+    named: Mapping[str, object] = options
     read = {
-        name: options[name]
+        name: named[name]
         for name in PROBING
-        if name not in LATER or options[name] != OPTIONS[name].default
+        if name not in LATER or named[name] != OPTIONS[name].default
     }
     parts = {
         "version": VERSION,
@@ -110,7 +111,7 @@ def evaluation_key(features: Features, design: Design, options: Mapping[str, Any
 
 
 def evaluate(
-    features: Features, design: Design, options: Mapping[str, Any]
+    features: Features, design: Design, options: EvaluateOptions
 ) -> tuple[Evaluation, Predictions]:
     """Train and score every probe of every fold; a ROI without an embedding is in none."""
     there = has_vector(features)
@@ -128,7 +129,7 @@ def evaluate(
 
 
 def _predict_all(
-    features: Features, there: NDArray[np.bool_], design: Design, options: Mapping[str, Any]
+    features: Features, there: NDArray[np.bool_], design: Design, options: EvaluateOptions
 ) -> Predictions:
     from rsweep.evaluate.probes import predict  # scikit-learn, which reading one does not need
 
@@ -307,13 +308,13 @@ def read_evaluation(folder: Path) -> Evaluation | None:
     return Evaluation(**{**data, "traits": Traits(**data["traits"])})
 
 
-def evaluate_profile(folder: Path, design: Design, options: Mapping[str, Any]) -> Evaluation:
+def evaluate_profile(folder: Path, design: Design, options: EvaluateOptions) -> Evaluation:
     """Evaluate the profile whose results are in `folder`, unless that was done before."""
     return evaluate_vectors(features_of(folder, design), folder, design, options)
 
 
 def evaluate_vectors(
-    features: Features, folder: Path, design: Design, options: Mapping[str, Any]
+    features: Features, folder: Path, design: Design, options: EvaluateOptions
 ) -> Evaluation:
     """Evaluate vectors [N, D] in the order of the design into a folder that may hold it already."""
     held = read_evaluation(folder)

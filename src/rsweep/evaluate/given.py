@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rsweep.core.errors import RsweepError
 from rsweep.evaluate.design import Design, read_design
 from rsweep.evaluate.evaluation import Evaluation, Predictions, evaluate, read_predictions
 from rsweep.evaluate.judge import Compared, compare_profiles
 from rsweep.evaluate.verdict import Interval, read_verdict
+from rsweep.plan.evaluation import EvaluateOptions
 from rsweep.results.given_tables import read_vectors
 
 
@@ -36,7 +36,7 @@ class Given:
 
 
 def compare_given(
-    results: Path, options: Mapping[str, Any], files: Mapping[str, Path]
+    results: Path, options: EvaluateOptions, files: Mapping[str, Path]
 ) -> list[Given]:
     """Embeddings of others beside a study's profiles, best first, by the study's own evaluation.
 

@@ -19,6 +19,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
+from rsweep.plan.evaluation import EvaluateOptions
+
 STRENGTHS: Mapping[str, tuple[float, ...]] = {
     "classification": (1.0, 10.0, 100.0, 1000.0, 10_000.0),
     "regression": (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0),
@@ -69,14 +71,14 @@ class Training:
 
 
 def predict(
-    probe: str, task: str, training: Training, features: Floats, options: Mapping[str, Any]
+    probe: str, task: str, training: Training, features: Floats, options: EvaluateOptions
 ) -> NDArray[Any]:
     """What a probe that learnt from `training` says of other ROIs [M].
 
     One that saw a single label can only repeat it.
     """
     if not options["refit"] and training.validation.any() and not training.validation.all():
-        options = {**options, **_chosen(probe, task, training, options)}
+        options = _chosen(probe, task, training, options)
         training = training.only(~training.validation)
     if len(np.unique(training.targets)) < 2:
         return np.repeat(training.targets[:1], len(features))
@@ -84,22 +86,23 @@ def predict(
     return np.asarray(_PROBES[probe](training, features, task, options))
 
 
-def _chosen(
-    probe: str, task: str, training: Training, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the validation ROIs choose, of settings that are lists or auto."""
+def _chosen(probe: str, task: str, training: Training, options: EvaluateOptions) -> EvaluateOptions:
+    """Options with what the validation ROIs choose, of those that are lists or auto."""
     if len(np.unique(training.targets)) < 2:
-        return {}
+        return options
     if probe == "linear":
-        return {"strength": _strength(training, task, options)}
-    return {"k": _neighbours(training, task, options, METRICS[probe])} if probe in METRICS else {}
+        return {**options, "strength": _strength(training, task, options)}
+    if probe in METRICS:
+        return {**options, "k": _neighbours(training, task, options, METRICS[probe])}
+    return options
 
 
 def _scaled(
-    probe: str, training: Training, features: Floats, options: Mapping[str, Any]
+    probe: str, training: Training, features: Floats, options: EvaluateOptions
 ) -> tuple[Training, Floats]:
     """Training and other features, standardised by the training ROIs unless told otherwise."""
-    if probe in SCALED and not options[SCALED[probe]]:
+    named: Mapping[str, object] = options
+    if probe in SCALED and not named[SCALED[probe]]:
         return training, features
     scale = StandardScaler().fit(training.features)
     return replace(training, features=scale.transform(training.features)), scale.transform(features)
@@ -112,13 +115,13 @@ SCALED = {**dict.fromkeys(METRICS, "knn_scaled"), "linear": "linear_scaled"}
 
 
 def _knn(
-    t: Training, features: Floats, task: str, options: Mapping[str, Any], metric: str = "euclidean"
+    t: Training, features: Floats, task: str, options: EvaluateOptions, metric: str = "euclidean"
 ) -> NDArray[Any]:
     k = _neighbours(t, task, options, metric)
     return _vote(t.features, t.targets, features, task, k, metric, options["balanced"])
 
 
-def _neighbours(t: Training, task: str, options: Mapping[str, Any], metric: str) -> int:
+def _neighbours(t: Training, task: str, options: EvaluateOptions, metric: str) -> int:
     """How many are asked: the one number, or the best of a list."""
     asked = options["k"]
     if not isinstance(asked, list):
@@ -153,13 +156,11 @@ def _vote(
     return np.asarray(voters.classes_[votes.argmax(axis=1)])
 
 
-def _knn_cosine(
-    t: Training, features: Floats, task: str, options: Mapping[str, Any]
-) -> NDArray[Any]:
+def _knn_cosine(t: Training, features: Floats, task: str, options: EvaluateOptions) -> NDArray[Any]:
     return _knn(t, features, task, options, "cosine")
 
 
-def _forest(t: Training, features: Floats, task: str, options: Mapping[str, Any]) -> NDArray[Any]:
+def _forest(t: Training, features: Floats, task: str, options: EvaluateOptions) -> NDArray[Any]:
     if task == "regression":
         model = RandomForestRegressor(options["trees"], max_features=1 / 3, random_state=0)
     else:
@@ -168,12 +169,12 @@ def _forest(t: Training, features: Floats, task: str, options: Mapping[str, Any]
     return np.asarray(model.fit(t.features, t.targets).predict(features))
 
 
-def _linear(t: Training, features: Floats, task: str, options: Mapping[str, Any]) -> NDArray[Any]:
+def _linear(t: Training, features: Floats, task: str, options: EvaluateOptions) -> NDArray[Any]:
     model = _fitted(t.features, t.targets, task, _strength(t, task, options), options)
     return np.asarray(model.predict(features))
 
 
-def _strength(t: Training, task: str, options: Mapping[str, Any]) -> float:
+def _strength(t: Training, task: str, options: EvaluateOptions) -> float:
     """The penalty: the one number, or the best of a list or of `STRENGTHS`."""
     asked = options["strength"]
     if not isinstance(asked, list) and asked != "auto":
@@ -234,7 +235,7 @@ def _fitted(
     targets: NDArray[Any],
     task: str,
     strength: float,
-    options: Mapping[str, Any],
+    options: EvaluateOptions,
 ) -> Any:
     if task == "regression":
         return Ridge(strength).fit(features, targets)

@@ -20,6 +20,7 @@ from rsweep.evaluate.folds import strata
 from rsweep.evaluate.measures import Features
 from rsweep.evaluate.race import Look, draw_parts, look_confidence, take_look
 from rsweep.evaluate.tokens import tokens_at
+from rsweep.plan.evaluation import EvaluateOptions
 from rsweep.plan.profiles import Profile
 from rsweep.plan.race import Race
 from rsweep.plan.rounds import (
@@ -55,7 +56,7 @@ def evaluate_part(
 ) -> None:
     """Evaluate some profiles on the part of a round; `path` then lists their keys."""
     made, keys = read_design(design), {}
-    options = {**study.evaluate, "labels_per_class": None}
+    options: EvaluateOptions = {**study.evaluate, "labels_per_class": None}
     part = _part(study, number)
     for profile in only(study, profiles).profiles:
         folder = race_folder(study) / str(number) / profile.name

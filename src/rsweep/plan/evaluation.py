@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from rsweep.core.knobs import Option, Problem, nearest
 from rsweep.core.roi import Roi
@@ -230,9 +230,48 @@ RASTER = tuple(n for n in OPTIONS if n.startswith("label_") and n != "label_rast
 """Options of a raster of labels."""
 
 
+class EvaluateOptions(TypedDict, total=False):
+    """The `evaluate` section with its defaults; empty where a study asks for none."""
+
+    label: str
+    label_raster: str | None
+    label_band: int
+    label_cell_m: float
+    label_purity: float
+    label_ignore: Sequence[float]
+    label_names: Mapping[str, str]
+    label_cells: int
+    label_seed: int
+    label_valid: float
+    task: str
+    probes: Sequence[str]
+    cv: str
+    column: str | None
+    folds: int
+    repeats: int
+    block_km: Any
+    buffer_m: float
+    k: Any
+    knn_scaled: bool
+    linear_scaled: bool
+    balanced: bool
+    strength: Any
+    chosen_by: str
+    refit: bool
+    trees: int
+    labels_per_class: Sequence[int] | None
+    matters: float
+
+
+def raster_path(options: EvaluateOptions) -> Path | None:
+    """The raster of labels that an `evaluate` section names, if it does."""
+    raster = options.get("label_raster")
+    return Path(raster) if raster else None
+
+
 def read_evaluate(
     section: Any, rois: Sequence[Roi], where: str
-) -> tuple[dict[str, Any], list[Problem]]:
+) -> tuple[EvaluateOptions, list[Problem]]:
     """The canonical `evaluate` section with its defaults, and everything wrong with it.
 
     Args:
@@ -246,15 +285,17 @@ def read_evaluate(
     if not isinstance(section, Mapping):
         return {}, [Problem(place, f"is {section!r}; expected a mapping with a label")]
     problems = _unknown(section, place)
-    options: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, knob in OPTIONS.items():
         try:
             value = section.get(name)
-            options[name] = knob.default if value is None else _parse(knob, value)
+            values[name] = knob.default if value is None else _parse(knob, value)
         except ValueError as error:
             problems.append(Problem(f"{place}.{name}", str(error)))
-    if options.get("label_raster") and options.get("label") is None:
-        options["label"] = Path(options["label_raster"]).stem
+    options = cast(EvaluateOptions, values)  # the names are those of the table of options
+    raster = raster_path(options)
+    if raster and options.get("label") is None:
+        options["label"] = raster.stem
     return options, problems or _check(options, rois, place)
 
 
@@ -305,7 +346,7 @@ def is_missing(label: Any) -> bool:
     return label is None or str(label).strip().lower() in ("", "nan")
 
 
-def _check(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
+def _check(options: EvaluateOptions, rois: Sequence[Roi], place: str) -> list[Problem]:
     problems = [
         Problem(
             f"{place}.probes",
@@ -316,23 +357,25 @@ def _check(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[
     ]
     if options["label"] is None:
         return [*problems, Problem(f"{place}.label", f"is missing: {OPTIONS['label'].meaning}")]
-    if options["label_raster"]:
-        problems += _check_raster(options, place)
-    elif unused := [name for name in RASTER if options[name] != OPTIONS[name].default]:
+    named: Mapping[str, object] = options
+    raster = raster_path(options)
+    if raster:
+        problems += _check_raster(raster, options, place)
+    elif unused := [name for name in RASTER if named[name] != OPTIONS[name].default]:
         problems.append(Problem(f"{place}.{unused[0]}", "is read with a label_raster only"))
     if not rois:
         return problems
-    own = [] if options["label_raster"] else _check_labels(options, rois, place)
+    own = [] if raster else _check_labels(options, rois, place)
     return (
         problems + own + _check_column(options, rois, place) + _check_places(options, rois, place)
     )
 
 
-def _check_raster(options: Mapping[str, Any], place: str) -> list[Problem]:
+def _check_raster(path: Path, options: EvaluateOptions, place: str) -> list[Problem]:
     """What can be said of a raster of labels without reading its pixels."""
     import rasterio
 
-    path, where = Path(options["label_raster"]), f"{place}.label_raster"
+    where = f"{place}.label_raster"
     if not path.is_file():
         return [Problem(where, f"is {str(path)!r}, which is not a file here")]
     try:
@@ -357,7 +400,7 @@ MADE_UP = "made-up"
 """What the column `place` of a ROI table says of a place that is not known."""
 
 
-def _check_places(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
+def _check_places(options: EvaluateOptions, rois: Sequence[Roi], place: str) -> list[Problem]:
     """Blocks of places that nobody knows would be folds at random, by another name."""
     made_up = sum(roi.properties.get("place") == MADE_UP for roi in rois)
     if not made_up or options["cv"] != "spatial":
@@ -366,7 +409,7 @@ def _check_places(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -
     return [Problem(f"{place}.cv", f"{what}; allowed: column, random, group")]
 
 
-def _check_labels(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
+def _check_labels(options: EvaluateOptions, rois: Sequence[Roi], place: str) -> list[Problem]:
     name, folds = options["label"], options["folds"]
     unknown = _unknown_column(name, rois, f"{place}.label")
     if unknown:
@@ -380,7 +423,7 @@ def _check_labels(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -
     return _check_numbers(options, labels, place)
 
 
-def _check_numbers(options: Mapping[str, Any], labels: Sequence[str], place: str) -> list[Problem]:
+def _check_numbers(options: EvaluateOptions, labels: Sequence[str], place: str) -> list[Problem]:
     task = task_of(labels, options["task"])
     if task == "classification":
         return []
@@ -394,7 +437,7 @@ def _check_numbers(options: Mapping[str, Any], labels: Sequence[str], place: str
     return []
 
 
-def _check_column(options: Mapping[str, Any], rois: Sequence[Roi], place: str) -> list[Problem]:
+def _check_column(options: EvaluateOptions, rois: Sequence[Roi], place: str) -> list[Problem]:
     name, cv = options["column"], options["cv"]
     if cv not in ("column", "group"):
         unused = [Problem(f"{place}.column", f"is read by cv: column and group only, cv is {cv}")]

@@ -19,6 +19,7 @@ from rsweep.core.sealed_json import read_sealed, write_sealed
 from rsweep.core.shards import Shard
 from rsweep.models.pins import pins_file
 from rsweep.plan.config import check_size
+from rsweep.plan.evaluation import raster_path
 from rsweep.plan.given import GivenSet, read_places
 from rsweep.plan.pinning import pinned_study
 from rsweep.plan.profiles import Profile
@@ -97,8 +98,8 @@ def _watched(study: Study) -> Iterator[Path]:
         yield study.lock
     if study.options["published"]:
         yield Path(study.options["published"])
-    if study.evaluate.get("label_raster"):
-        yield Path(study.evaluate["label_raster"])
+    if raster := raster_path(study.evaluate):
+        yield raster
     for given in study.given:
         yield from read_places(given.path, given.decode)
     yield pins_file(study.store)

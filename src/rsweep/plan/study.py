@@ -20,7 +20,7 @@ from rsweep.core.shards import Shard, make_shards
 from rsweep.models.pins import Pin, parse_pins, pins_file, read_pins
 from rsweep.plan.chips import missing_table
 from rsweep.plan.config import check_size, read_config
-from rsweep.plan.evaluation import read_evaluate
+from rsweep.plan.evaluation import EvaluateOptions, read_evaluate
 from rsweep.plan.given import GivenSet, read_given
 from rsweep.plan.nodes import node_options
 from rsweep.plan.prices import PRICES
@@ -140,7 +140,7 @@ class Study:
     profiles: Sequence[Profile]
     skipped: Sequence[Skipped]
     options: Mapping[str, Any]
-    evaluate: Mapping[str, Any] = field(default_factory=dict)
+    evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     retain: Mapping[str, str] = field(default_factory=dict)
     shards: Sequence[Shard] = ()
     config: Mapping[str, Any] = field(default_factory=dict)

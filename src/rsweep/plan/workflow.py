@@ -13,7 +13,7 @@ from rsweep.core.canonical import digest
 from rsweep.core.digests import known_sha256
 from rsweep.core.nodes import Node, name_of
 from rsweep.core.shards import Shard
-from rsweep.plan.evaluation import DESIGN, PROBING
+from rsweep.plan.evaluation import DESIGN, PROBING, raster_path
 from rsweep.plan.planning import find_plan, read_plan
 from rsweep.plan.rounds import only, parts_file, race_folder, round_file
 from rsweep.plan.study import Study
@@ -177,8 +177,8 @@ class Plan:
     def design_options(self) -> dict[str, Any]:
         """What of the `evaluate` section changes the design; of a raster of labels its content."""
         read = {k: v for k, v in self.study.evaluate.items() if k in DESIGN}
-        raster = read.get("label_raster")
-        return {**read, "label_raster": known_sha256(Path(raster))} if raster else read
+        raster = raster_path(self.study.evaluate)
+        return {**read, "label_raster": known_sha256(raster)} if raster else read
 
     def probe_options(self) -> dict[str, Any]:
         """What of the `evaluate` section changes the evaluation of a profile."""
