@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsweep.core.errors import StudyError
@@ -29,6 +30,7 @@ def table_of_study(config: Mapping[str, Any], where: str) -> ChipTable:
         options = parse_options("chips", base.get("chips") or {})
     except ValueError as error:
         raise StudyError([Problem(f"{where}: base.chips", str(error))]) from None
+    _load(options, where)
     problems = [
         Problem(f"{where}: base.{p.where}", p.what) for p in check_options("chips", options)
     ]
@@ -37,6 +39,23 @@ def table_of_study(config: Mapping[str, Any], where: str) -> ChipTable:
     from rsweep.sources.chips.table import chip_table  # projections, which no plan needs
 
     return chip_table(options, _scale_m(base, where))
+
+
+def _load(options: Mapping[str, Any], where: str) -> None:
+    """Have a package's data set written, where the study names a loader."""
+    loader, path = options["loader"], options["path"]
+    if not loader or not path:
+        return
+    from rsweep.sources.chips.loader_option import check_loader
+    from rsweep.sources.chips.loaders import load
+
+    if wrong := check_loader(loader):
+        raise StudyError([Problem(f"{where}: base.chips.loader", wrong)])
+    if "torchgeo" in loader:
+        from rsweep.models.torchvision_shim import ensure_torchvision
+
+        ensure_torchvision()
+    load(loader, Path(path))
 
 
 def _scale_m(base: Mapping[str, Any], where: str) -> float:

@@ -17,6 +17,7 @@ from rsweep.core.knobs import Option, Problem, nearest
 from rsweep.core.sensors import SENSORS
 from rsweep.sources.chips.columns import ROLES
 from rsweep.sources.chips.index import Index, Options, band_names, open_index
+from rsweep.sources.chips.loader_option import check_loader
 from rsweep.sources.held import Held
 from rsweep.sources.provider import Provider
 from rsweep.sources.units import AMPLITUDE, CANONICAL, LINEAR, REFLECTANCE
@@ -77,6 +78,13 @@ OPTIONS = (
         "unset: the folder's name is the label",
     ),
     Option(
+        "loader",
+        "mapping",
+        {},
+        "a package that reads the data set: {torchgeo: CLASS, root: FOLDER} or {datasets: NAME, "
+        "revision: COMMIT}; `rsweep chips` then writes its images to path",
+    ),
+    Option(
         "columns",
         "mapping",
         {},
@@ -97,6 +105,11 @@ def check(options: Mapping[str, Any], where: str) -> list[Problem]:
     """What is wrong with the options and the data set, without opening an image."""
     if not options.get("path"):
         return [Problem(f"{where}.path", "is missing; expected a folder or file of images")]
+    if options["loader"] and (wrong := check_loader(options["loader"])):
+        return [Problem(f"{where}.loader", wrong)]
+    if options["loader"] and not Path(options["path"]).exists():
+        told = f"is {options['path']!r}, which `rsweep chips` has still to write"
+        return [Problem(f"{where}.path", told)]
     if not Path(options["path"]).exists():
         return [Problem(f"{where}.path", f"is {options['path']!r}, which is not there")]
     problems = _wrong_bands(options, where) + [
