@@ -49,8 +49,12 @@ OPTIONS: dict[str, Option] = {
             "NAME_scales.npy [H, W], and of the GeoTIFF, NAME.tif, only where its pixels lie",
             allowed=("none", "alphaearth", "tessera"),
         ),
+        Option("paper", "str", None, "whom to cite for it: goes into the exported citations"),
+        Option("licence", "str", None, "under which terms it is: goes into the exported licences"),
     )
 }
+CITED = ("paper", "licence")
+"""Options that say whose it is, and not what it holds."""
 """None of them is in the key of a stage."""
 
 
@@ -63,6 +67,7 @@ class GivenSet:
         section: what the study calls the entry; several sets may come of one.
         path, id_column, pooling, decode: see `OPTIONS`; pooling is "" for a vector per ROI.
         sha256: of its file, or of the list of its files.
+        paper, licence: whom to cite, and the terms; in no identity.
     """
 
     name: str
@@ -72,6 +77,8 @@ class GivenSet:
     pooling: str
     decode: str
     sha256: str
+    paper: str | None = None
+    licence: str | None = None
 
     @property
     def settings(self) -> dict[str, str]:
@@ -80,8 +87,12 @@ class GivenSet:
         return {"given": self.section, **pooling}
 
     def identity(self) -> dict[str, str]:
-        """All of it as JSON."""
-        return asdict(self)
+        """What it is, as JSON."""
+        return {name: value for name, value in asdict(self).items() if name not in CITED}
+
+    def record(self) -> dict[str, str]:
+        """What it is and, as far as it was said, whose."""
+        return {n: v for n, v in asdict(self).items() if v is not None or n not in CITED}
 
 
 def read_given(
@@ -142,7 +153,15 @@ def _entry(entry: Any, place: str, problems: list[Problem]) -> Iterator[GivenSet
         name = f"{own['name']}_{own['pooling']}" if len(sets) > 1 else own["name"]
         pooling = own["pooling"] if raster else ""
         yield GivenSet(
-            name, own["name"], own["path"], own["id_column"], pooling, own["decode"], sha256
+            name,
+            own["name"],
+            own["path"],
+            own["id_column"],
+            pooling,
+            own["decode"],
+            sha256,
+            own["paper"],
+            own["licence"],
         )
 
 

@@ -170,7 +170,7 @@ def _write_files(study: Study, folder: Path) -> None:
             ],
             "roi_digest": table.hexdigest(),
             "config": named(study.config),
-            "given": [given.identity() for given in study.given],
+            "given": [given.record() for given in study.given],
             "race": asdict(study.race) if study.race else None,
             "watched": {str(path): _fingerprint(path) for path in _watched(study)},
         },

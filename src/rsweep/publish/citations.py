@@ -37,6 +37,12 @@ def _nodes(lock: Lock, stage: str) -> Iterable[Mapping[str, Any]]:
     return (node for node in lock["nodes"].values() if node["stage"] == stage)
 
 
+def given_bibtex(lock: Lock) -> str:
+    """An entry per set of embeddings that others computed, of the paper that the study names."""
+    told = {own["section"]: own["paper"] for own in lock["given"].values() if own.get("paper")}
+    return "\n".join(_misc(name, {"title": f"{{Embeddings {name}}}"}, told[name]) for name in told)
+
+
 def bibtex(cards: Sequence[ModelCard]) -> str:
     """An entry per model, of what its card says of its paper."""
     return "\n".join(_entry(card) for card in cards)
@@ -48,17 +54,21 @@ def data_bibtex(lock: Lock) -> str:
 
 
 def _entry(card: ModelCard) -> str:
-    fields = {"title": f"{{{card.title}}}", "note": card.paper}
-    if found := ARXIV.search(card.paper):
+    return _misc(card.id, {"title": f"{{{card.title}}}"}, card.paper)
+
+
+def _misc(name: str, fields: dict[str, str], paper: str) -> str:
+    fields = {**fields, "note": paper}
+    if found := ARXIV.search(paper):
         fields |= {
             "eprint": found[1],
             "archiveprefix": "arXiv",
             "url": f"https://arxiv.org/abs/{found[1]}",
         }
-    elif address := ADDRESS.search(card.paper):
+    elif address := ADDRESS.search(paper):
         fields["url"] = address[0]
-    lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
-    return f"@misc{{{re.sub(r'[^a-z0-9]+', '_', card.id.lower())},\n{lines}}}\n"
+    lines = "".join(f"  {field} = {{{value}}},\n" for field, value in fields.items())
+    return f"@misc{{{re.sub(r'[^a-z0-9]+', '_', name.lower())},\n{lines}}}\n"
 
 
 def licences(lock: Lock, cards: Sequence[ModelCard]) -> str:
@@ -69,7 +79,9 @@ def licences(lock: Lock, cards: Sequence[ModelCard]) -> str:
     lines += [f"- {name}: {terms}" for name, terms in sorted(data_terms(lock).items())]
     if lock["given"]:
         lines += ["", "Of embeddings that others computed:", ""]
-        lines += [f"- {name}: not known to rsweep; ask who made them" for name in lock["given"]]
+        unknown = "not known to rsweep; ask who made them"
+        told = {own["section"]: own.get("licence") for own in lock["given"].values()}
+        lines += [f"- {name}: {terms or unknown}" for name, terms in told.items()]
     return "\n".join(lines) + "\n"
 
 

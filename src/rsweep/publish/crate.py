@@ -13,7 +13,14 @@ import snakemake
 import rsweep
 from rsweep.core.errors import RsweepError
 from rsweep.models.card import ModelCard
-from rsweep.publish.citations import bibtex, citation_file, data_bibtex, licences, model_cards
+from rsweep.publish.citations import (
+    bibtex,
+    citation_file,
+    data_bibtex,
+    given_bibtex,
+    licences,
+    model_cards,
+)
 from rsweep.publish.files import copy_study
 
 PROFILES = {
@@ -57,7 +64,9 @@ def write_crate(results: Path, study_file: Path, out: Path, names: Names) -> Non
         raise RsweepError("--anonymous and --author exclude each other")
     lock = copy_study(results, study_file, out, names.anonymous)
     cards = model_cards(lock)
-    (out / "citations.bib").write_text("\n".join(filter(None, [bibtex(cards), data_bibtex(lock)])))
+    (out / "citations.bib").write_text(
+        "\n".join(filter(None, [bibtex(cards), data_bibtex(lock), given_bibtex(lock)]))
+    )
     (out / "LICENCES.md").write_text(licences(lock, cards))
     cff = citation_file(results.name, names.authors, names.licence)
     (out / "CITATION.cff").write_text(cff)

@@ -80,7 +80,7 @@ def make_lock(study: Study) -> dict[str, Any]:
         "results": {p.name: _result(study, p) for p in finished(study).profiles},
         "given": {
             g.name: {
-                **portable(g.identity()),
+                **portable(g.record()),
                 "embeddings": embeddings_digest(study.folder_of(g.name)),
             }
             for g in study.given
