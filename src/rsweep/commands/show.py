@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rsweep.library.picture import Embedding
 
 ABOUT = "an embedding: its numbers, in colour in a terminal, or as a PNG"
+KINDS = ("profiles", "given")
+"""Folders of a study's results that hold embeddings: its own, and those of others."""
 LINES = 24
 """Lines of a terminal that an image takes at the most."""
 
@@ -24,7 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument(
         "profile",
-        help="results/study:profile; the profile alone where only one study in results/ has it",
+        help="results/study:profile, its folder, or the profile alone where only one study in "
+        "results/ has it; embeddings of others count as profiles",
     )
     parser.add_argument("roi", nargs="?", help="id of a ROI; unset: the first with an embedding")
     parser.add_argument("--png", type=Path, metavar="FILE", help="write a picture to this file")
@@ -48,7 +51,11 @@ def run(given: argparse.Namespace) -> int:
 
 
 def find_profile(text: str, results: Path) -> tuple[Path, str]:
-    """Folder of results and name of the profile that `folder:profile`, or a name alone, means.
+    """Folder of results and name of the profile that a text means.
+
+    Args:
+        text: `folder:profile`, the profile's own folder, or a name alone.
+        results: folder of all results, where a name alone is looked for.
 
     Raises:
         RsweepError: there is none, or there are several.
@@ -56,7 +63,10 @@ def find_profile(text: str, results: Path) -> tuple[Path, str]:
     folder, _, name = text.rpartition(":")
     if folder:
         return Path(folder), name
-    found = sorted(path.parents[1] for path in results.glob(f"*/profiles/{text}") if path.is_dir())
+    if Path(text, "meta.json").is_file() and Path(text).parent.name in KINDS:
+        return Path(text).parents[1], Path(text).name
+    places = (path for kind in KINDS for path in results.glob(f"*/{kind}/{text}"))
+    found = sorted(path.parents[1] for path in places if path.is_dir())
     if len(found) == 1:
         return found[0], text
     if found:

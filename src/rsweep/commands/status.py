@@ -64,6 +64,8 @@ def _watch(study: Study, as_json: bool) -> int:
 def _lines(stages: Sequence[StageProgress]) -> Iterator[str]:
     from rsweep.core.progress import Progress
 
+    if not stages:
+        yield "no stage to run: the study has no profiles of its own"
     for stage in stages:
         rate = stage.per_minute if stage.done < stage.files else 0.0
         left = 60 * stage.minutes_left if stage.minutes_left is not None else None

@@ -94,7 +94,8 @@ def find_embedding(results: Results, profile: str, roi: str | None = None) -> Em
     """
     frame = results.frame(profile)
     rows = {str(row["id"]): row for row in frame.to_dict("records")}
-    failed = {name: row["error"] for name, row in rows.items() if isinstance(row["error"], str)}
+    errors = {name: row["error"] for name, row in rows.items()}
+    failed = {name: why for name, why in errors.items() if isinstance(why, str) and why}
     roi = roi or next((name for name in rows if name not in failed), next(iter(rows)))
     if roi not in rows:
         raise RsweepError(

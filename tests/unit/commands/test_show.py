@@ -149,3 +149,23 @@ def test_images_fit_their_room():
     shrunk = fit(large, 20, 30)
     assert shrunk.shape == (25, 13, 4)
     assert np.all(shrunk == 1)  # what is beyond the edge has no part in the mean
+
+
+def test_embeddings_of_others_are_shown_by_name_and_by_folder(results, capsys):
+    folder = results / "given/theirs"
+    folder.mkdir(parents=True)
+    (folder / "meta.json").write_text("{}")
+    frame = geopandas.GeoDataFrame(
+        {"id": ["a"], "embedding": [[3.0, -4.0]], "valid_share": [1.0], "error": [""]},
+        geometry=[Point(9, 51)],
+        crs="EPSG:4326",
+    )
+    frame.to_parquet(folder / "embeddings.parquet")
+    for named in ("theirs", "results/demo/given/theirs", "results/demo:theirs"):
+        assert main(["show", named, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["vector"] == [3.0, -4.0]
+
+
+def test_a_folder_of_a_profile_names_it(results, capsys):
+    assert main(["show", "results/demo/profiles/pooled", "a"]) == 0
+    assert "pooled, ROI a" in capsys.readouterr().out
