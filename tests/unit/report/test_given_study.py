@@ -206,7 +206,7 @@ def test_a_study_of_given_sets_alone_shows_what_pooling_bought(tmp_path, capsys,
     verified = ["verify", "results/tiny", "--study", "study.yaml"]
     assert main(verified) == 0
     assert main(["export", "results/tiny", "--crate", "out", "--study", "study.yaml"]) == 0
-    assert "maps_mean: not known to rsweep" in (tmp_path / "out/LICENCES.md").read_text()
+    assert "- maps: not known to rsweep" in (tmp_path / "out/LICENCES.md").read_text()
     monkeypatch.chdir(tmp_path / "out")
     capsys.readouterr()
     assert main(verified) == 0  # of the vectors, whose source the crate does not hold
